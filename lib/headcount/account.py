@@ -1,0 +1,78 @@
+"""The account a filter gives of its lines, and the check that a pipe's accounts agree.
+
+End of file is not success: to the next program, a filter that died looks like one that has
+finished. So each filter writes its account last, and the sink compares them before it publishes.
+"""
+
+import json
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from headcount import output
+from headcount.failure import Failure
+from headcount.rejects import UNIDENTIFIED
+
+
+@dataclass
+class Account:
+    """Where the lines of one program went: lines = kept + filtered + duplicate + rejected."""
+
+    prog: str
+    lines: int = 0
+    kept: int = 0
+    filtered: int = 0
+    duplicate: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)  # of the rejects
+    inputs: dict[str, int] = field(default_factory=dict)  # lines of each, by name
+
+    @property
+    def rejected(self) -> int:
+        return sum(self.reasons.values())
+
+    @property
+    def unidentified(self) -> int:
+        return self.reasons[UNIDENTIFIED]
+
+    def check(self) -> None:
+        """Raises Failure where a line is neither kept nor accounted for otherwise."""
+        if self.lines != self.kept + self.filtered + self.duplicate + self.rejected:
+            raise Failure(
+                f"{self.prog}: {self.lines} lines in, but {self.kept} kept, {self.filtered} "
+                f"filtered, {self.duplicate} duplicate and {self.rejected} rejected"
+            )
+
+    def write(self, path: str) -> None:
+        """Save it as JSON."""
+        fd = output.open_private(path, 0)
+        output.write(fd, json.dumps(asdict(self)).encode(), path)
+
+    @classmethod
+    def read(cls, path: str) -> "Account":
+        """Raises Failure where there is none: then the program has not finished."""
+        try:
+            saved = json.loads(Path(path).read_bytes())
+        except (OSError, ValueError):
+            raise Failure(f"no account in {path}: the program before did not finish") from None
+        return cls(**saved | {"reasons": Counter(saved["reasons"])})
+
+
+def total(accounts: list[Account]) -> Account:
+    """The account of a whole pipe, from those of its programs in order.
+
+    Raises Failure unless each program read exactly the lines that the one before kept.
+    """
+    whole = Account(accounts[-1].prog, inputs=accounts[0].inputs)
+    whole.lines, whole.kept = accounts[0].lines, accounts[-1].kept
+    for before, after in zip(accounts, accounts[1:], strict=False):
+        if before.kept != after.lines:
+            raise Failure(
+                f"{before.prog} kept {before.kept} lines, but {after.prog} read {after.lines}"
+            )
+    for account in accounts:
+        account.check()
+        whole.filtered += account.filtered
+        whole.duplicate += account.duplicate
+        whole.reasons += account.reasons
+    whole.check()
+    return whole

@@ -1,0 +1,120 @@
+"""Options, messages and exit statuses: one text and one meaning in every program."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from headcount import __version__, interrupt
+from headcount.failure import FAILED, INTERRUPTED, OK, USAGE, WRITE_FAILED, Failure, ReaderGone
+
+ROOT = Path(__file__).resolve().parents[2]
+DEFAULT_DB = ROOT / "data" / "headcount.db"
+
+# The options that several programs take, each declared once.
+_SHARED = {
+    "--db": {
+        "metavar": "FILE",
+        "default": str(DEFAULT_DB),
+        "help": "the database (default: data/headcount.db beside bin/)",
+    },
+    "--tz": {
+        "metavar": "ZONE",
+        "default": "America/Chicago",
+        "help": "IANA time zone, or device: each event's own offset (default: America/Chicago)",
+    },
+    "--rejects": {
+        "metavar": "FILE",
+        "help": "append each rejected line to FILE, as JSON that can be replayed",
+    },
+    "--quiet": {"action": "store_true", "help": "no progress bar and no notes"},
+    "--progress": {
+        "action": "store_true",
+        "help": "a progress bar on stderr (the default on a terminal, for files)",
+    },
+    "--account": {
+        "metavar": "FILE",
+        "help": "write the counts of lines in, kept, filtered, duplicate and rejected, as JSON",
+    },
+    "--upstream": {
+        "metavar": "FILE",
+        "action": "append",
+        "default": [],
+        "help": "the account of a filter before this one (repeat, in order); all must agree",
+    },
+    "--wait": {
+        "metavar": "SECONDS",
+        "type": float,
+        "default": 60.0,
+        "help": "how long to wait for a locked database before exit 75 (default: 60)",
+    },
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose help is the program's docstring and then its options.
+
+    The docstring's first line is `NAME OPERANDS - what it does`.
+    """
+
+    def __init__(self, doc: str):
+        headline, _, body = doc.partition("\n")
+        synopsis, _, summary = headline.partition(" - ")
+        super().__init__(
+            prog=Path(sys.argv[0]).name,
+            usage=" ".join(["%(prog)s [OPTION…]", *synopsis.split(" ")[1:]]),
+            description=f"{summary}\n{body}".strip("\n"),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+            add_help=False,
+        )
+
+    def shared(self, *names: str) -> None:
+        """Take these of the options that mean the same everywhere."""
+        for name in names:
+            self.add_argument(name, **_SHARED[name])
+
+    def parse(self, arguments: list[str] | None = None) -> argparse.Namespace:
+        """The options; --help and --version are answered here."""
+        self.add_argument("--help", action="help", help="show this text")
+        self.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+        return self.parse_intermixed_args(arguments)
+
+    def error(self, message: str):
+        print(f"{self.prog}: {message}\nTry '{self.prog} --help'.", file=sys.stderr)
+        sys.exit(USAGE)
+
+
+def start(main: Callable[[], int]) -> None:
+    """Run `main` and exit with its status; turn failures into one line on stderr."""
+    prog = Path(sys.argv[0]).name
+    try:
+        interrupt.catch()
+        try:
+            status = main()
+        except SystemExit as exit:  # --help, --version or a usage error
+            status = exit.code
+        _flush()
+    except ReaderGone:
+        status = OK
+    except Failure as failure:
+        print(f"{prog}: {failure}", file=sys.stderr)
+        status = failure.status
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    except MemoryError:
+        print(f"{prog}: out of memory", file=sys.stderr)
+        status = FAILED
+    # All is flushed: skip the interpreter's tidying up, which takes time.
+    os._exit(status)
+
+
+def _flush() -> None:
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise ReaderGone from None
+    except OSError as error:
+        raise Failure(f"cannot write standard output: {error.strerror}", WRITE_FAILED) from None

@@ -1,0 +1,127 @@
+"""gzip, zstd, bzip2 and xz, recognised by content, whole or not at all."""
+
+import bz2
+import lzma
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+
+from headcount.failure import Failure
+
+# What a damaged stream raises; zstandard's own error joins when zstandard is loaded.
+_ERRORS = [zlib.error, OSError, EOFError, ValueError, lzma.LZMAError]
+
+
+class _Gzip:
+    """zlib's decompressor with the interface that bz2's and lzma's have."""
+
+    def __init__(self):
+        self._zlib = zlib.decompressobj(wbits=31)
+        self.unused_data = b""
+        self.eof = False
+        self.needs_input = True
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        out = self._zlib.decompress(self._zlib.unconsumed_tail + data, max_length)
+        self.eof = self._zlib.eof
+        self.unused_data = self._zlib.unused_data
+        # A full buffer may hide more output, even when all input is taken.
+        self.needs_input = not self._zlib.unconsumed_tail and len(out) < max_length
+        return out
+
+
+class _Zstd:
+    """zstandard's decompressor likewise; it cannot bound its output, so it gets small pieces."""
+
+    needs_input = True
+
+    def __init__(self):
+        import zstandard
+
+        if zstandard.ZstdError not in _ERRORS:
+            _ERRORS.append(zstandard.ZstdError)
+        self._zstd = zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj()
+        self.unused_data = b""
+        self.eof = False
+
+    def decompress(self, data: bytes, _max_length: int) -> bytes:
+        out = self._zstd.decompress(data)
+        self.eof = self._zstd.eof
+        self.unused_data = self._zstd.unused_data
+        return out
+
+
+def _zstd_magic(head: bytes) -> bool:
+    # RFC 8878: a frame, or a skippable frame (pzstd starts with one)
+    return head[:4] == b"\x28\xb5\x2f\xfd" or (
+        head[1:4] == b"\x2a\x4d\x18" and 0x50 <= head[0] <= 0x5F
+    )
+
+
+# (name, is this its first bytes?, decompressor, NULs between members are padding)
+_FORMATS: list[tuple[str, Callable[[bytes], bool], Callable]] = [
+    ("gzip", lambda head: head[:3] == b"\x1f\x8b\x08", _Gzip),
+    ("zstd", _zstd_magic, _Zstd),
+    ("bzip2", lambda head: head[:3] == b"BZh" and head[4:10] == b"1AY&SY", bz2.BZ2Decompressor),
+    ("xz", lambda head: head[:6] == b"\xfd7zXZ\x00", lzma.LZMADecompressor),
+]
+MAGIC_LENGTH = 10
+MAGIC_FIRST_BYTES = b"\x1f\x28B\xfd" + bytes(range(0x50, 0x60))
+_INPUT_PIECE = 16 << 10
+_OUTPUT_PIECE = 256 << 10
+
+
+def decompressed(name: str, head: bytes, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The content of an input that starts with `head` and goes on with `chunks`.
+
+    Plain content passes through. All members of an archive are read. A truncated or damaged
+    archive, or one followed by something else, raises Failure naming the input and the byte.
+    """
+    for format_name, matches, new in _FORMATS:
+        if head and matches(head):
+            return _members(name, format_name, new, head, chunks)
+    return _plain(head, chunks)
+
+
+def _plain(head, chunks):
+    if head:
+        yield head
+    yield from chunks
+
+
+def _members(name, format_name, new, head, chunks):
+    pieces = (
+        chunk[start : start + _INPUT_PIECE]
+        for chunk in _plain(head, chunks)
+        for start in range(0, len(chunk), _INPUT_PIECE)
+    )
+    at = 0  # compressed bytes taken so far, for messages
+    decompressor, begun = new(), True
+    for piece in pieces:
+        at += len(piece)
+        while True:
+            if not begun:  # between two members: padding, or the next one
+                if format_name in ("gzip", "xz"):
+                    piece = piece.lstrip(b"\0")
+                if not piece:
+                    break
+                decompressor, begun = new(), True
+            try:
+                out = decompressor.decompress(piece, _OUTPUT_PIECE)
+            except tuple(_ERRORS) as error:
+                reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+                raise Failure(
+                    f"{name}: damaged {format_name} data at or before byte {at}: {reason}; "
+                    "nothing of it was counted"
+                ) from None
+            if out:
+                yield out
+            piece = b""
+            if decompressor.eof:
+                piece, begun = decompressor.unused_data, False
+            elif decompressor.needs_input:
+                break
+    if begun:
+        raise Failure(
+            f"{name}: truncated {format_name} data: it ends at byte {at} inside a member; "
+            "nothing of it was counted"
+        )

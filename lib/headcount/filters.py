@@ -1,0 +1,114 @@
+"""What runs a filter: input, output, rejects, the account and the exit status.
+
+A filter is one pure function. Line by line, it maps a line to a row, to a Reject, or to None for
+a line that is filtered out; `each_line` makes of it what `run` wants, a function of a block.
+"""
+
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from headcount import account, cli, inputs, interrupt, output
+from headcount.failure import INTERRUPTED, OK, REJECTS
+from headcount.progress import Progress
+from headcount.rejects import Reject, RejectLog
+
+_BLANKS = b" \t\r"
+
+
+class Result(NamedTuple):
+    """What became of a block: rows to print, and where its lines went."""
+
+    rows: bytes
+    kept: int = 0
+    filtered: int = 0
+    duplicate: int = 0
+    rejects: Iterable[tuple[Reject, str, int, bytes]] = ()  # (why, input, line, raw line)
+
+
+def add_options(parser: cli.Parser, *more: str) -> None:
+    """Add what every filter takes, after its own options, and those of `more` that it takes."""
+    parser.add_argument("files", nargs="*", metavar="FILE", help="inputs; none or - is stdin")
+    parser.shared(*more, "--account", "--quiet", "--progress")
+
+
+def each_line(
+    function: Callable[[bytes], bytes | Reject | None], *, positions: bool = False
+) -> Callable[[inputs.Block], Result]:
+    """Lift a function of a line to one of a block. Blank lines are filtered, CR LF is LF.
+
+    With `positions`, each line starts with the columns file and line number of its origin.
+    """
+
+    def of_block(block: inputs.Block) -> Result:
+        rows, rejects, filtered = [], [], 0
+        name, number = block.name, block.line - 1
+        lines = block.data.split(b"\n")
+        if not lines[-1]:
+            lines.pop()
+        for line in lines:
+            number += 1
+            if not line or line[-1:] == b"\r" or line[0] in _BLANKS:
+                line = line.rstrip(b"\r")
+                if not line.strip(_BLANKS):
+                    filtered += 1
+                    continue
+            raw = line
+            if positions:
+                name, place, raw = line.split(b"\t", 2)
+            row = function(raw)
+            if row is None:
+                filtered += 1
+            elif type(row) is bytes:
+                rows.append(row)
+            elif positions:
+                rejects.append((row, name.decode(errors="replace"), int(place), raw))
+            else:
+                rejects.append((row, name, number, raw))
+        return Result(b"".join(rows), len(rows), filtered, 0, rejects)
+
+    return of_block
+
+
+def run(
+    options,
+    process: Callable[[inputs.Block], Result],
+    finish: Callable[[account.Account], bytes] = lambda _account: b"",
+) -> int:
+    """Feed every block to `process`, print its rows, then those of `finish`; returns the status.
+
+    `finish` gets this filter's account, so that a sink can hold it against its upstream's.
+    """
+    prog = Path(sys.argv[0]).name
+    paths = options.files or ["-"]
+    size = inputs.total_size(paths)
+    wanted = options.progress or (
+        size is not None and sys.stderr is not None and sys.stderr.isatty() and not options.quiet
+    )
+    progress = Progress(prog, size, wanted)
+    log = RejectLog(prog, getattr(options, "rejects", None))
+    ours = account.Account(prog, reasons=log.reasons)
+    inputs.widen_pipe(1)
+    for block in inputs.blocks(paths, progress.add):
+        result = process(block)
+        if result.rows:
+            output.write(1, result.rows)
+        for reject in result.rejects:
+            log.add(*reject)
+        lines = block.count_lines()
+        ours.lines += lines
+        ours.inputs[block.name] = ours.inputs.get(block.name, 0) + lines
+        ours.kept += result.kept
+        ours.filtered += result.filtered
+        ours.duplicate += result.duplicate
+    progress.close()
+    log.close()
+    ours.check()
+    output.write(1, finish(ours))
+    if options.account:
+        ours.write(options.account)
+    output.close_stdout()
+    if interrupt.requested():
+        return INTERRUPTED
+    return REJECTS if ours.rejected else OK

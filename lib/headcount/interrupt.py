@@ -1,0 +1,62 @@
+"""Ctrl-C as the end of the input: a filter stops reading, finishes what it has and exits 130.
+
+Ctrl-C reaches every program of a pipe at once. So after it a filter still takes what its
+neighbour had written, which ends when the neighbour ends; it only does not wait for long.
+"""
+
+import os
+import select
+import signal
+import stat
+import time
+
+DRAIN_SECONDS = 2
+
+_wake: int | None = None
+_deadline: float | None = None
+
+
+def catch() -> None:
+    """Turn the first SIGINT into `requested()`; a second one kills as usual."""
+    global _wake
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # started with `nohup` or by `… &`
+        return
+    _wake, wake_writer = os.pipe()
+    os.set_blocking(wake_writer, False)
+    signal.set_wakeup_fd(wake_writer, warn_on_full_buffer=False)
+    signal.signal(signal.SIGINT, _stop)
+
+
+def _stop(_signal, _frame) -> None:
+    global _deadline
+    _deadline = time.monotonic() + DRAIN_SECONDS
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def requested() -> bool:
+    return _deadline is not None
+
+
+def read(fd: int, size: int) -> bytes:
+    """Up to `size` bytes; b"" at the end of the input, or once interrupted."""
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        return b"" if requested() else os.read(fd, size)
+    while True:
+        if not requested():
+            _poll(fd, _wake).poll()
+        if requested():
+            left = _deadline - time.monotonic()
+            if left <= 0 or not _poll(fd).poll(min(left, 1) * 1000):
+                return b""
+        try:
+            return os.read(fd, size)
+        except BlockingIOError:  # someone made this pipe non-blocking: wait again
+            continue
+
+
+def _poll(*fds: int | None) -> select.poll:
+    poll = select.poll()
+    for fd in fds:
+        if fd is not None:
+            poll.register(fd, select.POLLIN)
+    return poll

@@ -1,0 +1,41 @@
+"""Standard output and other files, every write checked."""
+
+import errno
+import os
+import select
+
+from headcount.failure import WRITE_FAILED, Failure, ReaderGone
+
+
+def write(fd: int, data: bytes, name: str = "standard output") -> None:
+    """Write all of `data`. Raises ReaderGone for a closed pipe, Failure 74 for a failed write."""
+    view = memoryview(data)
+    while view:
+        try:
+            view = view[os.write(fd, view) :]
+        except BlockingIOError:  # another program made this pipe non-blocking
+            poll = select.poll()
+            poll.register(fd, select.POLLOUT)
+            poll.poll()
+        except BrokenPipeError:
+            raise ReaderGone from None
+        except OSError as error:
+            raise Failure(f"cannot write {name}: {error.strerror}", WRITE_FAILED) from None
+
+
+def open_private(path: str, flags: int) -> int:
+    """Open a file for writing that only its owner may read (it can hold user ids)."""
+    try:
+        return os.open(path, flags | os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise Failure(f"cannot write {path}: {reason}", WRITE_FAILED) from None
+
+
+def close_stdout() -> None:
+    """Let the system report a write that failed late (a network disk does)."""
+    try:
+        os.close(1)
+    except OSError as error:
+        if error.errno != errno.EBADF:
+            raise Failure(f"cannot write: {error.strerror}", WRITE_FAILED) from None

@@ -1,0 +1,39 @@
+"""A progress bar on stderr, for people who wait."""
+
+import sys
+import time
+
+DELAY_SECONDS = 1
+
+
+class Progress:
+    """Counts bytes read; draws a bar once a run takes longer than a second."""
+
+    def __init__(self, prog: str, total: int | None, wanted: bool):
+        self._prog, self._total, self._wanted = prog, total, wanted
+        self._begin = time.monotonic()
+        self._bytes = 0
+        self._bar = None
+
+    def add(self, count: int) -> None:
+        """`count` more bytes have been read."""
+        self._bytes += count
+        if self._bar is not None:
+            self._bar.update(count)
+        elif self._wanted and time.monotonic() - self._begin > DELAY_SECONDS:
+            from tqdm import tqdm  # slow to import: only for those who wait anyway
+
+            self._bar = tqdm(
+                desc=self._prog,
+                total=self._total,
+                initial=self._bytes,
+                unit="B",
+                unit_scale=True,
+                leave=False,
+                file=sys.stderr,
+            )
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.close()

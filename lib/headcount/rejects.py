@@ -1,0 +1,65 @@
+"""Lines that cannot be used: said on stderr, kept for replay, counted by reason."""
+
+import base64
+import json
+import os
+import sys
+from collections import Counter
+from typing import NamedTuple
+
+from headcount import output
+
+SHOWN = 5
+
+# An event whose sender withheld consent has no user. That is no fault of the data's, so such
+# rejects are counted apart and do not count towards --max-rejects.
+UNIDENTIFIED = "unidentified"
+
+
+class Reject(NamedTuple):
+    """Why a line cannot be used: a reason (one of few, they are counted) and what was seen."""
+
+    reason: str
+    detail: str = ""
+
+
+class RejectLog:
+    """The rejects of one run of one program."""
+
+    def __init__(self, prog: str, path: str | None):
+        self.prog = prog
+        self.reasons: Counter[str] = Counter()
+        self._path = path
+        self._fd = output.open_private(path, os.O_APPEND) if path else None
+        self._shown = 0
+
+    def add(self, reject: Reject, name: str, line: int, raw: bytes) -> None:
+        """Count one rejected line, keep it in the file, and say so if it is among the first."""
+        self.reasons[reject.reason] += 1
+        text = f"{reject.reason}: {reject.detail}" if reject.detail else reject.reason
+        if self._fd is not None:
+            self._keep(text, name, line, raw)
+        if reject.reason != UNIDENTIFIED and self._shown < SHOWN:
+            self._shown += 1
+            print(f"{self.prog}: {name}:{line}: {text}", file=sys.stderr)
+
+    def _keep(self, text, name, line, raw):
+        entry = {"prog": self.prog, "file": name, "line": line, "reason": text}
+        try:
+            entry["raw"] = raw.decode()
+        except UnicodeDecodeError:
+            entry["raw_base64"] = base64.b64encode(raw).decode()
+        # one write: two programs may append to one file
+        output.write(self._fd, json.dumps(entry).encode() + b"\n", self._path)
+
+    def close(self) -> None:
+        """Say how many more there were, and where to look."""
+        if self._fd is not None:
+            os.close(self._fd)
+        unidentified = self.reasons[UNIDENTIFIED]
+        more = self.reasons.total() - unidentified - self._shown
+        where = "" if self._path else "; --rejects FILE keeps them all"
+        if more:
+            print(f"{self.prog}: {more} more lines rejected{where}", file=sys.stderr)
+        if unidentified:
+            print(f"{self.prog}: {unidentified} events without a user (unidentified)", file=sys.stderr)
