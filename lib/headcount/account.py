@@ -53,7 +53,7 @@ class Account:
         try:
             saved = json.loads(Path(path).read_bytes())
         except (OSError, ValueError):
-            raise Failure(f"no account in {path}: the program before did not finish") from None
+            raise Failure("a program before this one did not finish: its lines are void") from None
         return cls(**saved | {"reasons": Counter(saved["reasons"])})
 
 

@@ -52,6 +52,14 @@ _SHARED = {
 }
 
 
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """80 columns everywhere, and one margin, so that pipelines can quote an option's text."""
+
+    def __init__(self, prog: str):
+        super().__init__(prog, width=80, max_help_position=24)
+        self._action_max_length = 24
+
+
 class Parser(argparse.ArgumentParser):
     """A parser whose help is the program's docstring and then its options.
 
@@ -65,7 +73,7 @@ class Parser(argparse.ArgumentParser):
             prog=Path(sys.argv[0]).name,
             usage=" ".join(["%(prog)s [OPTION…]", *synopsis.split(" ")[1:]]),
             description=f"{summary}\n{body}".strip("\n"),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_HelpFormatter,
             allow_abbrev=False,
             add_help=False,
         )

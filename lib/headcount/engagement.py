@@ -89,7 +89,7 @@ class Parser:
         """A row for an event that counts, None for another event, a Reject for a bad line.
 
         Columns: event_timestamp, [time_zone_offset_seconds,] user, signals, and where sums are
-        wanted engagement_msec and event_timestamp again (which tells copies of an event).
+        wanted engagement_seconds and event_timestamp again (which tells copies of an event).
         """
         try:
             event = self._decode(line)
@@ -124,7 +124,7 @@ class Parser:
         place = f"{micros}\t{offset}" if offset is not None else f"{micros}"
         row = f"{place}\t{tsv.escape(user)}\t{signals}"
         if self.definition.summed:
-            row += f"\t{msec}\t{micros}"
+            row += f"\t{numbers.thousandths(msec)}\t{micros}"
         return (row + "\n").encode()
 
     def _user(self, event: Event) -> str | None:

@@ -45,3 +45,10 @@ def whole_number(raw: msgspec.Raw, lowest: int, highest: int) -> int | None:
     if not lowest <= value <= highest or value != (whole := int(value)):
         raise ValueError("not a whole number within bounds")
     return whole
+
+
+def thousandths(value) -> str:
+    """An int's or Decimal's thousandth part, exactly: 1500 is 1.5."""
+    from decimal import Decimal
+
+    return str(Decimal(value).scaleb(-3))

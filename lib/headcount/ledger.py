@@ -1,0 +1,241 @@
+"""The ledger: what every import read, where each line went, and what the database was made with.
+
+A pipeline calls `python -m headcount.ledger PIPELINE begin …` before it reads anything, and
+`… fail …` if it comes to nothing; the sink calls `finish` in the transaction of the data.
+"""
+
+import argparse
+import contextlib
+import hashlib
+import os
+import stat
+import sys
+from fractions import Fraction
+
+import sqlite_utils
+
+from headcount import __version__, cli, clock, numbers, output, store, zones
+from headcount.account import Account
+from headcount.failure import NO_INPUT, OK, OTHER_SETTINGS, Failure
+
+_EDGE = 64 << 10
+
+
+def fingerprint(path: str) -> str | None:
+    """What tells that a file is the very same as before; None for what is no regular file.
+
+    Device, inode, size and times change with every write; the hash of both ends is for the file
+    systems whose times are coarse. A copy has another fingerprint, and is simply read again.
+    """
+    with open(path, "rb") as file:
+        info = os.fstat(file.fileno())
+        if not stat.S_ISREG(info.st_mode):
+            return None
+        digest = hashlib.sha256(file.read(_EDGE))
+        file.seek(max(0, info.st_size - _EDGE))
+        digest.update(file.read(_EDGE))
+    identity = (info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns)
+    digest.update(repr(identity).encode())
+    return digest.hexdigest()
+
+
+def begin(
+    db: sqlite_utils.Database,
+    pipeline: str,
+    settings: dict[str, str],
+    paths: list[str],
+    *,
+    again: bool,
+) -> tuple[int, list[str]]:
+    """Enter a run; returns its number and the inputs to read.
+
+    Files that a finished run has read, unchanged since, are skipped (unless `again`). The caller
+    holds the lock of imports, so a run that still counts as running was killed.
+    Raises Failure 78 if the database was made with other settings, 66 for a missing input.
+    """
+    check_settings(db, settings)
+    db.execute(
+        "UPDATE run SET status = 'aborted', ended_at = ?, message = 'killed' "
+        "WHERE status = 'running'",
+        [clock.now()],
+    )
+    run_id = (
+        db["run"]
+        .insert(
+            {
+                "pipeline": pipeline,
+                "version": __version__,
+                "zone_rules": zones.rules_version(),
+                "status": "running",
+                "started_at": clock.now(),
+            },
+            pk="id",
+        )
+        .last_pk
+    )
+    due = []
+    for path in dict.fromkeys(paths):
+        row = {"run_id": run_id, "path": path, "status": "read", "size": None, "fingerprint": None}
+        if path != "-":
+            try:
+                row |= {"fingerprint": fingerprint(path), "size": os.stat(path).st_size}
+            except (OSError, ValueError) as error:
+                reason = getattr(error, "strerror", None) or error
+                raise Failure(f"{path}: cannot open: {reason}", NO_INPUT) from None
+        if not again and row["fingerprint"] and _was_read(db, row["fingerprint"]):
+            row["status"] = "skipped"
+        else:
+            due.append(path)
+        # a path whose bytes are no text is written as Python would print it
+        row["path"] = path.encode(errors="backslashreplace").decode()
+        db["run_input"].insert(row)
+    if not due:
+        finish(db, run_id, settings, Account(pipeline), "0")
+    return run_id, due
+
+
+def _was_read(db: sqlite_utils.Database, fingerprint: str) -> bool:
+    return db["run_input"].count_where(
+        "fingerprint = ? AND status = 'read' AND run_id IN (SELECT id FROM run WHERE status = 'done')",
+        [fingerprint],
+    )
+
+
+def check_settings(db: sqlite_utils.Database, settings: dict[str, str]) -> None:
+    """Raises Failure 78 unless the database was made with these settings, or is new."""
+    made_with = {row["name"]: row["value"] for row in db["setting"].rows}
+    for name, value in settings.items():
+        if made_with.get(name, value) != value:
+            raise Failure(
+                f"this database was made with --{name} {made_with[name] or '(none)'}, not "
+                f"{value or '(none)'}: give the same options, or another --db",
+                OTHER_SETTINGS,
+            )
+
+
+def finish(
+    db: sqlite_utils.Database,
+    run_id: int,
+    settings: dict[str, str],
+    account: Account,
+    max_rejects: str,
+) -> None:
+    """Close a run within the transaction of its data.
+
+    Raises Failure if lines are unaccounted for, or more were rejected than `max_rejects` (N or
+    N% of the lines; unidentified events apart) allows.
+    """
+    account.check()
+    rejected = account.rejected - account.unidentified
+    if rejected > allowed(max_rejects, account.lines):
+        raise Failure(
+            f"{rejected} of {account.lines} lines were rejected, more than --max-rejects "
+            f"{max_rejects}: nothing was imported. See them with --rejects FILE, then mend them "
+            "or allow them with a larger --max-rejects"
+        )
+    check_settings(db, settings)
+    db["setting"].upsert_all(
+        [{"name": name, "value": value} for name, value in settings.items()], pk="name"
+    )
+    db["run"].update(
+        run_id,
+        {
+            "status": "done",
+            "ended_at": clock.now(),
+            "lines": account.lines,
+            "kept": account.kept,
+            "filtered": account.filtered,
+            "duplicate": account.duplicate,
+            "rejected": account.rejected,
+            "unidentified": account.unidentified,
+        },
+    )
+    for path, lines in account.inputs.items():
+        path = "-" if path == "stdin" else path
+        db.execute(
+            "UPDATE run_input SET lines = ? WHERE run_id = ? AND path = ?", [lines, run_id, path]
+        )
+    db["run_reject"].insert_all(
+        {"run_id": run_id, "reason": reason, "rejects": rejects}
+        for reason, rejects in account.reasons.items()
+    )
+
+
+def allowed(max_rejects: str, lines: int) -> Fraction:
+    """How many of so many lines may be rejected. Raises ValueError for anything but N or N%."""
+    bound = Fraction(max_rejects.removesuffix("%"))
+    if bound < 0:
+        raise ValueError("negative")
+    return bound * lines / 100 if max_rejects.endswith("%") else bound
+
+
+def fail(db: sqlite_utils.Database, run_id: int, message: str) -> None:
+    """Enter that a run came to nothing."""
+    db.execute(
+        "UPDATE run SET status = 'failed', ended_at = ?, message = ? "
+        "WHERE id = ? AND status = 'running'",
+        [clock.now(), message, run_id],
+    )
+
+
+def settings_option(text: str) -> tuple[str, str]:
+    """NAME=VALUE, in one spelling: 3.0 is 3, and the order of valuable events means nothing."""
+    name, equals, value = text.partition("=")
+    try:
+        if name == "min-engagement":
+            value = f"{numbers.exact(value).normalize():f}"
+        if name == "valuable-events":
+            value = ",".join(sorted(set(value.split(","))))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"--{name}: {error}") from None
+    if not equals:
+        raise argparse.ArgumentTypeError("NAME=VALUE")
+    return name, value
+
+
+def main() -> int:
+    """ledger PIPELINE begin|fail [OPTION…] - enter the start or the failure of a run
+
+    begin prints the run's number and the inputs that are due, each ended by NUL.
+    """
+    parser = cli.Parser(main.__doc__)
+    parser.add_argument("step", choices=("begin", "fail"), help="which")
+    parser.add_argument("files", nargs="*", metavar="FILE", help="begin: all inputs")
+    parser.add_argument("--setting", type=settings_option, action="append", default=[])
+    parser.add_argument("--again", action="store_true", help="begin: skip no input")
+    parser.add_argument("--run", type=int, help="fail: which run")
+    parser.add_argument("--message", help="fail: why")
+    parser.shared("--db", "--wait", "--quiet")
+    options = parser.parse()
+    if options.step == "begin":
+        return _begin(parser, options)
+    with contextlib.suppress(Failure):  # the failure itself has been said
+        with (
+            store.for_import(options.db, options.wait, create=False) as db,
+            store.transaction(db),
+        ):
+            fail(db, options.run, options.message)
+    return OK
+
+
+def _begin(parser, options) -> int:
+    settings = dict(options.setting)
+    if settings.get("tz", zones.DEVICE) != zones.DEVICE:
+        try:
+            zones.find(settings["tz"])
+        except ValueError as error:
+            parser.error(str(error))
+    with store.for_import(options.db, options.wait) as db, store.transaction(db):
+        run_id, due = begin(db, parser.prog, settings, options.files, again=options.again)
+    skipped = len(dict.fromkeys(options.files)) - len(due)
+    if skipped and not options.quiet:
+        files = "1 file was" if skipped == 1 else f"{skipped} files were"
+        print(f"{parser.prog}: {files} imported before and unchanged: skipped", file=sys.stderr)
+    answer = b"".join(os.fsencode(text) + b"\0" for text in [str(run_id), *due])
+    output.write(1, answer)
+    return OK
+
+
+if __name__ == "__main__":
+    sys.argv.pop(0)  # messages come in the pipeline's name
+    cli.start(main)

@@ -1,0 +1,142 @@
+"""The database: opening it for an import or for reading, transactions, and what its errors mean."""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import sqlite_utils
+
+from headcount.cli import ROOT
+from headcount.failure import (
+    FAILED,
+    NO_INPUT,
+    OTHER_SETTINGS,
+    TRY_LATER,
+    WRITE_FAILED,
+    Failure,
+)
+
+SCHEMA_VERSION = 1
+
+
+@contextlib.contextmanager
+def for_import(
+    path: str, wait: float, *, create: bool = True
+) -> Iterator[sqlite_utils.Database]:
+    """The database, made if need be (mode 0600). `wait`: seconds to wait for another's lock.
+
+    Raises Failure: 66 if it is missing and not to be made, 74 if it cannot be written, 75 if it
+    stays locked, 78 if it is not a Headcount database of this version.
+    """
+    if not os.path.exists(path) and not create:
+        raise Failure(f"no database {path}; an import makes it", NO_INPUT)
+    try:
+        # SQLite gives its journals the mode of the database.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise Failure(f"cannot write {path}: {error.strerror}", WRITE_FAILED) from None
+    with _errors(path):
+        connection = sqlite3.connect(path, timeout=wait, isolation_level=None)
+        with contextlib.closing(connection):
+            db = sqlite_utils.Database(connection)
+            db.execute("PRAGMA foreign_keys = ON")
+            _check_version(db, path)
+            # Measured with real power cuts: WAL with NORMAL loses commits, WAL with FULL none.
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = FULL")
+            if _version(db) == 0:
+                with transaction(db):
+                    for statement in _statements((ROOT / "schema.sql").read_text()):
+                        db.execute(statement)
+            yield db
+
+
+@contextlib.contextmanager
+def for_reading(path: str) -> Iterator[sqlite_utils.Database]:
+    """The database for reading; never makes or changes one. Raises Failure 66 if there is none."""
+    if not os.path.isfile(path):
+        raise Failure(f"no database {path}; 'make import' makes one", NO_INPUT)
+    with _errors(path), contextlib.closing(_open_read_only(path)) as connection:
+        db = sqlite_utils.Database(connection)
+        _check_version(db, path)
+        if _version(db) == 0:
+            raise Failure(f"{path} is empty: no import has begun yet", NO_INPUT)
+        yield db
+
+
+def _open_read_only(path: str) -> sqlite3.Connection:
+    uri = Path(path).resolve().as_uri()
+    connection = sqlite3.connect(f"{uri}?mode=ro", uri=True, timeout=60)
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_schema")
+        return connection
+    except sqlite3.OperationalError:
+        # On a read-only disk SQLite cannot make its shared memory. If no writer left a journal
+        # behind, the file alone is the whole truth.
+        connection.close()
+        wal = Path(f"{path}-wal")
+        if wal.exists() and wal.stat().st_size:
+            raise
+        return sqlite3.connect(f"{uri}?mode=ro&immutable=1", uri=True)
+
+
+def _version(db: sqlite_utils.Database) -> int:
+    return db.execute("PRAGMA user_version").fetchone()[0]
+
+
+def _check_version(db: sqlite_utils.Database, path: str) -> None:
+    version = _version(db)
+    tables = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    if version > SCHEMA_VERSION:
+        raise Failure(
+            f"{path} was made by a newer Headcount (schema {version}, here {SCHEMA_VERSION}): "
+            "update Headcount",
+            OTHER_SETTINGS,
+        )
+    if version == 0 and tables:
+        raise Failure(f"{path} is a database of another program; name another --db", OTHER_SETTINGS)
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script: executescript would commit the transaction we are in."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+@contextlib.contextmanager
+def transaction(db: sqlite_utils.Database):
+    """One transaction that holds the write lock from its start; all or nothing."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):
+            db.execute("ROLLBACK")
+        raise
+
+
+@contextlib.contextmanager
+def _errors(path: str):
+    """Turn SQLite's errors into Failures with the right status."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        message = str(error)
+        name = getattr(error, "sqlite_errorname", "") or ""
+        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            raise Failure(f"{path} stayed locked by another program: try again", TRY_LATER) from None
+        if name.startswith(("SQLITE_READONLY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN")):
+            raise Failure(f"cannot write {path}: {message}", WRITE_FAILED) from None
+        if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
+            raise Failure(
+                f"{path}: {message}; restore a backup, or import the events anew into another --db",
+                FAILED,
+            ) from None
+        raise Failure(f"{path}: {message}", FAILED) from None

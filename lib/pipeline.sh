@@ -1,0 +1,116 @@
+# What every pipeline of bin/ shares; sourced, never run.
+# shellcheck shell=bash
+
+set -euo pipefail
+shopt -s inherit_errexit
+export LC_ALL=C # sort and join must agree, and bytes are bytes
+
+prog=${0##*/}
+lib=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+bin=$lib/../bin
+
+# The help of a script is its lines that start with #/; those that start with #@ name a program
+# and some of its options, whose text stands there once for all.
+usage() {
+	local line option
+	while IFS= read -r line; do
+		case $line in
+		'#/'*) line=${line#'#/'} && printf '%s\n' "${line# }" ;;
+		'#@ '*)
+			read -ra words <<<"${line#'#@ '}"
+			for option in "${words[@]:1}"; do
+				"$bin/${words[0]}" --help | sed -n "/^  $option\( \|\$\)/,/^  -/{ /^  $option/p; /^   /p; }"
+			done
+			;;
+		esac
+	done <"$(readlink -f "$0")"
+}
+
+die() { # STATUS MESSAGE
+	printf '%s: %s\n' "$prog" "$2" >&2
+	exit "$1"
+}
+
+usage_error() { # MESSAGE
+	printf "%s: %s\nTry '%s --help'.\n" "$prog" "$1" "$prog" >&2
+	exit 2
+}
+
+# Reads the options of a pipeline. Its take_option gets an option and the word behind it, and
+# returns 0 if it used the option alone, 1 if it used both, 2 if it does not know it.
+# Leaves the rest in the array `files`.
+read_options() {
+	files=()
+	while (($#)); do
+		local option=$1 value=${2-} words=1 used=0
+		if [[ $1 == --?*=* ]]; then
+			option=${1%%=*} value=${1#*=} words=0
+		fi
+		case $option in
+		--help) usage && exit 0 ;;
+		--version) "$bin/local-day" --version | sed "s/^[^ ]*/$prog/" && exit 0 ;;
+		--) shift && files+=("$@") && return ;;
+		-?*)
+			take_option "$option" "$value" || used=$?
+			case $used in
+			0) if ((words == 0)); then usage_error "$option takes no value"; fi ;;
+			1)
+				if ((words == 1)); then
+					if (($# < 2)); then usage_error "$option needs a value"; fi
+					shift
+				fi
+				;;
+			*) usage_error "unknown option $option" ;;
+			esac
+			;;
+		*) files+=("$1") ;;
+		esac
+		shift
+	done
+}
+
+# The status that decides for a pipe: the first failure, else an interrupt, else rejects, else 0.
+worst() {
+	local status result=0
+	for status; do
+		case $status in
+		0) ;;
+		65) if ((result == 0)); then result=65; fi ;;
+		130) if ((result == 0 || result == 65)); then result=130; fi ;;
+		*) return "$status" ;;
+		esac
+	done
+	return "$result"
+}
+
+# Runs a function so that a signal acts at once: bash runs no trap while it waits for a foreground
+# command, so the pipe runs as a job of its own, and signals are passed on to all of it. (Only
+# somebody who types the input at a terminal needs the job in the foreground.)
+run_job() {
+	if ((${#files[@]} == 0)) && [[ -t 0 ]]; then
+		"$@"
+		return
+	fi
+	local job status=0 signal=''
+	set -m
+	(
+		set +em
+		trap : INT # the filters decide what an interrupt means
+		"$@"
+	) <&0 &
+	job=$!
+	set +m
+	trap 'signal=INT; kill -s INT -- "-$job" 2>/dev/null || :' INT
+	trap 'signal=TERM; kill -s TERM -- "-$job" 2>/dev/null || :' TERM HUP
+	while :; do # a trapped signal ends `wait`, not the job
+		status=0
+		wait "$job" || status=$?
+		kill -0 "$job" 2>/dev/null || break
+	done
+	trap - INT TERM HUP
+	case $signal in
+	INT) if ((status == 0 || status == 65 || status > 128)); then status=130; fi ;;
+	TERM) status=143 ;;
+	esac
+	return "$status"
+}

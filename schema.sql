@@ -1,0 +1,87 @@
+-- The whole schema of a Headcount database; it may be run again on one that exists.
+--
+-- active_user_table is what one queries. It is derived: the truth is active_day, the set of users
+-- of each local day, so that a re-run, an overlap or a late event can count nobody twice.
+
+PRAGMA user_version = 1; -- of this schema
+
+CREATE TABLE IF NOT EXISTS active_user_table (
+    date              DATE PRIMARY KEY NOT NULL CHECK (date IS strftime('%Y-%m-%d', date)),
+    active_user_count INTEGER NOT NULL CHECK (typeof(active_user_count) = 'integer' AND active_user_count >= 0)
+);
+
+-- Every value that a published day ever had, and the run that set it.
+CREATE TABLE IF NOT EXISTS active_user_history (
+    date              DATE NOT NULL,
+    run_id            INTEGER NOT NULL REFERENCES run (id),
+    active_user_count INTEGER NOT NULL,
+    status            TEXT NOT NULL CHECK (status IN ('provisional', 'final')), -- of the day, then
+    changed_at        TEXT NOT NULL, -- UTC
+    PRIMARY KEY (date, run_id)
+);
+
+-- A local day that has been counted, and when it is final: 72 hours after the midnight that ends it.
+CREATE TABLE IF NOT EXISTS local_day (
+    date     DATE PRIMARY KEY NOT NULL,
+    final_at TEXT NOT NULL -- UTC
+);
+
+-- The users of a local day who gave a signal of being active: engaged, valuable, or both in one
+-- event. users is a Roaring bitmap of user.id, in the portable serialisation
+-- (https://github.com/RoaringBitmap/RoaringFormatSpec).
+CREATE TABLE IF NOT EXISTS active_day (
+    date   DATE NOT NULL,
+    signal TEXT NOT NULL CHECK (signal IN ('engaged', 'valuable', 'engaged,valuable')),
+    users  BLOB NOT NULL,
+    PRIMARY KEY (date, signal)
+);
+
+-- The dictionary of users: a small number for each key of the export.
+CREATE TABLE IF NOT EXISTS user (
+    id  INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE
+);
+
+-- What the numbers of this database mean: time zone, definition, user rule. One database, one meaning.
+CREATE TABLE IF NOT EXISTS setting (
+    name  TEXT PRIMARY KEY NOT NULL,
+    value TEXT NOT NULL
+);
+
+-- The ledger: every import, with where its lines went.
+CREATE TABLE IF NOT EXISTS run (
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    pipeline     TEXT NOT NULL,
+    version      TEXT NOT NULL,
+    zone_rules   TEXT NOT NULL, -- release of the time zone database
+    status       TEXT NOT NULL CHECK (status IN ('running', 'done', 'failed', 'aborted')),
+    started_at   TEXT NOT NULL, -- UTC
+    ended_at     TEXT,
+    lines        INTEGER,
+    kept         INTEGER,
+    filtered     INTEGER,
+    duplicate    INTEGER,
+    rejected     INTEGER, -- unidentified ones included
+    unidentified INTEGER,
+    message      TEXT,
+    CHECK (status <> 'done' OR lines = kept + filtered + duplicate + rejected)
+);
+
+CREATE TABLE IF NOT EXISTS run_input (
+    run_id      INTEGER NOT NULL REFERENCES run (id),
+    path        TEXT NOT NULL,
+    status      TEXT NOT NULL CHECK (status IN ('read', 'skipped')),
+    size        INTEGER, -- bytes on disk
+    fingerprint TEXT,    -- what tells that the file is the very same; null for a pipe
+    lines       INTEGER,
+    PRIMARY KEY (run_id, path)
+);
+
+CREATE INDEX IF NOT EXISTS run_input_by_fingerprint ON run_input (fingerprint);
+
+CREATE TABLE IF NOT EXISTS run_reject (
+    run_id  INTEGER NOT NULL REFERENCES run (id),
+    reason  TEXT NOT NULL,
+    rejects INTEGER NOT NULL,
+    PRIMARY KEY (run_id, reason)
+);
