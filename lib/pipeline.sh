@@ -12,14 +12,14 @@ bin=$lib/../bin
 # The help of a script is its lines that start with #/; those that start with #@ name a program
 # and some of its options, whose text stands there once for all.
 usage() {
-	local line option
+	local line option quoted
 	while IFS= read -r line; do
 		case $line in
 		'#/'*) line=${line#'#/'} && printf '%s\n' "${line# }" ;;
 		'#@ '*)
-			read -ra words <<<"${line#'#@ '}"
-			for option in "${words[@]:1}"; do
-				"$bin/${words[0]}" --help | sed -n "/^  $option\( \|\$\)/,/^  -/{ /^  $option/p; /^   /p; }"
+			read -ra quoted <<<"${line#'#@ '}"
+			for option in "${quoted[@]:1}"; do
+				"$bin/${quoted[0]}" --help | sed -n "/^  $option\( \|\$\)/,/^  -/{ /^  $option/p; /^   /p; }"
 			done
 			;;
 		esac

@@ -7,6 +7,7 @@ finished. So each filter writes its account last, and the sink compares them bef
 import json
 from collections import Counter
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 from headcount import output
@@ -64,7 +65,7 @@ def total(accounts: list[Account]) -> Account:
     """
     whole = Account(accounts[-1].prog, inputs=accounts[0].inputs)
     whole.lines, whole.kept = accounts[0].lines, accounts[-1].kept
-    for before, after in zip(accounts, accounts[1:], strict=False):
+    for before, after in pairwise(accounts):
         if before.kept != after.lines:
             raise Failure(
                 f"{before.prog} kept {before.kept} lines, but {after.prog} read {after.lines}"

@@ -99,10 +99,10 @@ def chart(labels: Sequence[str], values: Sequence[float], title: str, *, colour:
     plotext.title(title + note)
     positions = list(range(len(labels)))
     plotext.bar(positions, values, width=0.7, color="blue")
-    top = max([*values, 1])
-    step = max(1, math.ceil(top / 5))
-    plotext.yticks(list(range(0, math.ceil(top) + step, step)))
-    plotext.ylim(0, math.ceil(top))
+    step = _step(max([*values, 1]))
+    top = math.ceil(max([*values, 1]) / step) * step
+    plotext.yticks(range(0, top + 1, step))
+    plotext.ylim(0, top)
     every = math.ceil(len(labels) * 12 / (width - 12)) or 1
     ticks = positions[::every]
     plotext.xticks(ticks, [str(labels[i]) for i in ticks])
@@ -110,3 +110,9 @@ def chart(labels: Sequence[str], values: Sequence[float], title: str, *, colour:
         plotext.theme("clear")
     text = plotext.build()
     return (text if colour else plotext.uncolorize(text)).rstrip("\n") + "\n"
+
+
+def _step(top: float) -> int:
+    """A round distance of ticks, for about five of them: 1, 2 or 5 times a power of ten."""
+    power = 10 ** int(math.log10(max(top / 5, 1)))
+    return next(power * times for times in (1, 2, 5, 10) if power * times * 6 > top)

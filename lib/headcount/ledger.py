@@ -96,7 +96,8 @@ def begin(
 
 def _was_read(db: sqlite_utils.Database, fingerprint: str) -> bool:
     return db["run_input"].count_where(
-        "fingerprint = ? AND status = 'read' AND run_id IN (SELECT id FROM run WHERE status = 'done')",
+        "fingerprint = ? AND status = 'read' "
+        "AND run_id IN (SELECT id FROM run WHERE status = 'done')",
         [fingerprint],
     )
 
@@ -209,12 +210,12 @@ def main() -> int:
     options = parser.parse()
     if options.step == "begin":
         return _begin(parser, options)
-    with contextlib.suppress(Failure):  # the failure itself has been said
-        with (
-            store.for_import(options.db, options.wait, create=False) as db,
-            store.transaction(db),
-        ):
-            fail(db, options.run, options.message)
+    with (
+        contextlib.suppress(Failure),  # the failure itself has been said
+        store.for_import(options.db, options.wait, create=False) as db,
+        store.transaction(db),
+    ):
+        fail(db, options.run, options.message)
     return OK
 
 

@@ -62,4 +62,5 @@ class RejectLog:
         if more:
             print(f"{self.prog}: {more} more lines rejected{where}", file=sys.stderr)
         if unidentified:
-            print(f"{self.prog}: {unidentified} events without a user (unidentified)", file=sys.stderr)
+            text = f"{unidentified} events without a user (unidentified)"
+            print(f"{self.prog}: {text}", file=sys.stderr)

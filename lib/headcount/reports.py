@@ -3,7 +3,7 @@
 The head of such a file:
     -- What the report shows
     -- param NAME: DEFAULT: what it means     (for :NAME in the SQL)
-    -- chart: LABELS VALUES                   (two columns; only where a chart makes sense)
+    -- chart: LABELS VALUES: TITLE            (two columns; only where a chart makes sense)
 """
 
 import re
@@ -25,7 +25,7 @@ class Report:
     description: str
     params: dict[str, str] = field(default_factory=dict)  # defaults by name
     meanings: dict[str, str] = field(default_factory=dict)
-    chart: tuple[str, str] | None = None
+    chart: tuple[str, str, str] | None = None  # columns of labels and of values, title
 
 
 def names() -> list[str]:
@@ -41,8 +41,8 @@ def load(name: str) -> Report:
     report = Report(name, sql, sql.split("\n", 1)[0].removeprefix("-- "))
     for param, default, meaning in re.findall(r"^-- param (\w+): (.*?): (.*)$", sql, re.M):
         report.params[param], report.meanings[param] = default, meaning
-    if chart := re.search(r"^-- chart: (\w+) (\w+)$", sql, re.M):
-        report.chart = (chart[1], chart[2])
+    if chart := re.search(r"^-- chart: (\w+) (\w+): (.*)$", sql, re.M):
+        report.chart = chart.groups()
     return report
 
 

@@ -22,9 +22,7 @@ SCHEMA_VERSION = 1
 
 
 @contextlib.contextmanager
-def for_import(
-    path: str, wait: float, *, create: bool = True
-) -> Iterator[sqlite_utils.Database]:
+def for_import(path: str, wait: float, *, create: bool = True) -> Iterator[sqlite_utils.Database]:
     """The database, made if need be (mode 0600). `wait`: seconds to wait for another's lock.
 
     Raises Failure: 66 if it is missing and not to be made, 74 if it cannot be written, 75 if it
@@ -131,7 +129,7 @@ def _errors(path: str):
         message = str(error)
         name = getattr(error, "sqlite_errorname", "") or ""
         if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-            raise Failure(f"{path} stayed locked by another program: try again", TRY_LATER) from None
+            raise Failure(f"{path} stayed locked by another program", TRY_LATER) from None
         if name.startswith(("SQLITE_READONLY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN")):
             raise Failure(f"cannot write {path}: {message}", WRITE_FAILED) from None
         if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):

@@ -1,7 +1,7 @@
 -- Active users of each local day, and whether the number can still change
 -- param since: 0000-01-01: the first day
 -- param until: 9999-12-31: the last day
--- chart: date users
+-- chart: date users: Active users of each local day
 SELECT
     active_user_table.date,
     active_user_count AS users,

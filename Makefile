@@ -1,0 +1,54 @@
+# make import   sets up what is missing, imports EVENTS and shows the numbers
+# make test     sets up what tests need and runs every one of them
+SHELL = /bin/bash
+
+EVENTS = data/sample/events.jsonl.gz
+DB = data/headcount.db
+TZ_NAME = America/Chicago
+
+bash_files = $(shell grep -lE '^\#!.*bash|shellcheck shell=bash' bin/* lib/* .ci/run 2>/dev/null) $(wildcard tests/*.bats)
+python_files = lib tests $(shell grep -lE '^\#!.*lib/python' bin/*)
+
+.PHONY: set-up import test lint fmt docs accept lock clean
+
+set-up: .venv/runtime
+
+.venv/runtime: requirements.lock
+	@lib/set-up runtime
+
+.venv/test: .venv/runtime
+	@lib/set-up test
+
+# Exit 65: imported, but some lines were rejected; the import has said which.
+import: .venv/runtime
+	bin/import-active-users --db "$(DB)" --tz "$(TZ_NAME)" $(EVENTS) || [ $$? = 65 ]
+	bin/show-report --db "$(DB)" active_users
+	bin/show-report --db "$(DB)" active_users --format chart
+
+test: lint
+	.venv/bin/python -m pytest -n auto
+	.venv/bin/bats tests
+
+lint: .venv/test
+	.venv/bin/ruff check --quiet $(python_files)
+	.venv/bin/ruff format --quiet --check $(python_files)
+	.venv/bin/shellcheck --external-sources --source-path=. $(bash_files)
+	.venv/bin/shfmt --diff $(bash_files)
+
+fmt: .venv/test
+	.venv/bin/ruff check --quiet --fix $(python_files)
+	.venv/bin/ruff format --quiet $(python_files)
+	.venv/bin/shfmt --write $(bash_files)
+
+# Both rewrite files for a person to read with `git diff`.
+docs: .venv/test
+	.venv/bin/python tests/docs.py
+
+accept: .venv/test
+	.venv/bin/python -m pytest tests/test_cases.py --accept
+
+lock:
+	lib/make-lock
+
+clean:
+	rm -rf .venv
