@@ -6,7 +6,7 @@ finished. So each filter writes its account last, and the sink compares them bef
 
 import json
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
@@ -46,7 +46,7 @@ class Account:
     def write(self, path: str) -> None:
         """Save it as JSON."""
         fd = output.open_private(path, 0)
-        output.write(fd, json.dumps(asdict(self)).encode(), path)
+        output.write(fd, json.dumps(vars(self)).encode(), path)
 
     @classmethod
     def read(cls, path: str) -> "Account":
@@ -54,7 +54,7 @@ class Account:
         try:
             saved = json.loads(Path(path).read_bytes())
         except (OSError, ValueError):
-            raise Failure("a program before this one did not finish: its lines are void") from None
+            raise Failure("a program before this one failed, so this one's lines are void") from None
         return cls(**saved | {"reasons": Counter(saved["reasons"])})
 
 

@@ -97,8 +97,8 @@ class Parser:
                 line.decode()
         except msgspec.ValidationError as error:
             return Reject("wrong type", str(error))
-        except UnicodeDecodeError as error:
-            return Reject("not UTF-8", f"byte {error.start + 1} of the line")
+        except UnicodeDecodeError:
+            return _not_utf8(line)
         except (msgspec.DecodeError, ValueError) as error:
             return Reject("not JSON", str(error).removeprefix("JSON is malformed: "))
         except RecursionError:
@@ -167,6 +167,14 @@ class Parser:
         if engaged and valuable:
             return BOTH, msec
         return (ENGAGED if engaged else VALUABLE if valuable else None), msec or 0
+
+
+def _not_utf8(line: bytes) -> Reject:
+    try:
+        line.decode()
+    except UnicodeDecodeError as error:
+        return Reject("not UTF-8", f"byte {error.start + 1} of the line")
+    raise AssertionError("the parser was stricter than Python")
 
 
 class _Bad(Exception):

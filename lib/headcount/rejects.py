@@ -62,5 +62,5 @@ class RejectLog:
         if more:
             print(f"{self.prog}: {more} more lines rejected{where}", file=sys.stderr)
         if unidentified:
-            text = f"{unidentified} events without a user (unidentified)"
+            text = f"{unidentified} rejected as unidentified: they name no user"
             print(f"{self.prog}: {text}", file=sys.stderr)

@@ -1,0 +1,39 @@
+"""What all tests share: where things are, and how to run a program as a user does."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+BIN = ROOT / "bin"
+PROGRAMS = sorted(path.name for path in BIN.iterdir())
+REAL = ROOT.parent / "shared" / "data"  # real data, beside the checkout where there is any
+
+# What cron gives: no locale, no activated environment.
+BARE = {"PATH": "/usr/bin:/bin", "HOME": os.environ.get("HOME", "/")}
+
+
+def run(program, *arguments, stdin=b"", check=None, **options):
+    """Run a program of bin/ in cron's environment; `check` is the status it must have."""
+    done = subprocess.run(
+        [BIN / program, *map(str, arguments)],
+        **{"input": stdin, "capture_output": True, "env": BARE} | options,
+    )
+    if check is not None:
+        assert done.returncode == check, (done.returncode, done.stdout, done.stderr)
+    return done
+
+
+@pytest.fixture
+def real_events():
+    """The real sample of engagement events; the test is skipped where it is not."""
+    path = REAL / "engagement" / "bq-results-sample-data.jsons"
+    if not path.exists():
+        pytest.skip(f"no real data at {path}")
+    return path
+
+
+def pytest_addoption(parser):
+    parser.addoption("--accept", action="store_true", help="rewrite what the cases expect")
