@@ -26,6 +26,15 @@ usage() {
 	done <"$(readlink -f "$0")"
 }
 
+# Prints a text; quiet if nobody reads it (… | head), 74 if it cannot be written.
+publish() {
+	local status=0
+	(trap '' PIPE && printf '%s\n' "$1") 2>/dev/null || status=$?
+	if ((status != 0)) && [[ ! -p /dev/stdout ]]; then
+		die 74 'cannot write standard output'
+	fi
+}
+
 die() { # STATUS MESSAGE
 	printf '%s: %s\n' "$prog" "$2" >&2
 	exit "$1"
@@ -47,8 +56,8 @@ read_options() {
 			option=${1%%=*} value=${1#*=} words=0
 		fi
 		case $option in
-		--help) usage && exit 0 ;;
-		--version) "$bin/local-day" --version | sed "s/^[^ ]*/$prog/" && exit 0 ;;
+		--help) publish "$(usage)" && exit ;;
+		--version) publish "$prog $("$bin/local-day" --version | sed 's/.* //')" && exit ;;
 		--) shift && files+=("$@") && return ;;
 		-?*)
 			take_option "$option" "$value" || used=$?
@@ -83,15 +92,22 @@ worst() {
 	return "$result"
 }
 
+# Somebody types the input.
+reads_terminal() {
+	[[ -t 0 ]] && { ((${#files[@]} == 0)) || [[ " ${files[*]} " == *' - '* ]]; }
+}
+
 # Runs a function so that a signal acts at once: bash runs no trap while it waits for a foreground
-# command, so the pipe runs as a job of its own, and signals are passed on to all of it. (Only
-# somebody who types the input at a terminal needs the job in the foreground.)
+# command, so the pipe runs as a job of its own, and signals are passed on to all of it. (Only who
+# types the input needs the job in the foreground.) Leaves the signal's name in `signal`.
 run_job() {
-	if ((${#files[@]} == 0)) && [[ -t 0 ]]; then
+	signal=''
+	if reads_terminal; then
+		trap 'signal=INT' INT
 		"$@"
 		return
 	fi
-	local job status=0 signal=''
+	local job status=0
 	set -m
 	(
 		set +em
@@ -108,9 +124,13 @@ run_job() {
 		kill -0 "$job" 2>/dev/null || break
 	done
 	trap - INT TERM HUP
-	case $signal in
-	INT) if ((status == 0 || status == 65 || status > 128)); then status=130; fi ;;
-	TERM) status=143 ;;
-	esac
 	return "$status"
+}
+
+# The status of a program that a signal stopped.
+signal_status() {
+	case $signal in
+	INT) echo 130 ;;
+	TERM) echo 143 ;;
+	esac
 }

@@ -8,6 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = ROOT / "bin"
+SHIMS = ROOT / "tests" / "shims"  # for a machine without the sqlite3 shell
 PROGRAMS = sorted(path.name for path in BIN.iterdir())
 REAL = ROOT.parent / "shared" / "data"  # real data, beside the checkout where there is any
 

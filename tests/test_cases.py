@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import BARE, BIN
+from conftest import BARE, BIN, SHIMS
 
 CASES = Path(__file__).parent / "cases"
 
@@ -18,7 +18,7 @@ CASES = Path(__file__).parent / "cases"
 @pytest.mark.parametrize("case", sorted(path.parent for path in CASES.glob("*/*/cmd")), ids=lambda p: f"{p.parent.name}-{p.name}")
 def test_case(case, tmp_path, request):
     shutil.copytree(case, tmp_path, dirs_exist_ok=True)
-    env = BARE | {"PATH": f"{BIN}:{BARE['PATH']}"}
+    env = BARE | {"PATH": f"{BIN}:{BARE['PATH']}:{SHIMS}"}
     done = subprocess.run(
         ["bash", "cmd"], cwd=tmp_path, env=env, stdin=subprocess.DEVNULL, capture_output=True
     )

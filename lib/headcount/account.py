@@ -6,26 +6,24 @@ finished. So each filter writes its account last, and the sink compares them bef
 
 import json
 from collections import Counter
-from dataclasses import dataclass, field
 from itertools import pairwise
-from pathlib import Path
 
 from headcount import output
 from headcount.failure import Failure
 from headcount.rejects import UNIDENTIFIED
 
 
-@dataclass
 class Account:
-    """Where the lines of one program went: lines = kept + filtered + duplicate + rejected."""
+    """Where the lines of one program went: lines = kept + filtered + duplicate + rejected.
 
-    prog: str
-    lines: int = 0
-    kept: int = 0
-    filtered: int = 0
-    duplicate: int = 0
-    reasons: Counter[str] = field(default_factory=Counter)  # of the rejects
-    inputs: dict[str, int] = field(default_factory=dict)  # lines of each, by name
+    `reasons` counts the rejects, `inputs` the lines of each input by its name.
+    """
+
+    def __init__(self, prog: str, reasons: dict[str, int] | None = None):
+        self.prog = prog
+        self.lines = self.kept = self.filtered = self.duplicate = 0
+        self.reasons: Counter[str] = Counter() if reasons is None else reasons
+        self.inputs: dict[str, int] = {}
 
     @property
     def rejected(self) -> int:
@@ -52,10 +50,15 @@ class Account:
     def read(cls, path: str) -> "Account":
         """Raises Failure where there is none: then the program has not finished."""
         try:
-            saved = json.loads(Path(path).read_bytes())
+            with open(path, "rb") as file:
+                saved = json.load(file)
         except (OSError, ValueError):
-            raise Failure("a program before this one failed, so this one's lines are void") from None
-        return cls(**saved | {"reasons": Counter(saved["reasons"])})
+            raise Failure(
+                "a program before this one failed: its lines are void"
+            ) from None
+        account = cls(saved["prog"])
+        vars(account).update(saved, reasons=Counter(saved["reasons"]))
+        return account
 
 
 def total(accounts: list[Account]) -> Account:
@@ -63,7 +66,8 @@ def total(accounts: list[Account]) -> Account:
 
     Raises Failure unless each program read exactly the lines that the one before kept.
     """
-    whole = Account(accounts[-1].prog, inputs=accounts[0].inputs)
+    whole = Account(accounts[-1].prog)
+    whole.inputs = accounts[0].inputs
     whole.lines, whole.kept = accounts[0].lines, accounts[-1].kept
     for before, after in pairwise(accounts):
         if before.kept != after.lines:

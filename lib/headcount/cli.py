@@ -4,19 +4,17 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from headcount import __version__, interrupt
 from headcount.failure import FAILED, INTERRUPTED, OK, USAGE, WRITE_FAILED, Failure, ReaderGone
 
-ROOT = Path(__file__).resolve().parents[2]
-DEFAULT_DB = ROOT / "data" / "headcount.db"
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
 # The options that several programs take, each declared once.
 _SHARED = {
     "--db": {
         "metavar": "FILE",
-        "default": str(DEFAULT_DB),
+        "default": os.path.join(ROOT, "data", "headcount.db"),
         "help": "the database (default: data/headcount.db beside bin/)",
     },
     "--tz": {
@@ -70,7 +68,7 @@ class Parser(argparse.ArgumentParser):
         headline, _, body = doc.partition("\n")
         synopsis, _, summary = headline.partition(" - ")
         super().__init__(
-            prog=Path(sys.argv[0]).name,
+            prog=os.path.basename(sys.argv[0]),
             usage=" ".join(["%(prog)s [OPTION…]", *synopsis.split(" ")[1:]]),
             description=f"{summary}\n{body}".strip("\n"),
             formatter_class=_HelpFormatter,
@@ -96,7 +94,7 @@ class Parser(argparse.ArgumentParser):
 
 def start(main: Callable[[], int]) -> None:
     """Run `main` and exit with its status; turn failures into one line on stderr."""
-    prog = Path(sys.argv[0]).name
+    prog = os.path.basename(sys.argv[0])
     try:
         interrupt.catch()
         try:

@@ -3,20 +3,16 @@
 Source of the columns: "[GA4] BigQuery Export schema", https://support.google.com/analytics/answer/7029846
 """
 
-from dataclasses import dataclass
-
 import msgspec
 
 from headcount import numbers, tsv
 from headcount.rejects import UNIDENTIFIED, Reject
+from headcount.zones import DAY_SECONDS, LAST_MICROS
 
 ENGAGEMENT = "user_engagement"
 ENGAGED = "engaged"
 VALUABLE = "valuable"
 BOTH = f"{ENGAGED},{VALUABLE}"
-
-LAST_MICROS = 253_370_764_800_000_000 - 1  # before 9999-01-01T00:00:00Z
-DAY_SECONDS = 86_400
 
 
 class Event(msgspec.Struct, gc=False):
@@ -29,6 +25,9 @@ class Event(msgspec.Struct, gc=False):
     event_params: msgspec.Raw = numbers.NULL
     time_zone_offset_seconds: msgspec.Raw = numbers.NULL
     device: msgspec.Raw = numbers.NULL  # the offset's other place, in newer exports
+
+
+NO_USER_FIELDS = {"event_timestamp", "event_params", "time_zone_offset_seconds", "device"}
 
 
 class Value(msgspec.Struct, gc=False):
@@ -56,8 +55,7 @@ _params = msgspec.json.Decoder(list[Param] | None)
 _device = msgspec.json.Decoder(Device | None)
 
 
-@dataclass(frozen=True)
-class Definition:
+class Definition(msgspec.Struct, frozen=True):
     """When a user is active on a local day: engaged, and valuable.
 
     engaged: a `user_engagement` whose `engagement_time_msec` is at least `min_msec`; with

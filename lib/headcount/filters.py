@@ -4,9 +4,9 @@ A filter is one pure function. Line by line, it maps a line to a row, to a Rejec
 a line that is filtered out; `each_line` makes of it what `run` wants, a function of a block.
 """
 
+import os
 import sys
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import NamedTuple
 
 from headcount import account, cli, inputs, interrupt, output
@@ -80,7 +80,7 @@ def run(
 
     `finish` gets this filter's account, so that a sink can hold it against its upstream's.
     """
-    prog = Path(sys.argv[0]).name
+    prog = os.path.basename(sys.argv[0])
     paths = options.files or ["-"]
     size = inputs.total_size(paths)
     wanted = options.progress or (

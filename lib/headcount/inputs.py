@@ -8,7 +8,6 @@ import select
 import stat
 import time
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 from headcount import interrupt
@@ -151,7 +150,7 @@ def total_size(paths: Iterable[str]) -> int | None:
     total = 0
     for path in paths:
         try:
-            info = os.fstat(0) if path == "-" else Path(path).stat()
+            info = os.fstat(0) if path == "-" else os.stat(path)
         except (OSError, ValueError):
             return None
         if not stat.S_ISREG(info.st_mode):

@@ -13,7 +13,7 @@ from pathlib import Path
 from headcount.cli import ROOT
 from headcount.failure import USAGE, Failure
 
-FOLDER = ROOT / "lib" / "reports"
+FOLDER = Path(ROOT, "lib", "reports")
 
 
 @dataclass

@@ -46,7 +46,7 @@ def for_import(path: str, wait: float, *, create: bool = True) -> Iterator[sqlit
             db.execute("PRAGMA synchronous = FULL")
             if _version(db) == 0:
                 with transaction(db):
-                    for statement in _statements((ROOT / "schema.sql").read_text()):
+                    for statement in _statements(Path(ROOT, "schema.sql").read_text()):
                         db.execute(statement)
             yield db
 

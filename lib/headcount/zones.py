@@ -4,13 +4,14 @@ Zones come from the tzdata package pinned in the lock file, read by dateutil, so
 machine cuts its days by the same rules.
 """
 
+import os
 import re
 from datetime import date, datetime, timedelta, tzinfo
-from pathlib import Path
 
 DEVICE = "device"  # each event's own offset in place of a zone
 
 DAY_SECONDS = 86_400
+LAST_MICROS = 253_370_764_800_000_000 - 1  # before 9999-01-01T00:00:00Z
 _HOUR_SECONDS = 3_600
 _MICROS = 1_000_000
 _EPOCH = datetime(1970, 1, 1)
@@ -24,9 +25,9 @@ def find(name: str) -> tzinfo:
     from dateutil import tz
 
     if _NAME.fullmatch(name):
-        path = Path(tzdata.__file__).parent / "zoneinfo" / name
+        path = os.path.join(os.path.dirname(tzdata.__file__), "zoneinfo", name)
         try:
-            return tz.tzfile(str(path))
+            return tz.tzfile(path)
         except (OSError, ValueError):  # no such file; a directory; not a zone
             pass
     raise ValueError(f"no time zone {name!r}{_suggestion(name)}")
