@@ -72,7 +72,8 @@ def add_options(parser: cli.Parser, what: str, default: int = 1000) -> None:
 def write(options, make: Callable[[float], bytes]) -> int:
     """Print the lines that `make` makes, until it is enough or Ctrl-C; returns the exit status.
 
-    `make` is told which part of all is done: at least 0, less than 1.
+    `make` is told which part of all is done: at least 0, less than 1. Standard output stays open:
+    when it ends, an answer in another file has to be complete.
     """
     inputs.widen_pipe(1)
     total = options.lines if options.size is None else options.size
@@ -89,5 +90,4 @@ def write(options, make: Callable[[float], bytes]) -> int:
             block.clear()
             held = 0
     output.write(1, b"".join(block))
-    output.close_stdout()
     return INTERRUPTED if interrupt.requested() else OK
