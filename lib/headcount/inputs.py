@@ -8,7 +8,6 @@ import select
 import stat
 import time
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 from headcount import interrupt
 from headcount.decompress import MAGIC_FIRST_BYTES, MAGIC_LENGTH, decompressed
@@ -20,15 +19,19 @@ FIFO_WAIT_SECONDS = 60
 BOM = b"\xef\xbb\xbf"
 
 
-class Block(NamedTuple):
-    """Whole lines of one input; only an input's very last line may lack its newline."""
+class Block:
+    """Whole lines of one input; only an input's very last line may lack its newline.
 
-    data: bytes
-    name: str  # as messages call the input
-    line: int  # number of the first line, from 1
+    `name` is what messages call the input, `line` the first line's number, `lines` how many.
+    """
 
-    def count_lines(self) -> int:
-        return self.data.count(b"\n") + (not self.data.endswith(b"\n"))
+    __slots__ = ("data", "line", "lines", "name")
+
+    def __init__(self, data: bytes, name: str = "stdin", line: int = 1):
+        self.data = data
+        self.name = name
+        self.line = line
+        self.lines = data.count(b"\n") + (not data.endswith(b"\n"))
 
 
 def widen_pipe(fd: int) -> None:
@@ -56,7 +59,7 @@ def blocks(paths: Iterable[str], on_read=lambda count: None) -> Iterator[Block]:
                     if not data:
                         continue
                 block = Block(data, name, line)
-                line += data.count(b"\n")
+                line += block.lines
                 yield block
         if interrupt.requested():
             return
