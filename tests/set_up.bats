@@ -72,6 +72,8 @@ fake_python() {
 	[[ $output = *'sudo apt-get install python3-venv'* ]]
 }
 
+teardown() { rm -f /etc/cron.d/headcount-test; }
+
 # The crontab's lines with HEADCOUNT changed, as one would; its commands without the times.
 installed_crontab() { sed "s,^HEADCOUNT=.*,HEADCOUNT=$1," "$root/crontab.example"; }
 commands() { sed -n 's/^[0-9*][^"]*\("\$HEADCOUNT.*\)/\1/p' | sed 's/\\%/%/g'; }
@@ -105,7 +107,7 @@ night() { # every command of the crontab, under cron's environment
 }
 
 @test "a real cron daemon runs them" {
-	if ! command -v cron >/dev/null || [ "$(id -u)" != 0 ] || pgrep -x cron >/dev/null; then
+	if ! command -v /usr/sbin/cron >/dev/null || [ "$(id -u)" != 0 ] || pgrep -x cron >/dev/null; then
 		skip "needs root, and cron installed but not running"
 	fi
 	mkdir -p opt/events
@@ -116,7 +118,7 @@ night() { # every command of the crontab, under cron's environment
 	# every minute, to see it; a file of /etc/cron.d names the user
 	installed_crontab "$PWD/opt/headcount" | grep -v '8 \* \* 1' |
 		sed 's,^17 4 \* \* \*,* * * * * root,' >/etc/cron.d/headcount-test
-	cron -f &
+	/usr/sbin/cron -f &
 	daemon=$!
 	for ((i = 0; i < 75 && $(wc -c <opt/headcount/data/changes.tsv 2>/dev/null || echo 0) == 0; i++)); do sleep 1; done
 	kill "$daemon"

@@ -53,9 +53,7 @@ class Account:
             with open(path, "rb") as file:
                 saved = json.load(file)
         except (OSError, ValueError):
-            raise Failure(
-                "a program before this one failed: its lines are void"
-            ) from None
+            raise Failure("a program before this one failed: its lines are void") from None
         account = cls(saved["prog"])
         vars(account).update(saved, reasons=Counter(saved["reasons"]))
         return account

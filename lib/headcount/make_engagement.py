@@ -20,8 +20,8 @@ import zoneinfo
 from collections import defaultdict
 from datetime import UTC, date, datetime, timedelta
 
-from headcount import cli, event_shapes, making, output, zones
-from headcount.event_stream import Stream
+from headcount import cli, made_shapes, making, output, zones
+from headcount.made_stream import Stream
 
 
 def day(text: str) -> date:
@@ -41,7 +41,7 @@ def add_options(parser: cli.Parser) -> None:
         ("--late", 0.02, "this part comes up to 3 days late"),
         ("--broken", 0.0, "this part is no event: cut short, wrong types, bad UTF-8…"),
         ("--escapes", 0.0, "this part has JSON escapes, some of them in names"),
-        ("--engagements", event_shapes.ENGAGEMENT_SHARE, "this part is user_engagement"),
+        ("--engagements", made_shapes.ENGAGEMENT_SHARE, "this part is user_engagement"),
     ):
         parser.add_argument(
             name,

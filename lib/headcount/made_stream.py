@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from random import Random
 
-from headcount import event_damage, event_shapes
+from headcount import made_damage, made_shapes
 
 _SECOND = 1_000_000  # microseconds
 _DAY = 86_400 * _SECOND
@@ -45,10 +45,10 @@ class Stream:
         lines = options.lines if options.size is None else options.size // _MEAN_LINE
         self._users = options.users or max(1, lines // 100)
         self._salt = self._rng.getrandbits(128)
-        self._others = event_shapes.others()
-        self._engagements, self._lacking = event_shapes.engagements()
+        self._others = made_shapes.others()
+        self._engagements, self._lacking = made_shapes.engagements()
         self._profiles = [
-            event_shapes.user(self._random, number, self._begin // _SECOND)
+            made_shapes.user(self._random, number, self._begin // _SECOND)
             for number in range(_PROFILES)
         ]
         self._items = [_uuid(self._rng.getrandbits(128)) for _ in range(24)]
@@ -71,9 +71,9 @@ class Stream:
             line, _ = self._fill(template, user, micros, delay, int(random() * 60_000), 1)
             spoilt = random() < options.broken
         if spoilt:
-            return event_damage.spoil(line, random)
+            return made_damage.spoil(line, random)
         if random() < options.escapes:
-            line = event_damage.escape(line, random)
+            line = made_damage.escape(line, random)
         self._keep(line)
         return line
 

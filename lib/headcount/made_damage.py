@@ -5,7 +5,7 @@ All of it works on finished lines, as bytes.
 
 from collections.abc import Callable
 
-from headcount.event_shapes import ENGAGEMENT
+from headcount.made_shapes import ENGAGEMENT
 
 _NAME = f'"event_name":"{ENGAGEMENT}"'.encode()
 _PARAMS = b'"event_params":['

@@ -1,0 +1,290 @@
+"""What the programs must answer, written slowly and plainly, to hold them against.
+
+Only the standard library, one small function per concept, every rule from its definition, and
+nothing of headcount. Time zones are zoneinfo's, from the pinned tzdata package alone.
+"""
+
+import json
+import re
+import zoneinfo
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+from typing import NamedTuple
+
+zoneinfo.reset_tzpath([])  # the system's zones may be of another release
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+YEAR_9999 = datetime(9999, 1, 1, tzinfo=UTC)
+DAY_SECONDS = 24 * 60 * 60
+
+
+class Options(NamedTuple):
+    """The options of count-active-users, as they are typed."""
+
+    tz: str = "America/Chicago"  # or device
+    user: tuple[str, ...] = ("user_pseudo_id",)
+    min_engagement: str = "3"
+    valuable_param: str = "engaged_session_event"
+    valuable_events: tuple[str, ...] = ()
+    definition: str = "engaged-valuable"
+
+
+class Event(NamedTuple):
+    """An event that matters."""
+
+    micros: int
+    offset: int | None  # seconds east of UTC, where the device's own clock counts
+    user: str
+    engaged: bool
+    valuable: bool
+    msec: Decimal | None  # of engagement
+
+
+class Bad(Exception):
+    """Why a line is a reject."""
+
+
+class OutOfBounds(str):
+    """A JSON number with an exponent that no Decimal takes."""
+
+
+# --- JSON ---------------------------------------------------------------------------------------
+
+
+def number_of(text: str) -> Decimal | OutOfBounds:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return OutOfBounds(text)
+
+
+def refuse_constant(text: str):
+    raise ValueError(f"{text} is no JSON")
+
+
+def refuse_lone_surrogates(value) -> None:
+    if isinstance(value, str):
+        value.encode()
+    elif isinstance(value, list):
+        for item in value:
+            refuse_lone_surrogates(item)
+
+
+def object_of(pairs: list) -> dict:
+    """Of a repeated key the last value; but none of them may be half a character."""
+    for key, value in pairs:
+        refuse_lone_surrogates(key)
+        refuse_lone_surrogates(value)
+    return dict(pairs)
+
+
+def parse_json(line: bytes) -> dict:
+    """The object on a line, by RFC 8259, its numbers exact."""
+    try:
+        text = line.decode()
+    except UnicodeDecodeError:
+        raise Bad("not UTF-8") from None
+    escaped_surrogate = re.search(r"\\u[dD][89a-fA-F]", text)  # looking for them is slow
+    try:
+        record = json.loads(
+            text,
+            parse_constant=refuse_constant,
+            parse_int=number_of,
+            parse_float=number_of,
+            object_pairs_hook=object_of if escaped_surrogate else None,
+        )
+    except ValueError:
+        raise Bad("not JSON") from None
+    except RecursionError:
+        raise Bad("nested too deeply") from None
+    if not isinstance(record, dict):
+        raise Bad("no object")
+    return record
+
+
+# --- the fields of an event ---------------------------------------------------------------------
+
+
+def number(value, name: str) -> Decimal | None:
+    """A number, or a text that spells one; None is none."""
+    if value is None:
+        return None
+    if isinstance(value, str) and not isinstance(value, OutOfBounds):
+        if not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?", value):
+            raise Bad(f"{name}: no number")
+        value = number_of(value)
+    if not isinstance(value, Decimal):
+        raise Bad(f"{name}: no number")
+    return value
+
+
+def whole(value, name: str, low: int, high: int) -> int:
+    found = number(value, name)
+    if found is None:
+        raise Bad(f"{name} is missing")
+    if not low <= found <= high or found != int(found):
+        raise Bad(f"{name}: not a whole number within bounds")
+    return int(found)
+
+
+def name_of(record: dict) -> str:
+    name = record.get("event_name")
+    if not isinstance(name, str) or not name:
+        raise Bad("event_name is missing")
+    return name
+
+
+def time_of(record: dict) -> int:
+    last = (YEAR_9999 - EPOCH) // timedelta(microseconds=1) - 1
+    return whole(record.get("event_timestamp"), "event_timestamp", 0, last)
+
+
+def offset_of(record: dict) -> int:
+    """The device's own offset: a field of the event or, in newer exports, of its device."""
+    offset = record.get("time_zone_offset_seconds")
+    if offset is None:
+        device = record.get("device")
+        if device is not None:
+            if not isinstance(device, dict):
+                raise Bad("device is no object")
+            offset = device.get("time_zone_offset_seconds")
+    return whole(offset, "time_zone_offset_seconds", -DAY_SECONDS, DAY_SECONDS)
+
+
+def user_of(record: dict, fields: Iterable[str]) -> str:
+    """The first of the fields that is there and not empty."""
+    values = [record.get(field) for field in fields]
+    if any(not isinstance(value, str | None) for value in values):
+        raise Bad("the user is no text")
+    for value in values:
+        if value:
+            return value
+    raise Bad("unidentified")
+
+
+def params_of(record: dict) -> dict:
+    """The parameters by name; of a repeated one the first."""
+    params = record.get("event_params")
+    if params is None:
+        return {}
+    if not isinstance(params, list):
+        raise Bad("event_params is no array")
+    values = {}
+    for param in params:
+        if not isinstance(param, dict) or not isinstance(param.get("key"), str):
+            raise Bad("a parameter without a key")
+        value = param.get("value")
+        if not isinstance(value, dict | None):
+            raise Bad("a parameter's value is no object")
+        values.setdefault(param["key"], value or {})
+    return values
+
+
+def param_value(params: dict, name: str) -> Decimal | None:
+    value = params.get(name, {})
+    for kind in ("int_value", "double_value", "float_value"):
+        if (found := number(value.get(kind), name)) is not None:
+            return found
+    return None
+
+
+# --- what a line says ---------------------------------------------------------------------------
+
+
+def event_of(record: dict, options: Options) -> Event | None:
+    name = name_of(record)
+    micros = time_of(record)
+    offset = offset_of(record) if options.tz == "device" else None
+    user = user_of(record, options.user)
+    listed = name in options.valuable_events
+    if name != "user_engagement":
+        return Event(micros, offset, user, False, True, None) if listed else None
+    params = params_of(record)
+    msec = param_value(params, "engagement_time_msec")
+    if options.valuable_events:
+        valuable = listed
+    else:
+        value = param_value(params, options.valuable_param)
+        valuable = msec is not None and value is not None and value >= 1
+    if options.definition == "summed":
+        engaged = msec is not None
+    else:
+        engaged = msec is not None and msec >= least_msec(options)
+        if not options.valuable_events:  # both in one event, or nothing
+            engaged = valuable = engaged and valuable
+    if not engaged and not valuable:
+        return None
+    return Event(micros, offset, user, engaged, valuable, msec)
+
+
+def least_msec(options: Options) -> Fraction:
+    return Fraction(options.min_engagement) * 1000
+
+
+def classify(line: bytes, options: Options) -> tuple:
+    """("event", Event), ("filtered",) or ("rejected", why)."""
+    if not line.strip(b" \t\r"):
+        return ("filtered",)  # blank
+    try:
+        event = event_of(parse_json(line), options)
+    except Bad as bad:
+        return ("rejected", str(bad))
+    return ("event", event) if event else ("filtered",)
+
+
+# --- local days, and who was active ---------------------------------------------------------------
+
+
+def local_day(micros: int, tz: str, offset: int | None = None) -> str:
+    instant = EPOCH + timedelta(microseconds=micros)
+    if tz == "device":
+        local: date = (instant + timedelta(seconds=offset)).date()
+    else:
+        local = instant.astimezone(zoneinfo.ZoneInfo(tz)).date()
+    return local.isoformat()
+
+
+def engaged_users(events: list[Event], options: Options) -> set[str]:
+    """Those who were engaged for long enough, among the events of one local day."""
+    if options.definition != "summed":
+        return {event.user for event in events if event.engaged}
+    least = least_msec(options)
+    longest = {}  # copies of one event have its user and time; should they differ, the longest
+    for event in events:
+        if event.engaged:
+            key = (event.user, event.micros)
+            longest[key] = max(longest.get(key, 0), event.msec)
+    sums = defaultdict(Fraction)
+    for (user, _), msec in longest.items():
+        sums[user] += Fraction(min(msec, least))  # by how much it is more does not matter
+    return {user for user, msec in sums.items() if msec >= least}
+
+
+def active_users(events: list[Event], options: Options) -> set[str]:
+    """Those who were engaged and valuable, among the events of one local day."""
+    return engaged_users(events, options) & {event.user for event in events if event.valuable}
+
+
+class Answer(NamedTuple):
+    """What the programs must find in some lines."""
+
+    lines: int
+    events: dict[str, list[Event]]  # that matter, by local day
+    counts: dict[str, int]  # of active users by local day, sorted; no day without any
+    rejected: dict[int, str]  # why, by line number from 1
+
+
+def answer(lines: Iterable[bytes], options: Options) -> Answer:
+    days, rejected, number = defaultdict(list), {}, 0
+    for number, line in enumerate(lines, 1):
+        verdict, *what = classify(line, options)
+        if verdict == "rejected":
+            rejected[number] = what[0]
+        elif verdict == "event":
+            event = what[0]
+            days[local_day(event.micros, options.tz, event.offset)].append(event)
+    counts = {day: len(active_users(days[day], options)) for day in sorted(days)}
+    return Answer(number, days, {day: count for day, count in counts.items() if count}, rejected)
