@@ -86,6 +86,8 @@ def json_text(columns: Sequence[str], rows: Rows) -> str:
 
 def chart(labels: Sequence[str], values: Sequence[float], title: str, *, colour: bool) -> str:
     """Bars for a terminal: one a label, the newest where they do not all fit."""
+    if not labels:
+        return "no rows\n"
     import plotext
 
     width = min(shutil.get_terminal_size((80, 24)).columns, 120)
@@ -106,8 +108,9 @@ def chart(labels: Sequence[str], values: Sequence[float], title: str, *, colour:
     every = math.ceil(len(labels) * 12 / (width - 12)) or 1
     ticks = positions[::every]
     plotext.xticks(ticks, [str(labels[i]) for i in ticks])
-    if not colour:
-        plotext.theme("clear")
+    plotext.canvas_color("default")  # the terminal's own, be it dark or light
+    plotext.axes_color("default")
+    plotext.ticks_color("default")
     text = plotext.build()
     return (text if colour else plotext.uncolorize(text)).rstrip("\n") + "\n"
 
