@@ -6,7 +6,14 @@ NOON = 1_577_793_600_000_000  # 2019-12-31T12:00:00Z: the 31st nearly everywhere
 
 
 def event(
-    name="user_engagement", user="ann", micros=NOON, msec=3000, engaged=1, offset=None, pad=0, **more
+    name="user_engagement",
+    user="ann",
+    micros=NOON,
+    msec=3000,
+    engaged=1,
+    offset=None,
+    pad=0,
+    **more,
 ):
     """One line; a user, msec, engaged or offset of None is left out, and `pad` makes it longer."""
     params = {"engagement_time_msec": msec, "engaged_session_event": engaged}

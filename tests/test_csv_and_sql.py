@@ -82,7 +82,9 @@ def db(imported, tmp_path):
     return shutil.copy(imported, tmp_path / "a.db")
 
 
-@pytest.mark.parametrize("options", [[], ["--validate"], ["--tz", "device"], ["--valuable-events", "user_engagement"]])
+@pytest.mark.parametrize(
+    "options", [[], ["--validate"], ["--tz", "device"], ["--valuable-events", "user_engagement"]]
+)
 def test_hostile_users_are_counted_once_each(tmp_path, options):
     lines = b"".join(event(user=user, offset=0) for user in HOSTILE)
     done = run("count-active-users", *options, stdin=lines * 2, check=0)
@@ -117,7 +119,8 @@ def test_hostile_event_and_parameter_names_are_data(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["x'; DROP TABLE run;--.jsonl", 'q".jsonl', "%s.jsonl", "$(touch pwned).jsonl", "*.jsonl"]
+    "name",
+    ["x'; DROP TABLE run;--.jsonl", 'q".jsonl', "%s.jsonl", "$(touch pwned).jsonl", "*.jsonl"],
 )
 def test_hostile_file_names_are_data(tmp_path, db, name):
     before = schema(db)
@@ -138,10 +141,22 @@ def test_a_hostile_table_name_is_refused(db):
     assert schema(db) == before
 
 
-@pytest.mark.parametrize("value", ["0' OR '1'='1", "'; DROP TABLE run; --", "2019-12-31'--", "\\", "%"])
+@pytest.mark.parametrize(
+    "value", ["0' OR '1'='1", "'; DROP TABLE run; --", "2019-12-31'--", "\\", "%"]
+)
 def test_values_of_parameters_are_data(db, value):
     before = schema(db)
-    rows = run("show-report", "--db", db, "active_users", "--param", f"since={value}", "--format", "tsv", check=0)
+    rows = run(
+        "show-report",
+        "--db",
+        db,
+        "active_users",
+        "--param",
+        f"since={value}",
+        "--format",
+        "tsv",
+        check=0,
+    )
     unquoted = value < "2019-12-31"  # as texts compare
     assert len(rows.stdout.splitlines()) == 1 + unquoted
     run("show-report", "--db", db, "runs", "--param", f"last={value}", check=0)
@@ -149,12 +164,28 @@ def test_values_of_parameters_are_data(db, value):
 
 
 def test_hostile_names_of_reports_and_parameters(db):
-    for arguments in (["../../schema"], ["runs; DROP TABLE run"], ["/etc/passwd"], ["runs", "--param", "x=1"]):
+    for arguments in (
+        ["../../schema"],
+        ["runs; DROP TABLE run"],
+        ["/etc/passwd"],
+        ["runs", "--param", "x=1"],
+    ):
         done = run("show-report", "--db", db, *arguments, check=2)
         assert done.stdout == b"" and b"Traceback" not in done.stderr
 
 
-FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "=cmd|' /C calc'!A0", '=1","=2', "-1\n=2", "＝1"]
+FORMULAS = [
+    "=1+1",
+    "+1",
+    "-1",
+    "@SUM(A1)",
+    "\t=1",
+    "\r=1",
+    "=cmd|' /C calc'!A0",
+    '=1","=2',
+    "-1\n=2",
+    "＝1",
+]
 HARMLESS = ["1+1", "a=b", "a", "'=1", " =1", "exit status 74"]
 
 
@@ -174,7 +205,8 @@ def test_csv_neutralises_what_a_spreadsheet_would_run(db, report):
     for i, text in enumerate(FORMULAS + HARMLESS):
         execute(
             db,
-            "INSERT INTO run (id, pipeline, version, zone_rules, status, started_at, lines, message) "
+            "INSERT INTO run "
+            "(id, pipeline, version, zone_rules, status, started_at, lines, message) "
             "VALUES (?, 'p', 'v', 'z', 'failed', '2026-01-01T00:00:00Z', 1, ?)",
             i,
             text,

@@ -1,10 +1,12 @@
-"""Every kind of input, whole, broken or odd: the right answer or the right failure, never a guess."""
+"""Every kind of input, whole, broken or odd: the right answer or a failure, never a guess."""
 
 import bz2
+import contextlib
 import gzip
 import json
 import lzma
 import os
+import pty
 import socket
 import sqlite3
 import subprocess
@@ -16,7 +18,6 @@ import pytest
 import zstandard
 from conftest import BARE, BIN, run
 from events import NOON, event, write_padded
-
 from headcount import inputs
 from headcount.failure import NO_INPUT, Failure
 
@@ -39,9 +40,17 @@ def zstd_stream(data):
 # The members of an archive of FIRST + SECOND; a cut between members leaves a whole archive.
 ARCHIVES = {
     "gzip": [gzip.compress(FIRST), gzip.compress(SECOND)],
-    "gzip-named": [b"\x1f\x8b\x08\x08" + gzip.compress(FIRST)[4:10] + b"name\0" + gzip.compress(FIRST)[10:], gzip.compress(SECOND)],
+    "gzip-named": [
+        b"\x1f\x8b\x08\x08" + gzip.compress(FIRST)[4:10] + b"name\0" + gzip.compress(FIRST)[10:],
+        gzip.compress(SECOND),
+    ],
     "gzip-padded": [gzip.compress(FIRST), b"\0" * 512, gzip.compress(SECOND), b"\0" * 7],
-    "gzip-empty-members": [gzip.compress(b""), gzip.compress(FIRST), gzip.compress(b""), gzip.compress(SECOND)],
+    "gzip-empty-members": [
+        gzip.compress(b""),
+        gzip.compress(FIRST),
+        gzip.compress(b""),
+        gzip.compress(SECOND),
+    ],
     "zstd": [zstd(FIRST), zstd(SECOND)],
     "zstd-stream": [zstd_stream(FIRST), zstd_stream(SECOND)],
     "zstd-skippable": [SKIPPABLE, zstd(FIRST), SKIPPABLE, zstd(b""), zstd(SECOND), SKIPPABLE],
@@ -148,7 +157,9 @@ def test_a_flipped_bit_is_noticed_or_harmless(kind, tmp_path):
 
 
 @every_archive
-@pytest.mark.parametrize("garbage", [b"x", b"\n", FIRST, b"\0\0\0x", b"\x1f", b"\x28\xb5", b"\xff" * 999])
+@pytest.mark.parametrize(
+    "garbage", [b"x", b"\n", FIRST, b"\0\0\0x", b"\x1f", b"\x28\xb5", b"\xff" * 999]
+)
 def test_garbage_behind_an_archive_is_noticed(kind, garbage, tmp_path):
     with pytest.raises(Failure, match="byte"):
         content(tmp_path / "a", b"".join(ARCHIVES[kind]) + garbage)
@@ -166,7 +177,9 @@ def test_nothing_of_a_broken_archive_is_counted(kind, tmp_path):
         for stdin, files in ((b"", [good, path]), (broken, [])):
             done = run("count-active-users", *files, stdin=stdin)
             assert done.returncode not in (0, 65) and done.stdout == b""
-            assert b"byte" in done.stderr and (b"stdin" in done.stderr or str(path).encode() in done.stderr)
+            assert b"byte" in done.stderr and (
+                b"stdin" in done.stderr or str(path).encode() in done.stderr
+            )
         done = run("import-active-users", "--db", db, good, path)
         assert done.returncode not in (0, 65) and done.stdout == b""
         assert users_of(db) == 0
@@ -182,7 +195,9 @@ def test_a_zstd_bomb_takes_little_memory(tmp_path):
     assert peak_memory(BIN / "grep-events", "user_engagement", path) < 64
 
 
-@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress], ids=["gzip", "bzip2", "xz"])
+@pytest.mark.parametrize(
+    "compress", [gzip.compress, bz2.compress, lzma.compress], ids=["gzip", "bzip2", "xz"]
+)
 def test_a_bomb_takes_little_memory(compress, tmp_path):
     path = tmp_path / "bomb"
     path.write_bytes(compress(b'{"a":1}\n' * 1_000_000) * 10)
@@ -207,7 +222,9 @@ def test_a_line_of_50_megabytes(tmp_path, validate):
 
 def test_a_bad_line_of_50_megabytes(tmp_path):
     bad = event(user="bob", pad=50_000_000)[:-3] + b"\n"
-    done = run("count-active-users", "--rejects", tmp_path / "rejects", stdin=bad + event(), check=65)
+    done = run(
+        "count-active-users", "--rejects", tmp_path / "rejects", stdin=bad + event(), check=65
+    )
     assert done.stdout == b"2019-12-31\t1\n"
     assert len(done.stderr) < 300, "a message is no place for the line"
     assert json.loads((tmp_path / "rejects").read_bytes())["line"] == 1
@@ -255,7 +272,12 @@ def test_blocks_are_the_same_however_they_arrive(pieces, monkeypatch, tmp_path):
 
 
 def test_bytes_that_are_no_text_are_rejects(tmp_path):
-    bad = [b"\0", event().replace(b"ann", b"a\0n"), event().replace(b"ann", b"\xff"), b"\xef\xbb\xbf" + event()]
+    bad = [
+        b"\0",
+        event().replace(b"ann", b"a\0n"),
+        event().replace(b"ann", b"\xff"),
+        b"\xef\xbb\xbf" + event(),
+    ]
     stdin = event(user="bob") + b"".join(line.rstrip(b"\n") + b"\n" for line in bad) + event()
     rejects = tmp_path / "rejects"
     done = run("count-active-users", "--validate", "--rejects", rejects, stdin=stdin, check=65)
@@ -266,7 +288,11 @@ def test_bytes_that_are_no_text_are_rejects(tmp_path):
 def test_one_byte_at_a_time():
     data = FIRST + SECOND
     process = subprocess.Popen(
-        [BIN / "count-active-users"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, env=BARE
+        [BIN / "count-active-users"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        bufsize=0,
+        env=BARE,
     )
 
     def write():
@@ -284,7 +310,6 @@ def test_one_byte_at_a_time():
 
 # ---- odd files
 
-COUNT = ["count-active-users"]
 PIPELINES = pytest.mark.parametrize("program", ["count-active-users", "import-active-users"])
 
 
@@ -300,7 +325,9 @@ def answer(program, count):
 
 
 @PIPELINES
-@pytest.mark.parametrize("kind", ["missing", "directory", "socket", "loop", "dangling", "empty name", "too long"])
+@pytest.mark.parametrize(
+    "kind", ["missing", "directory", "socket", "loop", "dangling", "empty name", "too long"]
+)
 def test_what_is_no_input(program, kind, tmp_path):
     path = tmp_path / "input"
     if kind == "directory":
@@ -328,7 +355,12 @@ def test_an_unreadable_file(program, tmp_path):
     path.write_bytes(event())
     path.chmod(0)
     done = subprocess.run(
-        [*unprivileged(), BIN / program, *(["--db", tmp_path / "a.db"] if program[0] == "i" else []), path],
+        [
+            *unprivileged(),
+            BIN / program,
+            *(["--db", tmp_path / "a.db"] if program[0] == "i" else []),
+            path,
+        ],
         capture_output=True,
         env=BARE,
     )
@@ -387,7 +419,12 @@ def test_names_of_files(program, name, tmp_path):
     "name",
     [
         *NAMES[:-1],
-        *(pytest.param(name, marks=pytest.mark.xfail(strict=True, reason="-- is lost in argparse")) for name in DASHES),
+        *(
+            pytest.param(
+                name, marks=pytest.mark.xfail(strict=True, reason="-- is lost in argparse")
+            )
+            for name in DASHES
+        ),
     ],
     ids=ascii,
 )
@@ -404,7 +441,9 @@ def test_names_of_files_here_after_two_dashes(program, name, tmp_path):
         "count-active-users",
         pytest.param(
             "import-active-users",
-            marks=pytest.mark.xfail(strict=True, reason="the ledger's finish cannot bind such a name"),
+            marks=pytest.mark.xfail(
+                strict=True, reason="the ledger's finish cannot bind such a name"
+            ),
         ),
     ],
 )
@@ -412,7 +451,13 @@ def test_names_that_are_no_text(program, name, tmp_path):
     path = os.fsencode(tmp_path) + b"/" + name
     with open(path, "wb") as file:
         file.write(event() + b'{"user_engagement": broken\n')
-    done = pipeline(program, tmp_path, *(["--max-rejects", "1"] if program[0] == "i" else []), os.fsdecode(path), check=65)
+    done = pipeline(
+        program,
+        tmp_path,
+        *(["--max-rejects", "1"] if program[0] == "i" else []),
+        os.fsdecode(path),
+        check=65,
+    )
     assert done.stdout == answer(program, 1) and b"Traceback" not in done.stderr
 
 
@@ -439,13 +484,20 @@ def wake(fifo):
     os.close(os.open(fifo, os.O_RDWR))
 
 
+def write_late(fifo):
+    with contextlib.suppress(OSError):  # nobody reads any more
+        fifo.write_bytes(event())
+
+
 @pytest.mark.parametrize(
     "program",
     [
         "count-active-users",
         pytest.param(
             "import-active-users",
-            marks=pytest.mark.xfail(strict=True, reason="the ledger opens and closes it: its writer dies of SIGPIPE"),
+            marks=pytest.mark.xfail(
+                strict=True, reason="the ledger opens and closes it: its writer dies of SIGPIPE"
+            ),
         ),
     ],
 )
@@ -464,7 +516,9 @@ def test_a_fifo_with_a_writer(program, tmp_path):
     assert done.stdout == answer(program, 2) and done.stderr == b""
 
 
-@pytest.mark.xfail(strict=True, raises=subprocess.TimeoutExpired, reason="the ledger opens it, and waits for ever")
+@pytest.mark.xfail(
+    strict=True, raises=subprocess.TimeoutExpired, reason="the ledger opens it, and waits for ever"
+)
 def test_an_import_from_a_fifo_without_a_writer_does_not_hang(tmp_path):
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
@@ -472,7 +526,7 @@ def test_an_import_from_a_fifo_without_a_writer_does_not_hang(tmp_path):
         [BIN / "import-active-users", "--db", tmp_path / "a.db", fifo], env=BARE
     )
     try:  # what waits is grep-events, for a minute; so a late writer is in time
-        late = threading.Timer(1, lambda: fifo.write_bytes(event()))
+        late = threading.Timer(1, write_late, [fifo])
         late.start()
         assert process.wait(5) == 0
     finally:
@@ -499,6 +553,33 @@ def test_a_fifo_with_a_late_and_slow_writer(tmp_path, monkeypatch):
     assert writer.wait(5) == 0
 
 
+# ---- terminals
+
+
+@PIPELINES
+@pytest.mark.parametrize("name", ["a.jsonl", "a - b.jsonl"])
+def test_a_file_named_at_a_terminal(program, name, tmp_path, request):
+    if program == "import-active-users" and " - " in name:
+        request.applymarker(
+            pytest.mark.xfail(strict=True, reason="' - ' is taken for the operand -")
+        )
+    (tmp_path / name).write_bytes(event())
+    ours, theirs = pty.openpty()
+    try:
+        done = subprocess.run(
+            [BIN / program, *(["--db", "a.db"] if program[0] == "i" else []), name],
+            stdin=theirs,
+            capture_output=True,
+            env=BARE,
+            cwd=tmp_path,
+            timeout=20,
+        )
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert (done.returncode, done.stdout) == (0, answer(program, 1)), done.stderr
+
+
 # ---- limits
 
 
@@ -523,7 +604,9 @@ def test_few_file_descriptors(program, tmp_path):
 def test_a_closed_descriptor(program, closed, tmp_path, request):
     """Without standard input or output it fails, and does not take another file for it."""
     if closed == "0":
-        request.applymarker(pytest.mark.xfail(strict=True, reason="the pipe for interrupts becomes stdin: hangs"))
+        request.applymarker(
+            pytest.mark.xfail(strict=True, reason="the pipe for interrupts becomes stdin: hangs")
+        )
     arguments = ["user_engagement"] if program == "grep-events" else []
     script = 'exec "$@" <&-' if closed == "0" else 'exec "$@" >&-'
     done = subprocess.run(
@@ -570,7 +653,9 @@ def test_memory_of_filters_on_events_stays_small(large, tmp_path):
     assert peak_memory(BIN / "grep-events", "user_engagement", "--positions", large) < 64
     assert peak_memory(BIN / "grep-events", "screen_view", stdin=large) < 64
     assert peak_memory(BIN / "parse-engagement", large) < 64
-    assert peak_memory(BIN / "parse-engagement", "--valuable-events", "screen_view", stdin=large) < 64
+    assert (
+        peak_memory(BIN / "parse-engagement", "--valuable-events", "screen_view", stdin=large) < 64
+    )
 
 
 def test_memory_of_filters_on_rows_stays_small(tmp_path):

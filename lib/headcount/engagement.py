@@ -16,18 +16,16 @@ BOTH = f"{ENGAGED},{VALUABLE}"
 
 
 class Event(msgspec.Struct, gc=False):
-    """One line of the export. What is not always needed, or comes as text or number, stays raw."""
+    """One line of the export; the parser adds the fields that are to be the user.
+
+    What is not always needed, or comes as text or number, stays raw.
+    """
 
     event_name: str | None = None
-    user_pseudo_id: str | None = None
-    user_id: str | None = None
     event_timestamp: msgspec.Raw = numbers.NULL  # microseconds since 1970-01-01T00:00:00Z
     event_params: msgspec.Raw = numbers.NULL
     time_zone_offset_seconds: msgspec.Raw = numbers.NULL
     device: msgspec.Raw = numbers.NULL  # the offset's other place, in newer exports
-
-
-NO_USER_FIELDS = {"event_timestamp", "event_params", "time_zone_offset_seconds", "device"}
 
 
 class Value(msgspec.Struct, gc=False):
@@ -76,12 +74,9 @@ class Parser:
 
     def __init__(self, definition: Definition):
         self.definition = definition
-        known = set(Event.__struct_fields__)
-        others = [name for name in definition.user_fields if name not in known]
-        record = msgspec.defstruct(
-            "Event", [(name, str | None, None) for name in others], bases=(Event,), gc=False
-        )
-        self._decode = msgspec.json.Decoder(record if others else Event).decode
+        users = [(name, str | None, None) for name in dict.fromkeys(definition.user_fields)]
+        record = msgspec.defstruct("UserEvent", users, bases=(Event,), gc=False)
+        self._decode = msgspec.json.Decoder(record).decode
 
     def __call__(self, line: bytes) -> bytes | Reject | None:
         """A row for an event that counts, None for another event, a Reject for a bad line.

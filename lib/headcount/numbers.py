@@ -51,4 +51,12 @@ def thousandths(value) -> str:
     """An int's or Decimal's thousandth part, exactly: 1500 is 1.5."""
     from decimal import Decimal
 
-    return str(Decimal(value).scaleb(-3))
+    sign, digits, exponent = Decimal(value).as_tuple()
+    return str(Decimal((sign, digits, exponent - 3)))  # arithmetic would round
+
+
+def add(one, other):
+    """The sum of two Decimals, exact to a thousand digits and for any exponent."""
+    from decimal import MAX_EMAX, MIN_EMIN, Context
+
+    return Context(prec=1000, Emax=MAX_EMAX, Emin=MIN_EMIN).add(one, other)
