@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from headcount import account, cli, inputs, interrupt, output
+from headcount import account, cli, inputs, interrupt, output, tsv
 from headcount.failure import INTERRUPTED, OK, REJECTS
 from headcount.progress import Progress
 from headcount.rejects import Reject, RejectLog
@@ -63,7 +63,8 @@ def each_line(
             elif type(row) is bytes:
                 rows.append(row)
             elif positions:
-                rejects.append((row, name.decode(errors="replace"), int(place), raw))
+                origin = tsv.unescape(name.decode(errors="surrogateescape"))
+                rejects.append((row, origin, int(place), raw))
             else:
                 rejects.append((row, name, number, raw))
         return Result(b"".join(rows), len(rows), filtered, 0, rejects)

@@ -86,12 +86,16 @@ def begin(
             row["status"] = "skipped"
         else:
             due.append(path)
-        # a path whose bytes are no text is written as Python would print it
-        row["path"] = path.encode(errors="backslashreplace").decode()
+        row["path"] = _text(path)
         db["run_input"].insert(row)
     if not due:
         finish(db, run_id, settings, Account(pipeline), "0")
     return run_id, due
+
+
+def _text(path: str) -> str:
+    """A path for the database; one whose bytes are no text, as Python would print it."""
+    return path.encode(errors="backslashreplace").decode()
 
 
 def _was_read(db: sqlite_utils.Database, fingerprint: str) -> bool:
@@ -152,9 +156,9 @@ def finish(
         },
     )
     for path, lines in account.inputs.items():
-        path = "-" if path == "stdin" else path
         db.execute(
-            "UPDATE run_input SET lines = ? WHERE run_id = ? AND path = ?", [lines, run_id, path]
+            "UPDATE run_input SET lines = ? WHERE run_id = ? AND path = ?",
+            [lines, run_id, "-" if path == "stdin" else _text(path)],
         )
     db["run_reject"].insert_all(
         {"run_id": run_id, "reason": reason, "rejects": rejects}

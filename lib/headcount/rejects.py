@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from typing import NamedTuple
 
-from headcount import output
+from headcount import output, tsv
 
 SHOWN = 5
 
@@ -41,7 +41,7 @@ class RejectLog:
             self._keep(text, name, line, raw)
         if reject.reason != UNIDENTIFIED and self._shown < SHOWN:
             self._shown += 1
-            print(f"{self.prog}: {name}:{line}: {text}", file=sys.stderr)
+            print(f"{self.prog}: {tsv.escape(name)}:{line}: {text}", file=sys.stderr)
 
     def _keep(self, text, name, line, raw):
         entry = {"prog": self.prog, "file": name, "line": line, "reason": text}
