@@ -47,8 +47,8 @@ events() { # PARSER…
 		"$@" "${notes[@]}" "${quiet[@]}" -- "${files[@]}"
 		return
 	fi
-	"$bin/grep-events" --positions --account "$stage/grep" "${notes[@]}" "${quiet[@]}" -- \
-		"user_engagement${valuable_events:+,$valuable_events}" "${files[@]}" |
+	"$bin/grep-events" --positions --account "$stage/grep" "${notes[@]}" "${quiet[@]}" \
+		"user_engagement${valuable_events:+,$valuable_events}" -- "${files[@]}" |
 		"$@" --positions
 	worst "${PIPESTATUS[@]}"
 }

@@ -94,7 +94,12 @@ worst() {
 
 # Somebody types the input.
 reads_terminal() {
-	[[ -t 0 ]] && { ((${#files[@]} == 0)) || [[ " ${files[*]} " == *' - '* ]]; }
+	local file
+	[[ -t 0 ]] || return
+	for file in "${files[@]:--}"; do
+		if [[ $file == - ]]; then return; fi
+	done
+	return 1
 }
 
 # Runs a function so that a signal acts at once: bash runs no trap while it waits for a foreground
@@ -124,6 +129,7 @@ run_job() {
 		kill -0 "$job" 2>/dev/null || break
 	done
 	trap - INT TERM HUP
+	if ((status > 128)); then kill -- "-$job" 2>/dev/null || :; fi # what a killed job left behind
 	return "$status"
 }
 

@@ -38,7 +38,11 @@ def project_copy(folder: Path) -> Path:
 
 def console(block: str, copy: Path) -> str:
     """The block with what its commands print now."""
-    env = {"PATH": f"{copy}/bin:/usr/bin:/bin:{copy}/tests/shims", "HOME": str(copy.parent), "COLUMNS": "80"}
+    env = {
+        "PATH": f"{copy}/bin:/usr/bin:/bin:{copy}/tests/shims",
+        "HOME": str(copy.parent),
+        "COLUMNS": "80",
+    }
     parts = []
     for command, _ in examples(block, prompt=r"\$ "):
         # as on a terminal: both streams, in their order

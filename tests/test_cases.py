@@ -12,10 +12,15 @@ from pathlib import Path
 import pytest
 from conftest import BARE, BIN, SHIMS
 
-CASES = Path(__file__).parent / "cases"
+FOLDER = Path(__file__).parent / "cases"
+CASES = sorted(path.parent for path in FOLDER.glob("*/*/cmd"))
 
 
-@pytest.mark.parametrize("case", sorted(path.parent for path in CASES.glob("*/*/cmd")), ids=lambda p: f"{p.parent.name}-{p.name}")
+@pytest.mark.parametrize(
+    "case",
+    sorted(path.parent for path in CASES.glob("*/*/cmd")),
+    ids=lambda p: f"{p.parent.name}-{p.name}",
+)
 def test_case(case, tmp_path, request):
     shutil.copytree(case, tmp_path, dirs_exist_ok=True)
     env = BARE | {"PATH": f"{BIN}:{BARE['PATH']}:{SHIMS}"}
@@ -37,5 +42,5 @@ def test_case(case, tmp_path, request):
 
 
 def test_every_program_has_a_case():
-    covered = {path.name for path in CASES.iterdir()}
+    covered = {path.name for path in FOLDER.iterdir()}
     assert covered >= {path.name for path in BIN.iterdir()}

@@ -1,13 +1,11 @@
 """What every program of bin/ promises, whatever it does. A new program is covered at once."""
 
-import os
 import re
 import subprocess
 
 import pytest
 from conftest import BARE, BIN, PROGRAMS, ROOT, SHIMS, run
 from examples import examples
-
 from headcount import __version__
 
 every_program = pytest.mark.parametrize("program", PROGRAMS)
@@ -92,10 +90,6 @@ def test_foreign_python_settings_change_nothing(tmp_path):
 
 def test_no_table_is_made_outside_the_schema():
     made = re.compile(r"create\s+table", re.I)
-    for folder in ("bin", "lib"):
-        for base, _, files in os.walk(ROOT / folder):
-            for name in files:
-                if name.endswith(".pyc"):
-                    continue
-                text = open(os.path.join(base, name), encoding="utf-8").read()
-                assert not made.search(text), name
+    for path in [*BIN.iterdir(), *(ROOT / "lib").rglob("*")]:
+        if path.is_file() and path.suffix != ".pyc":
+            assert not made.search(path.read_text()), path

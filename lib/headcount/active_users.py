@@ -38,6 +38,7 @@ class ActiveUsers:
         try:
             day, user, signals = line.split(b"\t")
             date.fromisoformat(day.decode())
+            user.decode()
         except ValueError:
             return Reject("not a row of date, user and signals")
         if signals not in _SIGNALS:

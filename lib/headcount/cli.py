@@ -2,13 +2,29 @@
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable
 
-from headcount import __version__, interrupt
+from headcount import __version__, interrupt, rejects
 from headcount.failure import FAILED, INTERRUPTED, OK, USAGE, WRITE_FAILED, Failure, ReaderGone
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+
+
+def _allowance(text: str) -> str:
+    try:
+        rejects.allowed(text, 0)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
+def _seconds(text: str) -> float:
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return float(text)
+
 
 # The options that several programs take, each declared once.
 _SHARED = {
@@ -41,9 +57,15 @@ _SHARED = {
         "default": [],
         "help": "the account of a filter before this one (repeat, in order); all must agree",
     },
+    "--max-rejects": {
+        "metavar": "N|N%",
+        "type": _allowance,
+        "default": "1%",
+        "help": "refuse to commit if more lines were rejected (default: 1%%)",
+    },
     "--wait": {
         "metavar": "SECONDS",
-        "type": float,
+        "type": _seconds,
         "default": 60.0,
         "help": "how long to wait for a locked database before exit 75 (default: 60)",
     },
@@ -85,18 +107,37 @@ class Parser(argparse.ArgumentParser):
         """The options; --help and --version are answered here."""
         self.add_argument("--help", action="help", help="show this text")
         self.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-        return self.parse_intermixed_args(arguments)
+        arguments = sys.argv[1:] if arguments is None else arguments
+        if "--" in arguments:  # argparse would lose it between options and operands
+            end = arguments.index("--")
+            arguments = arguments[:end] + [
+                f"./{name}" if name[0:1] == "-" and name != "-" else name
+                for name in arguments[end + 1 :]
+            ]
+        options = self.parse_intermixed_args(arguments)
+        for action in self._actions:  # only a file's name may be any bytes
+            value = getattr(options, action.dest, None)
+            if action.metavar != "FILE" and not str(value).isprintable():
+                self.error(f"{value!r} holds what cannot be printed")
+        return options
 
     def error(self, message: str):
         print(f"{self.prog}: {message}\nTry '{self.prog} --help'.", file=sys.stderr)
         sys.exit(USAGE)
 
 
-def start(main: Callable[[], int]) -> None:
-    """Run `main` and exit with its status; turn failures into one line on stderr."""
+def start(main: Callable[[], int], *, drains: bool = True) -> None:
+    """Run `main` and exit with its status; turn failures into one line on stderr.
+
+    Ctrl-C ends the input of a program that `drains`, and kills any other at once.
+    """
     prog = os.path.basename(sys.argv[0])
     try:
-        interrupt.catch()
+        _guard_closed_outputs()
+        if drains:
+            interrupt.catch()
+        else:
+            interrupt.die()
         try:
             status = main()
         except SystemExit as exit:  # --help, --version or a usage error
@@ -114,6 +155,16 @@ def start(main: Callable[[], int]) -> None:
         status = FAILED
     # All is flushed: skip the interpreter's tidying up, which takes time.
     os._exit(status)
+
+
+def _guard_closed_outputs() -> None:
+    """Where the caller closed stdout or stderr, let no other file take its number."""
+    for fd in (1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            unwritable = os.open(os.devnull, os.O_RDONLY)
+            os.dup2(unwritable, fd)
 
 
 def _flush() -> None:

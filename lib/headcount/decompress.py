@@ -5,6 +5,7 @@ import lzma
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 
+from headcount import interrupt
 from headcount.failure import Failure
 
 # What a damaged stream raises; zstandard's own error joins when zstandard is loaded.
@@ -30,9 +31,9 @@ class _Gzip:
 
 
 class _Zstd:
-    """zstandard's decompressor likewise; it cannot bound its output, so it gets small pieces."""
+    """zstandard's decompressor likewise. It cannot bound its output, so it gets tiny pieces."""
 
-    needs_input = True
+    _PIECE = 1 << 10  # may become 32 MB at the worst
 
     def __init__(self):
         import zstandard
@@ -40,14 +41,24 @@ class _Zstd:
         if zstandard.ZstdError not in _ERRORS:
             _ERRORS.append(zstandard.ZstdError)
         self._zstd = zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj()
+        self._pending = b""
         self.unused_data = b""
         self.eof = False
+        self.needs_input = True
 
-    def decompress(self, data: bytes, _max_length: int) -> bytes:
-        out = self._zstd.decompress(data)
-        self.eof = self._zstd.eof
-        self.unused_data = self._zstd.unused_data
-        return out
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        pending = memoryview(self._pending + data)
+        out, size = [], 0
+        while len(pending) and size < max_length and not self.eof:
+            out.append(self._zstd.decompress(pending[: self._PIECE]))
+            size += len(out[-1])
+            pending = pending[self._PIECE :]
+            self.eof = self._zstd.eof
+        self._pending = bytes(pending)
+        if self.eof:
+            self.unused_data = self._zstd.unused_data + self._pending
+        self.needs_input = not self._pending
+        return b"".join(out)
 
 
 def _zstd_magic(head: bytes) -> bool:
@@ -57,12 +68,17 @@ def _zstd_magic(head: bytes) -> bool:
     )
 
 
-# (name, is this its first bytes?, decompressor, NULs between members are padding)
-_FORMATS: list[tuple[str, Callable[[bytes], bool], Callable]] = [
-    ("gzip", lambda head: head[:3] == b"\x1f\x8b\x08", _Gzip),
-    ("zstd", _zstd_magic, _Zstd),
-    ("bzip2", lambda head: head[:3] == b"BZh" and head[4:10] == b"1AY&SY", bz2.BZ2Decompressor),
-    ("xz", lambda head: head[:6] == b"\xfd7zXZ\x00", lzma.LZMADecompressor),
+def _bzip2_magic(head: bytes) -> bool:
+    # a stream's level, then a block, or at once the end of an empty stream
+    return head[:3] == b"BZh" and head[4:10] in (b"1AY&SY", b"\x17\x72\x45\x38\x50\x90")
+
+
+# (name, is this its first bytes?, how every one starts, decompressor)
+_FORMATS: list[tuple[str, Callable[[bytes], bool], bytes, Callable]] = [
+    ("gzip", lambda head: head[:3] == b"\x1f\x8b\x08", b"\x1f\x8b\x08", _Gzip),
+    ("zstd", _zstd_magic, b"\x28\xb5\x2f\xfd", _Zstd),
+    ("bzip2", _bzip2_magic, b"BZh", bz2.BZ2Decompressor),
+    ("xz", lambda head: head[:6] == b"\xfd7zXZ\x00", b"\xfd7zXZ\x00", lzma.LZMADecompressor),
 ]
 MAGIC_LENGTH = 10
 MAGIC_FIRST_BYTES = b"\x1f\x28B\xfd" + bytes(range(0x50, 0x60))
@@ -76,9 +92,12 @@ def decompressed(name: str, head: bytes, chunks: Iterable[bytes]) -> Iterator[by
     Plain content passes through. All members of an archive are read. A truncated or damaged
     archive, or one followed by something else, raises Failure naming the input and the byte.
     """
-    for format_name, matches, new in _FORMATS:
+    for format_name, matches, start, new in _FORMATS:
         if head and matches(head):
             return _members(name, format_name, new, head, chunks)
+        # a head shorter than asked for is the whole input
+        if 2 <= len(head) < MAGIC_LENGTH and (start.startswith(head) or head.startswith(start)):
+            raise Failure(f"{name}: truncated {format_name} data: it ends at byte {len(head)}")
     return _plain(head, chunks)
 
 
@@ -120,7 +139,7 @@ def _members(name, format_name, new, head, chunks):
                 piece, begun = decompressor.unused_data, False
             elif decompressor.needs_input:
                 break
-    if begun:
+    if begun and not interrupt.requested():
         raise Failure(
             f"{name}: truncated {format_name} data: it ends at byte {at} inside a member; "
             "nothing of it was counted"

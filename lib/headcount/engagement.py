@@ -74,8 +74,16 @@ class Parser:
 
     def __init__(self, definition: Definition):
         self.definition = definition
-        users = [(name, str | None, None) for name in dict.fromkeys(definition.user_fields)]
-        record = msgspec.defstruct("UserEvent", users, bases=(Event,), gc=False)
+        # any key of the export may be the user, also one that is no identifier
+        fields = {f"user_{i}": key for i, key in enumerate(dict.fromkeys(definition.user_fields))}
+        record = msgspec.defstruct(
+            "UserEvent",
+            [(name, str | None, None) for name in fields],
+            bases=(Event,),
+            rename=fields,
+            gc=False,
+        )
+        self._users = tuple(fields)
         self._decode = msgspec.json.Decoder(record).decode
 
     def __call__(self, line: bytes) -> bytes | Reject | None:
@@ -117,11 +125,11 @@ class Parser:
         place = f"{micros}\t{offset}" if offset is not None else f"{micros}"
         row = f"{place}\t{tsv.escape(user)}\t{signals}"
         if self.definition.summed:
-            row += f"\t{numbers.thousandths(msec)}\t{micros}"
+            row += f"\t{numbers.shifted(msec, -3)}\t{micros}"
         return (row + "\n").encode()
 
     def _user(self, event: Event) -> str | None:
-        for name in self.definition.user_fields:
+        for name in self._users:
             if user := getattr(event, name):
                 return user
         return None

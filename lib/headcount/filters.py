@@ -38,7 +38,7 @@ def each_line(
 ) -> Callable[[inputs.Block], Result]:
     """Lift a function of a line to one of a block. Blank lines are filtered, CR LF is LF.
 
-    With `positions`, each line starts with the columns file and line number of its origin.
+    With `positions`, each line starts with the columns line number and file of its origin.
     """
 
     def of_block(block: inputs.Block) -> Result:
@@ -56,7 +56,7 @@ def each_line(
                     continue
             raw = line
             if positions:
-                name, place, raw = line.split(b"\t", 2)
+                place, name, raw = line.split(b"\t", 2)
             row = function(raw)
             if row is None:
                 filtered += 1
@@ -105,9 +105,10 @@ def run(
     progress.close()
     log.close()
     ours.check()
-    output.write(1, finish(ours))
+    rows = finish(ours)
     if options.account:
         ours.write(options.account)
+    output.write(1, rows)
     output.close_stdout()
     if interrupt.requested():
         return INTERRUPTED

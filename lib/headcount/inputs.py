@@ -9,7 +9,7 @@ import stat
 import time
 from collections.abc import Iterable, Iterator
 
-from headcount import interrupt
+from headcount import interrupt, tsv
 from headcount.decompress import MAGIC_FIRST_BYTES, MAGIC_LENGTH, decompressed
 from headcount.failure import NO_INPUT, Failure
 
@@ -22,16 +22,21 @@ BOM = b"\xef\xbb\xbf"
 class Block:
     """Whole lines of one input; only an input's very last line may lack its newline.
 
-    `name` is what messages call the input, `line` the first line's number, `lines` how many.
+    `name` is the input's path, `-` for stdin; `line` the first line's number, `lines` how many.
     """
 
     __slots__ = ("data", "line", "lines", "name")
 
-    def __init__(self, data: bytes, name: str = "stdin", line: int = 1):
+    def __init__(self, data: bytes, name: str = "-", line: int = 1):
         self.data = data
         self.name = name
         self.line = line
         self.lines = data.count(b"\n") + (not data.endswith(b"\n"))
+
+
+def shown(path: str) -> str:
+    """What a message, which is one line, calls an input."""
+    return "stdin" if path == "-" else tsv.escape(path)
 
 
 def widen_pipe(fd: int) -> None:
@@ -48,7 +53,7 @@ def blocks(paths: Iterable[str], on_read=lambda count: None) -> Iterator[Block]:
     Raises Failure: 66 for an input that is not there, 1 for one that cannot be read.
     """
     for path in paths:
-        name = "stdin" if path == "-" else path
+        name = shown(path)
         with _opened(path, name) as fd:
             chunks = _chunks(fd, name, on_read)
             head = _head(chunks)
@@ -58,7 +63,7 @@ def blocks(paths: Iterable[str], on_read=lambda count: None) -> Iterator[Block]:
                     data = data[len(BOM) :]
                     if not data:
                         continue
-                block = Block(data, name, line)
+                block = Block(data, path, line)
                 line += block.lines
                 yield block
         if interrupt.requested():

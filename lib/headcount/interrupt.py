@@ -4,6 +4,7 @@ Ctrl-C reaches every program of a pipe at once. So after it a filter still takes
 neighbour had written, which ends when the neighbour ends; it only does not wait for long.
 """
 
+import fcntl
 import os
 import select
 import signal
@@ -16,12 +17,22 @@ _wake: int | None = None
 _deadline: float | None = None
 
 
+def die() -> None:
+    """Let SIGINT kill, even while the database waits for a lock (it is made for that)."""
+    if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def catch() -> None:
     """Turn the first SIGINT into `requested()`; a second one kills as usual."""
     global _wake
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # started with `nohup` or by `… &`
         return
-    _wake, wake_writer = os.pipe()
+    # not among the standard descriptors, even where the caller closed one
+    pipe = os.pipe()
+    _wake, wake_writer = (fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3) for fd in pipe)
+    for fd in pipe:
+        os.close(fd)
     os.set_blocking(wake_writer, False)
     signal.set_wakeup_fd(wake_writer, warn_on_full_buffer=False)
     signal.signal(signal.SIGINT, _stop)

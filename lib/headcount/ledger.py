@@ -10,11 +10,10 @@ import hashlib
 import os
 import stat
 import sys
-from fractions import Fraction
 
 import sqlite_utils
 
-from headcount import __version__, cli, clock, numbers, output, store, zones
+from headcount import __version__, cli, clock, numbers, output, rejects, store, zones
 from headcount.account import Account
 from headcount.failure import NO_INPUT, OK, OTHER_SETTINGS, Failure
 
@@ -27,10 +26,10 @@ def fingerprint(path: str) -> str | None:
     Device, inode, size and times change with every write; the hash of both ends is for the file
     systems whose times are coarse. A copy has another fingerprint, and is simply read again.
     """
+    if not stat.S_ISREG(os.stat(path).st_mode):  # never open a FIFO twice
+        return None
     with open(path, "rb") as file:
         info = os.fstat(file.fileno())
-        if not stat.S_ISREG(info.st_mode):
-            return None
         digest = hashlib.sha256(file.read(_EDGE))
         file.seek(max(0, info.st_size - _EDGE))
         digest.update(file.read(_EDGE))
@@ -132,7 +131,7 @@ def finish(
     """
     account.check()
     rejected = account.rejected - account.unidentified
-    if rejected > allowed(max_rejects, account.lines):
+    if rejected > rejects.allowed(max_rejects, account.lines):
         raise Failure(
             f"{rejected} of {account.lines} lines were rejected, more than --max-rejects "
             f"{max_rejects}: nothing was imported. See them with --rejects FILE, then mend them "
@@ -158,20 +157,12 @@ def finish(
     for path, lines in account.inputs.items():
         db.execute(
             "UPDATE run_input SET lines = ? WHERE run_id = ? AND path = ?",
-            [lines, run_id, "-" if path == "stdin" else _text(path)],
+            [lines, run_id, _text(path)],
         )
     db["run_reject"].insert_all(
-        {"run_id": run_id, "reason": reason, "rejects": rejects}
-        for reason, rejects in account.reasons.items()
+        {"run_id": run_id, "reason": reason, "rejects": count}
+        for reason, count in account.reasons.items()
     )
-
-
-def allowed(max_rejects: str, lines: int) -> Fraction:
-    """How many of so many lines may be rejected. Raises ValueError for anything but N or N%."""
-    bound = Fraction(max_rejects.removesuffix("%"))
-    if bound < 0:
-        raise ValueError("negative")
-    return bound * lines / 100 if max_rejects.endswith("%") else bound
 
 
 def fail(db: sqlite_utils.Database, run_id: int, message: str) -> None:
@@ -183,12 +174,19 @@ def fail(db: sqlite_utils.Database, run_id: int, message: str) -> None:
     )
 
 
+def _seconds(text: str) -> str:
+    value = numbers.exact(text)
+    if not 0 <= value < 10**9:
+        raise ValueError(f"{text!r} is no sensible number of seconds")
+    return numbers.plain(value)
+
+
 def settings_option(text: str) -> tuple[str, str]:
     """NAME=VALUE, in one spelling: 3.0 is 3, and the order of valuable events means nothing."""
     name, equals, value = text.partition("=")
     try:
         if name == "min-engagement":
-            value = f"{numbers.exact(value).normalize():f}"
+            value = _seconds(value)
         if name == "valuable-events":
             value = ",".join(sorted(set(value.split(","))))
     except ValueError as error:
@@ -210,7 +208,7 @@ def main() -> int:
     parser.add_argument("--again", action="store_true", help="begin: skip no input")
     parser.add_argument("--run", type=int, help="fail: which run")
     parser.add_argument("--message", help="fail: why")
-    parser.shared("--db", "--wait", "--quiet")
+    parser.shared("--db", "--wait", "--quiet", "--max-rejects")
     options = parser.parse()
     if options.step == "begin":
         return _begin(parser, options)
@@ -232,6 +230,9 @@ def _begin(parser, options) -> int:
             parser.error(str(error))
     with store.for_import(options.db, options.wait) as db, store.transaction(db):
         run_id, due = begin(db, parser.prog, settings, options.files, again=options.again)
+    mode = stat.S_IMODE(os.stat(options.db).st_mode)
+    if mode & 0o077 and not options.quiet:
+        print(f"{parser.prog}: others may open {options.db}: chmod 600 it", file=sys.stderr)
     skipped = len(dict.fromkeys(options.files)) - len(due)
     if skipped and not options.quiet:
         files = "1 file was" if skipped == 1 else f"{skipped} files were"
@@ -243,4 +244,4 @@ def _begin(parser, options) -> int:
 
 if __name__ == "__main__":
     sys.argv.pop(0)  # messages come in the pipeline's name
-    cli.start(main)
+    cli.start(main, drains=False)

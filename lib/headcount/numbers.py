@@ -7,6 +7,7 @@ import msgspec
 NULL = msgspec.Raw(b"null")
 
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+_EXPONENT = 10**15  # far beyond any use, and well within what Decimal can shift
 _SHORT = 18  # digits that surely fit 64 bits
 
 
@@ -32,9 +33,12 @@ def exact(text: str):
     if not _NUMBER.fullmatch(text):
         raise ValueError("not a number")
     try:
-        return Decimal(text)
+        value = Decimal(text)
     except InvalidOperation:  # an exponent of twenty digits
         raise ValueError("a number out of all bounds") from None
+    if abs(value.as_tuple().exponent) > _EXPONENT:
+        raise ValueError("a number out of all bounds")
+    return value
 
 
 def whole_number(raw: msgspec.Raw, lowest: int, highest: int) -> int | None:
@@ -47,12 +51,18 @@ def whole_number(raw: msgspec.Raw, lowest: int, highest: int) -> int | None:
     return whole
 
 
-def thousandths(value) -> str:
-    """An int's or Decimal's thousandth part, exactly: 1500 is 1.5."""
+def shifted(value, places: int):
+    """An int or Decimal times ten to the power of `places`, exactly: arithmetic would round."""
     from decimal import Decimal
 
     sign, digits, exponent = Decimal(value).as_tuple()
-    return str(Decimal((sign, digits, exponent - 3)))  # arithmetic would round
+    return Decimal((sign, digits, exponent + places))
+
+
+def plain(value) -> str:
+    """The one way to write a Decimal without exponent: 3 for 3.0 and 3e0."""
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def add(one, other):

@@ -1,6 +1,5 @@
 """Standard output and other files, every write checked."""
 
-import errno
 import os
 import select
 
@@ -37,5 +36,4 @@ def close_stdout() -> None:
     try:
         os.close(1)
     except OSError as error:
-        if error.errno != errno.EBADF:
-            raise Failure(f"cannot write: {error.strerror}", WRITE_FAILED) from None
+        raise Failure(f"cannot write: {error.strerror}", WRITE_FAILED) from None

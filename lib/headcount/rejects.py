@@ -3,11 +3,12 @@
 import base64
 import json
 import os
+import re
 import sys
 from collections import Counter
 from typing import NamedTuple
 
-from headcount import output, tsv
+from headcount import inputs, output
 
 SHOWN = 5
 
@@ -41,7 +42,7 @@ class RejectLog:
             self._keep(text, name, line, raw)
         if reject.reason != UNIDENTIFIED and self._shown < SHOWN:
             self._shown += 1
-            print(f"{self.prog}: {tsv.escape(name)}:{line}: {text}", file=sys.stderr)
+            print(f"{self.prog}: {inputs.shown(name)}:{line}: {text}", file=sys.stderr)
 
     def _keep(self, text, name, line, raw):
         entry = {"prog": self.prog, "file": name, "line": line, "reason": text}
@@ -64,3 +65,13 @@ class RejectLog:
         if unidentified:
             text = f"{unidentified} rejected as unidentified: they name no user"
             print(f"{self.prog}: {text}", file=sys.stderr)
+
+
+def allowed(max_rejects: str, lines: int):
+    """How many of so many lines may be rejected. Raises ValueError for anything but N or N%."""
+    from fractions import Fraction  # exact, and rarely needed
+
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?%?", max_rejects):
+        raise ValueError(f"{max_rejects!r} is neither a number nor a percentage")
+    bound = Fraction(max_rejects.removesuffix("%"))
+    return bound * lines / 100 if max_rejects.endswith("%") else bound

@@ -56,7 +56,7 @@ def for_reading(path: str) -> Iterator[sqlite_utils.Database]:
     """The database for reading; never makes or changes one. Raises Failure 66 if there is none."""
     if not os.path.isfile(path):
         raise Failure(f"no database {path}; 'make import' makes one", NO_INPUT)
-    with _errors(path), contextlib.closing(_open_read_only(path)) as connection:
+    with _errors(path, "read"), contextlib.closing(_open_read_only(path)) as connection:
         db = sqlite_utils.Database(connection)
         _check_version(db, path)
         if _version(db) == 0:
@@ -121,7 +121,7 @@ def transaction(db: sqlite_utils.Database):
 
 
 @contextlib.contextmanager
-def _errors(path: str):
+def _errors(path: str, verb: str = "write"):
     """Turn SQLite's errors into Failures with the right status."""
     try:
         yield
@@ -131,7 +131,8 @@ def _errors(path: str):
         if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
             raise Failure(f"{path} stayed locked by another program", TRY_LATER) from None
         if name.startswith(("SQLITE_READONLY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN")):
-            raise Failure(f"cannot write {path}: {message}", WRITE_FAILED) from None
+            status = WRITE_FAILED if verb == "write" else NO_INPUT
+            raise Failure(f"cannot {verb} {path}: {message}", status) from None
         if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
             raise Failure(
                 f"{path}: {message}; restore a backup, or import the events anew into another --db",
