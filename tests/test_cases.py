@@ -18,7 +18,7 @@ CASES = sorted(path.parent for path in FOLDER.glob("*/*/cmd"))
 
 @pytest.mark.parametrize(
     "case",
-    sorted(path.parent for path in CASES.glob("*/*/cmd")),
+    sorted(path.parent for path in FOLDER.glob("*/*/cmd")),
     ids=lambda p: f"{p.parent.name}-{p.name}",
 )
 def test_case(case, tmp_path, request):

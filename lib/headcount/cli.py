@@ -117,8 +117,9 @@ class Parser(argparse.ArgumentParser):
         options = self.parse_intermixed_args(arguments)
         for action in self._actions:  # only a file's name may be any bytes
             value = getattr(options, action.dest, None)
-            if action.metavar != "FILE" and not str(value).isprintable():
-                self.error(f"{value!r} holds what cannot be printed")
+            texts = value if isinstance(value, list | tuple) else [value]
+            if action.metavar != "FILE" and not all(map(_is_text, texts)):
+                self.error(f"{ascii(value)} is not UTF-8")
         return options
 
     def error(self, message: str):
@@ -155,6 +156,14 @@ def start(main: Callable[[], int], *, drains: bool = True) -> None:
         status = FAILED
     # All is flushed: skip the interpreter's tidying up, which takes time.
     os._exit(status)
+
+
+def _is_text(value) -> bool:
+    try:
+        str(value).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _guard_closed_outputs() -> None:
