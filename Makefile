@@ -6,7 +6,7 @@ EVENTS = data/sample/events.jsonl.gz
 DB = data/headcount.db
 TZ_NAME = America/Chicago
 
-bash_files = $(shell grep -lE '^\#!.*bash|shellcheck shell=bash' bin/* lib/* .ci/run 2>/dev/null) $(wildcard tests/*.bats)
+bash_files = $(shell grep -lE '^\#!.*bash|shellcheck shell=bash' bin/* lib/* .ci/run 2>/dev/null) $(wildcard tests/*.bats tests/*.bash)
 python_files = lib tests $(shell grep -lE '^\#!.*lib/python' bin/*)
 
 .PHONY: set-up import test lint fmt docs accept lock clean

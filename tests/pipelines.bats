@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # The pipelines as a user meets them. Faults have their own tests: test_faults.py, test_inputs.py.
 
+# shellcheck disable=SC2154 # support.bash sets root
 load support
 
 @test "the same import twice changes nothing, and says that it skipped" {
@@ -36,10 +37,10 @@ load support
 
 @test "a valuable event that comes a night after its engagement makes the user active" {
 	event ann 1 >engagement
-	event ann 1 0 purchase >purchase
+	event ann 1 0 purchase >bought
 	run import-active-users --db my.db --valuable-events purchase engagement
 	[ "$output" = '' ]
-	run import-active-users --db my.db --valuable-events purchase purchase
+	run import-active-users --db my.db --valuable-events purchase bought
 	[ "$output" = $'2020-01-01\t0\t1' ]
 }
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # Set-up on a bare machine, and what the night needs.
 
+# shellcheck disable=SC2154 # support.bash sets root
 load support
 
 # The checkout as git has it, in another place.
@@ -76,6 +77,7 @@ teardown() { rm -f /etc/cron.d/headcount-test; }
 
 # The crontab's lines with HEADCOUNT changed, as one would; its commands without the times.
 installed_crontab() { sed "s,^HEADCOUNT=.*,HEADCOUNT=$1," "$root/crontab.example"; }
+# shellcheck disable=SC2016 # the variable as it stands in the file
 commands() { sed -n 's/^[0-9*][^"]*\("\$HEADCOUNT.*\)/\1/p' | sed 's/\\%/%/g'; }
 
 night() { # every command of the crontab, under cron's environment

@@ -119,7 +119,7 @@ class Parser(argparse.ArgumentParser):
             value = getattr(options, action.dest, None)
             texts = value if isinstance(value, list | tuple) else [value]
             if action.metavar != "FILE" and not all(map(_is_text, texts)):
-                self.error(f"{ascii(value)} is not UTF-8")
+                self.error(f"{value!a} is not UTF-8")
         return options
 
     def error(self, message: str):
