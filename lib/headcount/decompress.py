@@ -33,7 +33,7 @@ class _Gzip:
 class _Zstd:
     """zstandard's decompressor likewise. It cannot bound its output, so it gets tiny pieces."""
 
-    _PIECE = 1 << 10  # may become 32 MB at the worst
+    _PIECE = 512  # may become 16 MB at the worst
 
     def __init__(self):
         import zstandard

@@ -97,8 +97,8 @@ def run(
             output.write(1, result.rows)
         for reject in result.rejects:
             log.add(*reject)
-        ours.lines += block.lines
-        ours.inputs[block.name] = ours.inputs.get(block.name, 0) + block.lines
+        ours.lines += block.lines()
+        ours.inputs[block.name] = ours.inputs.get(block.name, 0) + block.lines()
         ours.kept += result.kept
         ours.filtered += result.filtered
         ours.duplicate += result.duplicate

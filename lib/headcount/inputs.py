@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from headcount import interrupt, tsv
 from headcount.decompress import MAGIC_FIRST_BYTES, MAGIC_LENGTH, decompressed
 from headcount.failure import NO_INPUT, Failure
+from headcount.search import count_newlines
 
 CHUNK = 256 << 10  # measured: larger reads fall out of the processor's cache
 PIPE_SIZE = 1 << 20
@@ -22,16 +23,23 @@ BOM = b"\xef\xbb\xbf"
 class Block:
     """Whole lines of one input; only an input's very last line may lack its newline.
 
-    `name` is the input's path, `-` for stdin; `line` the first line's number, `lines` how many.
+    `name` is the input's path, `-` for stdin; `line` is the number of the first line.
     """
 
-    __slots__ = ("data", "line", "lines", "name")
+    __slots__ = ("_lines", "data", "line", "name")
 
     def __init__(self, data: bytes, name: str = "-", line: int = 1):
         self.data = data
         self.name = name
         self.line = line
-        self.lines = data.count(b"\n") + (not data.endswith(b"\n"))
+        self._lines: int | None = None
+
+    def lines(self, newlines: int | None = None) -> int:
+        """How many lines; counted once, and not at all if whoever has counted says how many."""
+        if self._lines is None:
+            counted = count_newlines(self.data) if newlines is None else newlines
+            self._lines = counted + (not self.data.endswith(b"\n"))
+        return self._lines
 
 
 def shown(path: str) -> str:
@@ -64,7 +72,7 @@ def blocks(paths: Iterable[str], on_read=lambda count: None) -> Iterator[Block]:
                     if not data:
                         continue
                 block = Block(data, path, line)
-                line += block.lines
+                line += block.lines()
                 yield block
         if interrupt.requested():
             return
@@ -145,7 +153,7 @@ def _whole_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
     for chunk in chunks:
         cut = chunk.rfind(b"\n") + 1
         if cut:
-            yield b"".join((*rest, chunk[:cut]))
+            yield b"".join((*rest, memoryview(chunk)[:cut]))  # one copy
             rest = [chunk[cut:]] if cut < len(chunk) else []
         else:
             rest.append(chunk)
