@@ -2,6 +2,7 @@
 
 import os
 import select
+import stat
 
 from headcount.failure import WRITE_FAILED, Failure, ReaderGone
 
@@ -37,3 +38,38 @@ def close_stdout() -> None:
         os.close(1)
     except OSError as error:
         raise Failure(f"cannot write: {error.strerror}", WRITE_FAILED) from None
+
+
+def replace_file(path: str, text: str) -> None:
+    """Write beside, then rename: whoever reads the file meanwhile sees the old one, whole.
+
+    Raises Failure 74; then the old file is as it was.
+    """
+    import tempfile  # slow to import, and filters do without
+
+    target = os.path.realpath(path)
+    folder, name = os.path.split(target)
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", dir=folder, prefix=f".{name}.", newline="", delete=False
+        ) as file:
+            try:
+                os.fchmod(file.fileno(), _mode(target))
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+                os.replace(file.name, target)
+            except BaseException:
+                os.unlink(file.name)
+                raise
+    except OSError as error:
+        raise Failure(f"cannot write {path}: {error.strerror}", WRITE_FAILED) from None
+
+
+def _mode(path: str) -> int:
+    """The permissions that a file has, or that a new one would get."""
+    if os.path.exists(path):
+        return stat.S_IMODE(os.stat(path).st_mode)
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return 0o666 & ~mask

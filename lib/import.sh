@@ -1,0 +1,115 @@
+# What every import-* pipeline shares: one at a time, entered in the ledger, all or nothing.
+# shellcheck shell=bash disable=SC2154 # files, signal and quiet are pipeline.sh's; settings the pipeline's
+
+db=$(readlink -f "$lib/../data")/headcount.db
+max_rejects=1%
+wait=60
+replace=()
+run=''
+
+take_import_option() { # OPTION VALUE, as read_options wants it
+	case $1 in
+	--db)
+		if [[ ! $2 ]]; then usage_error '--db: name a file'; fi
+		db=$2
+		;;
+	--max-rejects) max_rejects=$2 ;;
+	--wait)
+		if [[ ! $2 =~ ^[0-9]+(\.[0-9]+)?$ ]]; then usage_error "--wait: '$2' is no number of seconds"; fi
+		wait=$2
+		;;
+	--replace) replace=(--replace) && return ;;
+	*) return 2 ;;
+	esac
+	return 1
+}
+
+# Imports `files`: FUNCTION writes their rows, TABLE takes them once all filters have succeeded.
+import() { # FUNCTION TABLE
+	local file status=0
+	if ((${#files[@]} == 0)); then files=(-); fi
+	for file in "${files[@]}"; do
+		if [[ $file != - && ! -e $file ]]; then die 66 "$(printf %q "$file"): no such file"; fi
+	done
+	if reads_terminal; then usage_error 'name files, or pipe events in'; fi
+	db=$(readlink -f -- "$db") || die 74 'cannot write the database: no such directory'
+	lock
+	rm -rf "$db".stage.* # of a run that was killed
+	stage=$(mktemp -d "$db.stage.XXXXXX" 2>/dev/null) || die 74 "cannot write $db.stage"
+	trap tidy EXIT
+	begin
+	if ((${#files[@]})); then
+		run_job stage_rows "$1" || status=$?
+		stop_if_signalled
+		if ((status != 0 && status != 65)); then die "$status" 'nothing was imported'; fi
+		load "$2"
+	fi
+	run=''
+	exit "$status"
+}
+
+# One import at a time: the kernel drops the lock with the process, however that ends.
+lock() {
+	local mask status=0
+	mask=$(umask)
+	umask 077
+	{ exec 9>>"$db.lock"; } 2>/dev/null || die 74 "cannot write $db.lock"
+	umask "$mask"
+	run_job flock -w "$wait" 9 || status=$?
+	stop_if_signalled
+	if ((status)); then die 75 "another import holds $db.lock; waited $wait s"; fi
+}
+
+stop_if_signalled() {
+	if [[ $signal ]]; then die "$(signal_status)" 'nothing was imported'; fi
+}
+
+ledger() { "$lib/python" -m headcount.ledger "$prog" --db "$db" --wait "$wait" "$@"; }
+
+# Enters the run, and leaves in `files` only the inputs that are due.
+begin() {
+	local status=0
+	run_job enter_run || status=$?
+	mapfile -d '' -t files <"$stage/run"
+	run=${files[0]-}
+	files=("${files[@]:1}")
+	stop_if_signalled
+	if ((status)); then exit "$status"; fi
+}
+
+enter_run() {
+	ledger begin "${settings[@]}" "${quiet[@]}" "${replace[@]/--replace/--again}" \
+		--max-rejects "$max_rejects" -- "${files[@]}" >"$stage/run"
+}
+
+stage_rows() { # FUNCTION
+	exec 9>&-     # the filters do not hold the lock: should this script be killed, they do no harm
+	"$1" >"$stage/rows"
+}
+
+# A signal that came too late to stop it changes nothing: what is committed is a success.
+load() { # TABLE
+	local status=0
+	run_job upsert_rows "$1" || status=$?
+	if ((status)); then
+		if [[ $signal ]]; then status=$(signal_status); fi
+		exit "$status"
+	fi
+	if [[ ! -e $stage/sink ]]; then die 1 'upsert-rows stopped early: nothing was imported'; fi
+}
+
+upsert_rows() { # TABLE
+	local accounts
+	mapfile -t accounts < <(upstream)
+	"$bin/upsert-rows" --db "$db" --wait "$wait" --run "$run" "${settings[@]}" "${replace[@]}" \
+		--max-rejects "$max_rejects" "${accounts[@]}" --account "$stage/sink" "$1" "$stage/rows"
+}
+
+# Enters a run that came to nothing, and leaves nothing behind.
+tidy() {
+	local status=$?
+	trap '' INT TERM HUP
+	rm -rf "$stage" # first: it may be what filled the disk
+	if [[ $run ]]; then ledger fail --run "$run" --message "exit status $status" || :; fi
+	exit "$status"
+}
