@@ -16,14 +16,15 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from hypothesis import HealthCheck, Phase, example, given, settings
+from hypothesis import strategies as st
+from pyroaring import BitMap
+
 import reference
 from conftest import BIN, run
 from headcount import engagement, zones
 from headcount.inputs import Block
 from headcount.rejects import Reject
-from hypothesis import HealthCheck, Phase, example, given, settings
-from hypothesis import strategies as st
-from pyroaring import BitMap
 from reference import Options
 
 

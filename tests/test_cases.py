@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from conftest import BARE, BIN, SHIMS
 
 FOLDER = Path(__file__).parent / "cases"

@@ -4,6 +4,7 @@ import re
 import subprocess
 
 import pytest
+
 from conftest import BARE, BIN, PROGRAMS, ROOT, SHIMS, run
 from examples import examples
 from headcount import __version__

@@ -15,9 +15,10 @@ import time
 from contextlib import closing
 
 import pytest
+from pyroaring import BitMap
+
 from conftest import BARE, BIN, PROGRAMS, ROOT, run
 from events import NOON, event, write_padded
-from pyroaring import BitMap
 
 EXIT_WITHIN = 2  # seconds after a signal
 KILLED = {signal.SIGTERM: {143, -signal.SIGTERM}, signal.SIGINT: {130, -signal.SIGINT}}

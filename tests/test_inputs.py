@@ -16,6 +16,7 @@ from contextlib import closing
 
 import pytest
 import zstandard
+
 from conftest import BARE, BIN, run
 from events import NOON, event, write_padded
 from headcount import inputs

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from importlib import resources
 
 import pytest
+
 from headcount import zones
 
 zoneinfo.reset_tzpath([])  # the pinned tzdata package alone

@@ -81,7 +81,7 @@ def begin(
             except (OSError, ValueError) as error:
                 reason = getattr(error, "strerror", None) or error
                 raise Failure(f"{path}: cannot open: {reason}", NO_INPUT) from None
-        if not again and row["fingerprint"] and _was_read(db, row["fingerprint"]):
+        if not again and row["fingerprint"] and _was_read(db, pipeline, row["fingerprint"]):
             row["status"] = "skipped"
         else:
             due.append(path)
@@ -97,11 +97,11 @@ def _text(path: str) -> str:
     return path.encode(errors="backslashreplace").decode()
 
 
-def _was_read(db: sqlite_utils.Database, fingerprint: str) -> bool:
+def _was_read(db: sqlite_utils.Database, pipeline: str, fingerprint: str) -> bool:
     return db["run_input"].count_where(
         "fingerprint = ? AND status = 'read' "
-        "AND run_id IN (SELECT id FROM run WHERE status = 'done')",
-        [fingerprint],
+        "AND run_id IN (SELECT id FROM run WHERE status = 'done' AND pipeline = ?)",
+        [fingerprint, pipeline],
     )
 
 

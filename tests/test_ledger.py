@@ -1,0 +1,109 @@
+"""The ledger: what is read, what is skipped, and what it refuses to enter as done."""
+
+import sqlite3
+from collections import Counter
+
+import pytest
+
+from headcount import ledger, store
+from headcount.account import Account, total
+from headcount.failure import Failure
+
+SETTINGS = {"tz": "UTC"}
+
+
+@pytest.fixture
+def db(tmp_path):
+    with store.for_import(str(tmp_path / "a.db"), 1) as db:
+        yield db
+
+
+@pytest.fixture
+def path(tmp_path):
+    (tmp_path / "events").write_text("{}\n")
+    return str(tmp_path / "events")
+
+
+def begin(db, path, pipeline="import-active-users", settings=SETTINGS, again=False):
+    return ledger.begin(db, pipeline, settings, [path], again=again)
+
+
+def account(prog="a", lines=1, kept=1, **others):
+    made = Account(prog, Counter(others.pop("reasons", {})))
+    made.lines, made.kept = lines, kept
+    vars(made).update(others)
+    return made
+
+
+def test_a_file_is_skipped_once_a_finished_run_has_read_it(db, path):
+    run, due = begin(db, path)
+    assert due == [path]
+    ledger.fail(db, run, "no luck")
+    run, due = begin(db, path)
+    assert due == [path], "the failed run has not read it"
+    ledger.finish(db, run, SETTINGS, account(), "1%")
+    assert begin(db, path)[1] == []
+    assert begin(db, path, again=True)[1] == [path]
+    assert begin(db, path, pipeline="import-site-activity")[1] == [path]
+    with open(path, "a") as file:
+        file.write("{}\n")
+    assert begin(db, path)[1] == [path]
+
+
+def test_what_still_runs_when_another_holds_the_lock_was_killed(db, path):
+    run, _ = begin(db, path)
+    begin(db, path)
+    assert db["run"].get(run)["status"] == "aborted"
+
+
+def test_other_settings_are_refused_and_name_the_option(db, path):
+    run, _ = begin(db, path)
+    ledger.finish(db, run, SETTINGS, account(), "1%")
+    with pytest.raises(Failure, match="made with --tz UTC, not Asia/Tokyo") as caught:
+        begin(db, path, settings={"tz": "Asia/Tokyo"})
+    assert caught.value.status == 78
+
+
+@pytest.mark.parametrize("field", ["kept", "filtered", "duplicate"])
+def test_a_run_whose_lines_do_not_add_up_is_not_done(db, path, field):
+    run, _ = begin(db, path)
+    wrong = account()
+    vars(wrong)[field] += 1
+    with pytest.raises(Failure, match="1 lines in, but"):
+        ledger.finish(db, run, SETTINGS, wrong, "1%")
+    with pytest.raises(sqlite3.IntegrityError):  # nor by any other way
+        db["run"].update(
+            run,
+            {"status": "done", "lines": 1, "kept": 0, "filtered": 0, "duplicate": 0, "rejected": 0},
+        )
+
+
+@pytest.mark.parametrize(
+    "max_rejects, rejected, fits",
+    [("1%", 10, True), ("1%", 11, False), ("0", 1, False), ("3", 3, True), ("0.5%", 5, True)],
+)
+def test_how_many_rejects_are_allowed(db, path, max_rejects, rejected, fits):
+    run, _ = begin(db, path)
+    reasons = {"not JSON": rejected, "unidentified": 100}
+    whole = account(lines=1000, kept=900 - rejected, reasons=reasons)
+    if fits:
+        ledger.finish(db, run, SETTINGS, whole, max_rejects)
+        assert db["run"].get(run)["rejected"] == rejected + 100
+    else:
+        with pytest.raises(Failure, match="were rejected, more than --max-rejects"):
+            ledger.finish(db, run, SETTINGS, whole, max_rejects)
+
+
+def test_the_accounts_of_a_pipe_must_meet():
+    first = account("first", lines=10, kept=4, filtered=6)
+    whole = total([first, account("second", lines=4, kept=3, duplicate=1)])
+    assert (whole.lines, whole.kept, whole.filtered, whole.duplicate) == (10, 3, 6, 1)
+    with pytest.raises(Failure, match="first kept 4 lines, but second read 3"):
+        total([first, account("second", lines=3, kept=3)])
+
+
+def test_one_spelling_for_one_meaning():
+    assert ledger.settings_option("min-engagement=3.0") == ("min-engagement", "3")
+    assert ledger.settings_option("min-engagement=2.50") == ("min-engagement", "2.5")
+    assert ledger.settings_option("valuable-events=b,a,b") == ("valuable-events", "a,b")
+    assert ledger.settings_option("user=b,a") == ("user", "b,a"), "here the order means something"
