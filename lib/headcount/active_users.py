@@ -3,11 +3,13 @@
 A set, unlike a sum, takes the same event any number of times, in any order: merging is OR.
 """
 
+from __future__ import annotations
+
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
+from typing import TYPE_CHECKING
 
-import sqlite_utils
 from pyroaring import BitMap
 
 from headcount import clock, tsv, zones
@@ -15,6 +17,9 @@ from headcount.engagement import BOTH, ENGAGED, VALUABLE
 from headcount.filters import Result, each_line
 from headcount.inputs import Block
 from headcount.rejects import Reject
+
+if TYPE_CHECKING:
+    import sqlite_utils
 
 FINAL_AFTER = timedelta(hours=72)  # the export's own tables change for up to three days
 

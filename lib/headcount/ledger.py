@@ -4,18 +4,22 @@ A pipeline calls `python -m headcount.ledger PIPELINE begin …` before it reads
 `… fail …` if it comes to nothing; the sink calls `finish` in the transaction of the data.
 """
 
+from __future__ import annotations
+
 import argparse
 import contextlib
 import hashlib
 import os
 import stat
 import sys
-
-import sqlite_utils
+from typing import TYPE_CHECKING
 
 from headcount import __version__, cli, clock, numbers, output, rejects, store, zones
 from headcount.account import Account
 from headcount.failure import NO_INPUT, OK, OTHER_SETTINGS, Failure
+
+if TYPE_CHECKING:
+    import sqlite_utils
 
 _EDGE = 64 << 10
 

@@ -1,12 +1,13 @@
 """The database: opening it for an import or for reading, transactions, and what its errors mean."""
 
+from __future__ import annotations
+
 import contextlib
 import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-
-import sqlite_utils
+from typing import TYPE_CHECKING
 
 from headcount.cli import ROOT
 from headcount.failure import (
@@ -18,6 +19,9 @@ from headcount.failure import (
     Failure,
 )
 
+if TYPE_CHECKING:
+    import sqlite_utils
+
 SCHEMA_VERSION = 1
 
 
@@ -28,6 +32,8 @@ def for_import(path: str, wait: float, *, create: bool = True) -> Iterator[sqlit
     Raises Failure: 66 if it is missing and not to be made, 74 if it cannot be written, 75 if it
     stays locked, 78 if it is not a Headcount database of this version.
     """
+    import sqlite_utils  # takes 66 ms: not before it is needed
+
     if not os.path.exists(path) and not create:
         raise Failure(f"no database {path}; an import makes it", NO_INPUT)
     try:
@@ -54,6 +60,8 @@ def for_import(path: str, wait: float, *, create: bool = True) -> Iterator[sqlit
 @contextlib.contextmanager
 def for_reading(path: str) -> Iterator[sqlite_utils.Database]:
     """The database for reading; never makes or changes one. Raises Failure 66 if there is none."""
+    import sqlite_utils
+
     if not os.path.isfile(path):
         raise Failure(f"no database {path}; 'make import' makes one", NO_INPUT)
     with _errors(path, "read"), contextlib.closing(_open_read_only(path)) as connection:
