@@ -15,6 +15,7 @@ from headcount.progress import Progress
 from headcount.rejects import Reject, RejectLog
 
 _BLANKS = b" \t\r"
+_NO_POSITION = Reject("no line number and file before the line", "see --positions")
 
 
 class Result(NamedTuple):
@@ -54,19 +55,23 @@ def each_line(
                 if not line.strip(_BLANKS):
                     filtered += 1
                     continue
-            raw = line
             if positions:
-                place, name, raw = line.split(b"\t", 2)
-            row = function(raw)
+                try:
+                    place, origin, line = line.split(b"\t", 2)
+                    place = int(place)
+                except ValueError:
+                    rejects.append((_NO_POSITION, name, number, line))
+                    continue
+            row = function(line)
             if row is None:
                 filtered += 1
             elif type(row) is bytes:
                 rows.append(row)
             elif positions:
-                origin = tsv.unescape(name.decode(errors="surrogateescape"))
-                rejects.append((row, origin, int(place), raw))
+                origin = tsv.unescape(origin.decode(errors="surrogateescape"))
+                rejects.append((row, origin, place, line))
             else:
-                rejects.append((row, name, number, raw))
+                rejects.append((row, name, number, line))
         return Result(b"".join(rows), len(rows), filtered, 0, rejects)
 
     return of_block
