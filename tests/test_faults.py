@@ -392,6 +392,19 @@ def test_a_signal_at_any_moment(number, target, big, imported, golden, tmp_path)
 # ---- Ctrl-C
 
 
+def test_the_writer_hears_of_ctrl_c_first():
+    """It dies within a line; the filter sees the end of its input, and only then the signal."""
+    with session("grep-events", "a", stdin=subprocess.PIPE) as process:
+        process.stdin.write(b'"a"\n"a" and so')
+        process.stdin.flush()
+        assert process.stdout.readline() == b'"a"\n'
+        process.stdin.close()
+        time.sleep(0.03)
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.read() == b""
+        assert process.wait(5) == 130
+
+
 def test_interrupted_count_of_a_growing_file(tmp_path):
     """As with `tail -F events.jsonl | count-active-users` and Ctrl-C."""
     events = tmp_path / "events.jsonl"

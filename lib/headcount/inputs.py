@@ -7,7 +7,7 @@ import os
 import select
 import stat
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from headcount import interrupt, tsv
 from headcount.decompress import MAGIC_FIRST_BYTES, MAGIC_LENGTH, decompressed
@@ -66,7 +66,9 @@ def blocks(paths: Iterable[str], on_read=lambda count: None) -> Iterator[Block]:
             chunks = _chunks(fd, name, on_read)
             head = _head(chunks)
             line = 1
-            for data in _whole_lines(decompressed(name, head, chunks)):
+            regular = stat.S_ISREG(os.fstat(fd).st_mode)
+            interrupted = interrupt.requested if regular else interrupt.requested_soon
+            for data in _whole_lines(decompressed(name, head, chunks), interrupted):
                 if line == 1 and data.startswith(BOM):
                     data = data[len(BOM) :]
                     if not data:
@@ -148,7 +150,7 @@ def _head(chunks: Iterator[bytes]) -> bytes:
     return head
 
 
-def _whole_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
+def _whole_lines(chunks: Iterable[bytes], interrupted: Callable[[], bool]) -> Iterator[bytes]:
     rest: list[bytes] = []  # pieces of a line without its end: joined once, however long
     for chunk in chunks:
         cut = chunk.rfind(b"\n") + 1
@@ -157,7 +159,7 @@ def _whole_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
             rest = [chunk[cut:]] if cut < len(chunk) else []
         else:
             rest.append(chunk)
-    if rest and not interrupt.requested():  # an interrupted writer's last line is not whole
+    if rest and not interrupted():  # an interrupted writer's last line is not whole
         yield b"".join(rest)
 
 

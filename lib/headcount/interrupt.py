@@ -12,6 +12,7 @@ import stat
 import time
 
 DRAIN_SECONDS = 2
+SOON_SECONDS = 0.2
 
 _wake: int | None = None
 _deadline: float | None = None
@@ -46,6 +47,13 @@ def _stop(_signal, _frame) -> None:
 
 def requested() -> bool:
     return _deadline is not None
+
+
+def requested_soon() -> bool:
+    """Likewise, after a moment: Ctrl-C may end the writer of a pipe before we hear of it."""
+    if not requested() and _wake is not None:
+        _poll(_wake).poll(SOON_SECONDS * 1000)
+    return requested()
 
 
 def read(fd: int, size: int) -> bytes:
