@@ -64,7 +64,7 @@ stop_if_signalled() {
 	if [[ $signal ]]; then die "$(signal_status)" 'nothing was imported'; fi
 }
 
-ledger() { "$lib/python" -m headcount.ledger "$prog" --db "$db" --wait "$wait" "$@"; }
+ledger() { "$lib/python" -m headcount.enter_run "$prog" --db "$db" --wait "$wait" "$@"; }
 
 # Enters the run, and leaves in `files` only the inputs that are due.
 begin() {

@@ -734,19 +734,6 @@ def test_a_full_disk_is_a_failed_run(tiny_disk, imported, tmp_path):
 # ---- permissions
 
 
-@pytest.fixture
-def unprivileged():
-    """What makes the system check permissions for root, too."""
-    if os.geteuid() != 0:
-        return []
-    setpriv = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
-    try:
-        subprocess.run([*setpriv, "true"], check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("root, and setpriv cannot drop what root may do")
-    return setpriv
-
-
 @pytest.mark.parametrize("what", ["file", "directory", "both"])
 def test_a_read_only_database(what, unprivileged, imported, small, tmp_path):
     folder = tmp_path / "shelf"

@@ -348,13 +348,13 @@ def test_what_is_no_input(program, kind, tmp_path):
 
 
 @PIPELINES
-def test_an_unreadable_file(program, tmp_path):
+def test_an_unreadable_file(program, tmp_path, unprivileged):
     path = tmp_path / "input"
     path.write_bytes(event())
     path.chmod(0)
     done = subprocess.run(
         [
-            *unprivileged(),
+            *unprivileged,
             BIN / program,
             *(["--db", tmp_path / "a.db"] if program[0] == "i" else []),
             path,
@@ -364,18 +364,6 @@ def test_an_unreadable_file(program, tmp_path):
     )
     assert done.returncode == 66 and done.stdout == b""
     assert str(path).encode() in done.stderr and b"ermission denied" in done.stderr
-
-
-def unprivileged():
-    """What makes the system check permissions for root, too."""
-    if os.geteuid() != 0:
-        return []
-    setpriv = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
-    try:
-        subprocess.run([*setpriv, "true"], check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("root, and setpriv cannot drop what root may do")
-    return setpriv
 
 
 @PIPELINES

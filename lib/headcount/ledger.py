@@ -1,22 +1,20 @@
 """The ledger: what every import read, where each line went, and what the database was made with.
 
-A pipeline calls `python -m headcount.ledger PIPELINE begin …` before it reads anything, and
-`… fail …` if it comes to nothing; the sink calls `finish` in the transaction of the data.
+enter_run is how a pipeline begins a run, before it reads anything, and how it enters a failure;
+the sink calls `finish` in the transaction of the data.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import hashlib
 import os
 import stat
-import sys
 from typing import TYPE_CHECKING
 
-from headcount import __version__, cli, clock, numbers, output, rejects, store, zones
+from headcount import __version__, clock, numbers, rejects, zones
 from headcount.account import Account
-from headcount.failure import NO_INPUT, OK, OTHER_SETTINGS, Failure
+from headcount.failure import NO_INPUT, OTHER_SETTINGS, Failure
 
 if TYPE_CHECKING:
     import sqlite_utils
@@ -198,54 +196,3 @@ def settings_option(text: str) -> tuple[str, str]:
     if not equals:
         raise argparse.ArgumentTypeError("NAME=VALUE")
     return name, value
-
-
-def main() -> int:
-    """ledger PIPELINE begin|fail [OPTION…] - enter the start or the failure of a run
-
-    begin prints the run's number and the inputs that are due, each ended by NUL.
-    """
-    parser = cli.Parser(main.__doc__)
-    parser.add_argument("step", choices=("begin", "fail"), help="which")
-    parser.add_argument("files", nargs="*", metavar="FILE", help="begin: all inputs")
-    parser.add_argument("--setting", type=settings_option, action="append", default=[])
-    parser.add_argument("--again", action="store_true", help="begin: skip no input")
-    parser.add_argument("--run", type=int, help="fail: which run")
-    parser.add_argument("--message", help="fail: why")
-    parser.shared("--db", "--wait", "--quiet", "--max-rejects")
-    options = parser.parse()
-    if options.step == "begin":
-        return _begin(parser, options)
-    with (
-        contextlib.suppress(Failure),  # the failure itself has been said
-        store.for_import(options.db, options.wait, create=False) as db,
-        store.transaction(db),
-    ):
-        fail(db, options.run, options.message)
-    return OK
-
-
-def _begin(parser, options) -> int:
-    settings = dict(options.setting)
-    if settings.get("tz", zones.DEVICE) != zones.DEVICE:
-        try:
-            zones.find(settings["tz"])
-        except ValueError as error:
-            parser.error(str(error))
-    with store.for_import(options.db, options.wait) as db, store.transaction(db):
-        run_id, due = begin(db, parser.prog, settings, options.files, again=options.again)
-    mode = stat.S_IMODE(os.stat(options.db).st_mode)
-    if mode & 0o077 and not options.quiet:
-        print(f"{parser.prog}: others may open {options.db}: chmod 600 it", file=sys.stderr)
-    skipped = len(dict.fromkeys(options.files)) - len(due)
-    if skipped and not options.quiet:
-        files = "1 file was" if skipped == 1 else f"{skipped} files were"
-        print(f"{parser.prog}: {files} imported before and unchanged: skipped", file=sys.stderr)
-    answer = b"".join(os.fsencode(text) + b"\0" for text in [str(run_id), *due])
-    output.write(1, answer)
-    return OK
-
-
-if __name__ == "__main__":
-    sys.argv.pop(0)  # messages come in the pipeline's name
-    cli.start(main, drains=False)
