@@ -347,7 +347,7 @@ def test_a_signal_in_each_phase(phase, number, target, db, tmp_path):
             settle(process.pid, "upsert-rows")
         settle(
             process.pid,
-            {"lock": "flock", "begin": "ledger", "load": "upsert-rows"}.get(phase, "local-day"),
+            {"lock": "flock", "begin": "enter_run", "load": "upsert-rows"}.get(phase, "local-day"),
         )
 
         sent = time.monotonic()
