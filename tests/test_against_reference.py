@@ -19,12 +19,14 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from pyroaring import BitMap
+from stringzilla import Str
 
 import reference
 from conftest import BIN, run
 from headcount import engagement, zones
 from headcount.inputs import Block
 from headcount.rejects import Reject
+from headcount.search import NameSearch
 from reference import Options
 
 
@@ -53,7 +55,6 @@ def program(name: str):
     return module
 
 
-grep_events = program("grep-events")
 count_distinct = program("count-distinct")
 parse_engagement = program("parse-engagement")
 
@@ -531,8 +532,8 @@ def test_the_prefilter_knows_every_escape_of_one_character(name):
 
 def check_search(lines: list[bytes], options: Options, end: bytes) -> None:
     data = b"\n".join(lines) + end
-    search = grep_events.Search(["user_engagement", *options.valuable_events])
-    spans = search.spans(data)
+    search = NameSearch(["user_engagement", *options.valuable_events])
+    spans = search.spans(Str(data))
     starts = {0} | {i + 1 for i, byte in enumerate(data) if byte == 10}
     assert spans == sorted(set(spans))
     for start, stop in spans:  # whole lines, each once

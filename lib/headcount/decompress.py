@@ -1,6 +1,7 @@
 """gzip, zstd, bzip2 and xz, recognised by content, whole or not at all."""
 
 import bz2
+import itertools
 import lzma
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -86,31 +87,30 @@ _INPUT_PIECE = 16 << 10
 _OUTPUT_PIECE = 256 << 10
 
 
-def decompressed(name: str, head: bytes, chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The content of an input that starts with `head` and goes on with `chunks`.
+def is_archive(head: bytes) -> bool:
+    """Whether an input that starts so is one of these."""
+    return any(matches(head) for _, matches, _, _ in _FORMATS)
 
-    Plain content passes through. All members of an archive are read. A truncated or damaged
-    archive, or one followed by something else, raises Failure naming the input and the byte.
+
+def decompressed(name: str, head: bytes, chunks: Iterable[bytes]) -> Iterator[bytes] | None:
+    """The content of an archive that starts with `head` and goes on with `chunks`; None for no one.
+
+    All members of an archive are read. A truncated or damaged archive, or one followed by
+    something else, raises Failure naming the input and the byte.
     """
     for format_name, matches, start, new in _FORMATS:
-        if head and matches(head):
-            return _members(name, format_name, new, head, chunks)
+        if matches(head):
+            return _members(name, format_name, new, itertools.chain([head], chunks))
         # a head shorter than asked for is the whole input
         if 2 <= len(head) < MAGIC_LENGTH and (start.startswith(head) or head.startswith(start)):
             raise Failure(f"{name}: truncated {format_name} data: it ends at byte {len(head)}")
-    return _plain(head, chunks)
+    return None
 
 
-def _plain(head, chunks):
-    if head:
-        yield head
-    yield from chunks
-
-
-def _members(name, format_name, new, head, chunks):
+def _members(name, format_name, new, chunks):
     pieces = (
         chunk[start : start + _INPUT_PIECE]
-        for chunk in _plain(head, chunks)
+        for chunk in chunks
         for start in range(0, len(chunk), _INPUT_PIECE)
     )
     at = 0  # compressed bytes taken so far, for messages

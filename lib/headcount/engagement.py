@@ -3,6 +3,8 @@
 Source of the columns: "[GA4] BigQuery Export schema", https://support.google.com/analytics/answer/7029846
 """
 
+import operator
+
 import msgspec
 
 from headcount import numbers, tsv
@@ -10,6 +12,7 @@ from headcount.rejects import UNIDENTIFIED, Reject
 from headcount.zones import DAY_SECONDS, LAST_MICROS
 
 ENGAGEMENT = "user_engagement"
+MSEC = "engagement_time_msec"
 ENGAGED = "engaged"
 VALUABLE = "valuable"
 BOTH = f"{ENGAGED},{VALUABLE}"
@@ -18,12 +21,18 @@ BOTH = f"{ENGAGED},{VALUABLE}"
 class Event(msgspec.Struct, gc=False):
     """One line of the export; the parser adds the fields that are to be the user.
 
-    What is not always needed, or comes as text or number, stays raw.
+    What is not always needed, or may be any kind of number, stays raw.
     """
 
     event_name: str | None = None
-    event_timestamp: msgspec.Raw = numbers.NULL  # microseconds since 1970-01-01T00:00:00Z
+    event_timestamp: str | int | float | None = None  # microseconds since 1970-01-01T00:00:00Z
     event_params: msgspec.Raw = numbers.NULL
+
+
+class Clock(msgspec.Struct, gc=False):
+    """The fields that tell an event's time, as they are written."""
+
+    event_timestamp: msgspec.Raw = numbers.NULL
     time_zone_offset_seconds: msgspec.Raw = numbers.NULL
     device: msgspec.Raw = numbers.NULL  # the offset's other place, in newer exports
 
@@ -50,6 +59,7 @@ class Device(msgspec.Struct, gc=False):
 
 
 _params = msgspec.json.Decoder(list[Param] | None)
+_clock = msgspec.json.Decoder(Clock)
 _device = msgspec.json.Decoder(Device | None)
 
 
@@ -83,7 +93,7 @@ class Parser:
             rename=fields,
             gc=False,
         )
-        self._users = tuple(fields)
+        self._user, *self._other_users = map(operator.attrgetter, fields)
         self._decode = msgspec.json.Decoder(record).decode
 
     def __call__(self, line: bytes) -> bytes | Reject | None:
@@ -92,9 +102,24 @@ class Parser:
         Columns: event_timestamp, [time_zone_offset_seconds,] user, signals, and where sums are
         wanted engagement_seconds and event_timestamp again (which tells copies of an event).
         """
+        found = self.parse(line)
+        if type(found) is not tuple:
+            return found
+        micros, offset, user, signals, msec = found
+        place = f"{micros}\t{offset}" if offset is not None else micros
+        row = f"{place}\t{tsv.escape(user)}\t{signals}"
+        if self.definition.summed:
+            row += f"\t{numbers.shifted(msec, -3)}\t{micros}"
+        return (row + "\n").encode()
+
+    def parse(self, line, ascii: bool = False) -> tuple | Reject | None:
+        """Likewise, with (event_timestamp, offset or None, user, signals, msec) for a row.
+
+        `ascii` says that the line is known to be so.
+        """
         try:
             event = self._decode(line)
-            if not line.isascii():
+            if not ascii and not line.isascii():
                 line.decode()
         except msgspec.ValidationError as error:
             return Reject("wrong type", str(error))
@@ -105,69 +130,80 @@ class Parser:
         except RecursionError:
             return Reject("nested too deeply")
         try:
-            return self._row(event)
+            name = event.event_name
+            if not name:
+                return Reject("event_name is missing")
+            micros = event.event_timestamp
+            if type(micros) is str and len(micros) <= 18 and micros.isascii() and micros.isdigit():
+                micros = int(micros)
+            if type(micros) is not int or not 0 <= micros <= LAST_MICROS:
+                micros = _micros(line)  # any other spelling of a number, or none
+            offset = _offset(line) if self.definition.with_offset else None
+            user = self._user(event) or self._other_user(event)
+            if user is None:
+                return Reject(UNIDENTIFIED)
+            if name == ENGAGEMENT:
+                signals, msec = self._signals(event)
+            else:
+                signals, msec = VALUABLE, 0
+                if name not in self.definition.valuable_events:
+                    return None
+            return None if signals is None else (micros, offset, user, signals, msec)
         except _Bad as bad:
             return bad.reject
 
-    def _row(self, event: Event) -> bytes | Reject | None:
-        if not event.event_name:
-            return Reject("event_name is missing")
-        micros = _whole("event_timestamp", event.event_timestamp, 0, LAST_MICROS)
-        if micros is None:
-            return Reject("event_timestamp is missing")
-        offset = self._offset(event) if self.definition.with_offset else None
-        user = self._user(event)
-        if user is None:
-            return Reject(UNIDENTIFIED)
-        signals, msec = self._signals(event)
-        if signals is None:
-            return None
-        place = f"{micros}\t{offset}" if offset is not None else f"{micros}"
-        row = f"{place}\t{tsv.escape(user)}\t{signals}"
-        if self.definition.summed:
-            row += f"\t{numbers.shifted(msec, -3)}\t{micros}"
-        return (row + "\n").encode()
-
-    def _user(self, event: Event) -> str | None:
-        for name in self._users:
-            if user := getattr(event, name):
+    def _other_user(self, event: Event) -> str | None:
+        for field in self._other_users:
+            if user := field(event):
                 return user
         return None
 
-    def _offset(self, event: Event) -> int:
-        raw = event.time_zone_offset_seconds
-        if bytes(raw) == b"null":
-            device = _decode("device", _device, event.device)
-            raw = device.time_zone_offset_seconds if device else raw
-        offset = _whole("time_zone_offset_seconds", raw, -DAY_SECONDS, DAY_SECONDS)
-        if offset is None:
-            raise _Bad(Reject("time_zone_offset_seconds is missing"))
-        return offset
-
     def _signals(self, event: Event) -> tuple[str | None, object]:
-        """What the event says of its user's day, and for how many milliseconds he was engaged."""
+        """What an engagement says of its user's day, and for how many milliseconds it was."""
         wanted = self.definition
-        listed = event.event_name in wanted.valuable_events
-        if event.event_name != ENGAGEMENT:
-            return (VALUABLE if listed else None), 0
-        values = {}
+        msec = value = _ABSENT
         for param in _decode("event_params", _params, event.event_params) or ():
-            values.setdefault(param.key, param.value)
-        msec = _value("engagement_time_msec", values)
+            if param.key == MSEC and msec is _ABSENT:  # of repeated parameters the first counts
+                msec = param.value
+            if param.key == wanted.valuable_param and value is _ABSENT:
+                value = param.value
+        msec = _number(MSEC, msec)
         if wanted.summed:
             engaged = msec is not None
         else:
             engaged = msec is not None and msec >= wanted.min_msec
         if wanted.valuable_events:
-            valuable = listed
+            valuable = ENGAGEMENT in wanted.valuable_events
         else:
-            value = _value(wanted.valuable_param, values)
+            value = _number(wanted.valuable_param, value)
             valuable = engaged and value is not None and value >= 1
             if not wanted.summed:
                 engaged = valuable  # both in one event, or nothing
         if engaged and valuable:
             return BOTH, msec
         return (ENGAGED if engaged else VALUABLE if valuable else None), msec or 0
+
+
+_ABSENT = Value()
+
+
+def _micros(line) -> int:
+    micros = _whole("event_timestamp", _clock.decode(line).event_timestamp, 0, LAST_MICROS)
+    if micros is None:
+        raise _Bad(Reject("event_timestamp is missing"))
+    return micros
+
+
+def _offset(line) -> int:
+    clock = _clock.decode(line)
+    raw = clock.time_zone_offset_seconds
+    if bytes(raw) == b"null":
+        device = _decode("device", _device, clock.device)
+        raw = device.time_zone_offset_seconds if device else raw
+    offset = _whole("time_zone_offset_seconds", raw, -DAY_SECONDS, DAY_SECONDS)
+    if offset is None:
+        raise _Bad(Reject("time_zone_offset_seconds is missing"))
+    return offset
 
 
 def _not_utf8(line: bytes) -> Reject:
@@ -199,16 +235,14 @@ def _whole(name: str, raw: msgspec.Raw, lowest: int, highest: int) -> int | None
         raise _Bad(Reject(f"bad {name}", str(error))) from None
 
 
-def _value(name: str, values: dict[str, Value | None]):
+def _number(name: str, value: Value | None):
     """A parameter's number; None where the parameter, or its value, is absent."""
-    value = values.get(name)
     if value is None:
         return None
-    for raw in (value.int_value, value.double_value, value.float_value):
-        try:
-            found = numbers.number(raw)
-        except ValueError as error:
-            raise _Bad(Reject("bad event parameter", f"{name}: {error}")) from None
-        if found is not None:
-            return found
+    try:
+        for raw in (value.int_value, value.double_value, value.float_value):
+            if raw is not numbers.NULL and (found := numbers.number(raw)) is not None:
+                return found
+    except ValueError as error:
+        raise _Bad(Reject("bad event parameter", f"{name}: {error}")) from None
     return None

@@ -13,6 +13,7 @@ from headcount import account, cli, inputs, interrupt, output, tsv
 from headcount.failure import INTERRUPTED, OK, REJECTS
 from headcount.progress import Progress
 from headcount.rejects import Reject, RejectLog
+from headcount.search import split_lines
 
 _BLANKS = b" \t\r"
 _NO_POSITION = Reject("no line number and file before the line", "see --positions")
@@ -45,11 +46,9 @@ def each_line(
     def of_block(block: inputs.Block) -> Result:
         rows, rejects, filtered = [], [], 0
         name, number = block.name, block.line - 1
-        lines = block.data.split(b"\n")
-        if not lines[-1]:
-            lines.pop()
-        for line in lines:
+        for line in split_lines(block.text):
             number += 1
+            line = bytes(line)
             if not line or line[-1:] == b"\r" or line[0] in _BLANKS:
                 line = line.rstrip(b"\r")
                 if not line.strip(_BLANKS):

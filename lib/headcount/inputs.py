@@ -3,16 +3,20 @@
 import contextlib
 import errno
 import fcntl
+import itertools
+import math
 import os
 import select
 import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from stringzilla import Str
 
 from headcount import interrupt, tsv
-from headcount.decompress import MAGIC_FIRST_BYTES, MAGIC_LENGTH, decompressed
+from headcount.decompress import MAGIC_FIRST_BYTES, MAGIC_LENGTH, decompressed, is_archive
 from headcount.failure import NO_INPUT, Failure
-from headcount.search import count_newlines
 
 CHUNK = 256 << 10  # measured: larger reads fall out of the processor's cache
 PIPE_SIZE = 1 << 20
@@ -23,22 +27,22 @@ BOM = b"\xef\xbb\xbf"
 class Block:
     """Whole lines of one input; only an input's very last line may lack its newline.
 
+    `text` views the bytes, and only until the next block is asked for: take what is to be kept.
     `name` is the input's path, `-` for stdin; `line` is the number of the first line.
     """
 
-    __slots__ = ("_lines", "data", "line", "name")
+    __slots__ = ("_lines", "line", "name", "text")
 
-    def __init__(self, data: bytes, name: str = "-", line: int = 1):
-        self.data = data
+    def __init__(self, data: Str | bytes, name: str = "-", line: int = 1):
+        self.text = data if isinstance(data, Str) else Str(data)
         self.name = name
         self.line = line
         self._lines: int | None = None
 
-    def lines(self, newlines: int | None = None) -> int:
-        """How many lines; counted once, and not at all if whoever has counted says how many."""
+    def lines(self) -> int:
+        """How many lines; counted once."""
         if self._lines is None:
-            counted = count_newlines(self.data) if newlines is None else newlines
-            self._lines = counted + (not self.data.endswith(b"\n"))
+            self._lines = self.text.count(b"\n") + (not self.text.endswith(b"\n"))
         return self._lines
 
 
@@ -54,6 +58,14 @@ def widen_pipe(fd: int) -> None:
             fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
 
 
+class Piece(NamedTuple):
+    """Whole lines of one input: its bytes from `start` to `stop`, or to wherever it ends."""
+
+    path: str
+    start: int = 0
+    stop: int | None = None
+
+
 def blocks(paths: Iterable[str], on_read=lambda count: None) -> Iterator[Block]:
     """Blocks of every input in turn; `-` is standard input. `on_read` gets each raw byte count.
 
@@ -61,23 +73,42 @@ def blocks(paths: Iterable[str], on_read=lambda count: None) -> Iterator[Block]:
     Raises Failure: 66 for an input that is not there, 1 for one that cannot be read.
     """
     for path in paths:
-        name = shown(path)
-        with _opened(path, name) as fd:
-            chunks = _chunks(fd, name, on_read)
-            head = _head(chunks)
-            line = 1
-            regular = stat.S_ISREG(os.fstat(fd).st_mode)
-            interrupted = interrupt.requested if regular else interrupt.requested_soon
-            for data in _whole_lines(decompressed(name, head, chunks), interrupted):
-                if line == 1 and data.startswith(BOM):
-                    data = data[len(BOM) :]
-                    if not data:
-                        continue
-                block = Block(data, path, line)
-                line += block.lines()
-                yield block
+        yield from piece_blocks(Piece(path), on_read)
         if interrupt.requested():
             return
+
+
+def piece_blocks(piece: Piece, on_read=lambda count: None) -> Iterator[Block]:
+    """Likewise, of one piece; lines are numbered from its start."""
+    path, start, _ = piece
+    with _opened(path, shown(path)) as fd:
+        if start:
+            os.lseek(fd, start, os.SEEK_SET)
+        line = 1
+        for text in _texts(fd, piece, on_read):
+            if line == 1 and start == 0 and text.startswith(BOM):
+                text = text[len(BOM) :]
+                if not len(text):
+                    continue
+            block = Block(text, path, line)
+            line += block.lines()
+            yield block
+
+
+def _texts(fd: int, piece: Piece, on_read) -> Iterator[Str]:
+    """Whole lines, as many at a time as were read."""
+    name = shown(piece.path)
+    chunks = _chunks(fd, name, on_read)
+    if piece.start:
+        return _file_lines(fd, piece, b"", on_read)
+    head = _head(chunks)
+    regular = stat.S_ISREG(os.fstat(fd).st_mode)
+    interrupted = interrupt.requested if regular else interrupt.requested_soon
+    if archive := decompressed(name, head, chunks):
+        return _whole_lines(archive, interrupted)
+    if regular:
+        return _file_lines(fd, piece, head[: piece.stop], on_read)
+    return _whole_lines(itertools.chain([head], chunks), interrupted)
 
 
 @contextlib.contextmanager
@@ -150,17 +181,77 @@ def _head(chunks: Iterator[bytes]) -> bytes:
     return head
 
 
-def _whole_lines(chunks: Iterable[bytes], interrupted: Callable[[], bool]) -> Iterator[bytes]:
+def _whole_lines(chunks: Iterable[bytes], interrupted: Callable[[], bool]) -> Iterator[Str]:
     rest: list[bytes] = []  # pieces of a line without its end: joined once, however long
     for chunk in chunks:
         cut = chunk.rfind(b"\n") + 1
         if cut:
-            yield b"".join((*rest, memoryview(chunk)[:cut]))  # one copy
+            yield Str(b"".join((*rest, memoryview(chunk)[:cut])))  # one copy
             rest = [chunk[cut:]] if cut < len(chunk) else []
-        else:
+        elif chunk:
             rest.append(chunk)
     if rest and not interrupted():  # an interrupted writer's last line is not whole
-        yield b"".join(rest)
+        yield Str(b"".join(rest))
+
+
+def _file_lines(fd: int, piece: Piece, head: bytes, on_read) -> Iterator[Str]:
+    """Whole lines of a regular file, read into one buffer again and again: no copies."""
+    left = math.inf if piece.stop is None else piece.stop - piece.start - len(head)
+    buffer = bytearray(max(CHUNK, 2 * len(head)))
+    buffer[: len(head)] = head
+    searched, filled = 0, len(head)
+    while True:
+        text, view = Str(buffer), memoryview(buffer)
+        cut = text.rfind(b"\n", searched, filled) + 1
+        if cut:
+            yield text[:cut]
+            view[: filled - cut] = view[cut:filled]
+            filled -= cut
+        if filled == len(buffer):  # a line that is longer
+            buffer = buffer + bytearray(len(buffer))
+            text, view = Str(buffer), memoryview(buffer)
+        searched = filled
+        try:
+            count = interrupt.read_into(fd, view[filled : filled + min(CHUNK, left)])
+        except OSError as error:
+            raise Failure(f"{shown(piece.path)}: cannot read: {error.strerror}") from None
+        if not count:
+            break
+        on_read(count)
+        left -= count
+        filled += count
+    if filled and not interrupt.requested():  # an interrupted writer's last line is not whole
+        yield text[:filled]
+
+
+def pieces(paths: Iterable[str], size: int) -> Iterator[Piece]:
+    """The inputs in order, large plain files in pieces of about `size` bytes."""
+    for path in paths:
+        starts = [0]
+        if path != "-":
+            # what cannot be opened is found out, and said, by whoever reads it
+            with contextlib.suppress(OSError, ValueError):
+                starts += _line_starts(path, size)
+        for start, stop in itertools.zip_longest(starts, starts[1:]):
+            yield Piece(path, start, stop)
+
+
+def _line_starts(path: str, size: int) -> Iterator[int]:
+    """About every `size` bytes the start of a line, for a plain file."""
+    info = os.stat(path)
+    if info.st_size < 2 * size or not stat.S_ISREG(info.st_mode):
+        return
+    with open(path, "rb") as file:
+        if is_archive(file.read(MAGIC_LENGTH)):
+            return
+        at = size
+        while at < info.st_size:
+            file.seek(at - 1)
+            while not (part := file.readline(CHUNK)).endswith(b"\n"):
+                if not part:
+                    return
+            yield file.tell()
+            at = file.tell() + size
 
 
 def total_size(paths: Iterable[str]) -> int | None:

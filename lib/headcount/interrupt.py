@@ -73,6 +73,11 @@ def read(fd: int, size: int) -> bytes:
             continue
 
 
+def read_into(fd: int, view: memoryview) -> int:
+    """Likewise, from a regular file into `view`; returns how many bytes."""
+    return 0 if requested() else os.readv(fd, [view])
+
+
 def _poll(*fds: int | None) -> select.poll:
     poll = select.poll()
     for fd in fds:
