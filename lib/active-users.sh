@@ -7,10 +7,10 @@ min_engagement=3
 valuable_param=engaged_session_event
 valuable_events=
 user=user_pseudo_id
-validate=
+validate=()
+jobs=()
 rejects=() # the option, for those that reject
-notes=()   # options for the first filter, which reads the files
-quiet=()
+notes=()
 
 take_active_users_option() { # OPTION VALUE, as read_options wants it
 	case $1 in
@@ -21,40 +21,23 @@ take_active_users_option() { # OPTION VALUE, as read_options wants it
 	--valuable-events) valuable_events=$2 ;;
 	--user) user=$2 ;;
 	--rejects) rejects=(--rejects "$2") ;;
-	--validate) validate=1 && return ;;
-	--quiet) quiet=(--quiet) && return ;;
-	--progress) notes=(--progress) && return ;;
+	--jobs) jobs=(--jobs "$2") ;;
+	--validate) validate=(--validate) && return ;;
+	--quiet) quiet=(--quiet) notes+=(--quiet) && return ;;
+	--progress) notes+=(--progress) && return ;;
 	*) return 2 ;;
 	esac
 	return 1
 }
 
-# Writes rows of day, user and signals; the filters' accounts go to $stage, in $upstream's order.
+# Writes rows of day, user and signals: grep-events | parse-engagement | local-day, in one program.
 active_users() {
-	local parse=("$bin/parse-engagement" --account "$stage/parse" "${rejects[@]}"
-		--user "$user" --min-engagement "$min_engagement" --valuable-param "$valuable_param"
-		--definition "$definition")
-	if [[ $valuable_events ]]; then parse+=(--valuable-events "$valuable_events"); fi
-	if [[ $tz == device ]]; then parse+=(--with-offset); fi
-	events "${parse[@]}" |
-		"$bin/local-day" --tz "$tz" --account "$stage/days" "${rejects[@]}"
-	worst "${PIPESTATUS[@]}"
+	local options=(--user "$user" --min-engagement "$min_engagement" --definition "$definition"
+		--valuable-param "$valuable_param" --tz "$tz")
+	if [[ $valuable_events ]]; then options+=(--valuable-events "$valuable_events"); fi
+	"$lib/python" -m headcount.active_rows "$prog" --account "$stage/rows.account" \
+		"${options[@]}" "${validate[@]}" "${jobs[@]}" "${rejects[@]}" "${notes[@]}" -- "${files[@]}"
 }
 
-# Runs the parser on all lines, or behind a search for those that can matter.
-events() { # PARSER…
-	if [[ $validate ]]; then
-		"$@" "${notes[@]}" "${quiet[@]}" -- "${files[@]}"
-		return
-	fi
-	"$bin/grep-events" --positions --account "$stage/grep" "${notes[@]}" "${quiet[@]}" \
-		"user_engagement${valuable_events:+,$valuable_events}" -- "${files[@]}" |
-		"$@" --positions
-	worst "${PIPESTATUS[@]}"
-}
-
-# The options that hand the accounts of the filters above to a sink.
-upstream() {
-	if [[ ! $validate ]]; then printf '%s\n' --upstream "$stage/grep"; fi
-	printf '%s\n' --upstream "$stage/parse" --upstream "$stage/days"
-}
+# The option that hands the account of the above to a sink.
+upstream() { printf '%s\n' --upstream "$stage/rows.account"; }

@@ -23,7 +23,7 @@ from stringzilla import Str
 
 import reference
 from conftest import BIN, run
-from headcount import engagement, zones
+from headcount import engagement, engagement_options, zones
 from headcount.inputs import Block
 from headcount.rejects import Reject
 from headcount.search import NameSearch
@@ -56,7 +56,6 @@ def program(name: str):
 
 
 count_distinct = program("count-distinct")
-parse_engagement = program("parse-engagement")
 
 
 # --- making up events -----------------------------------------------------------------------------
@@ -373,7 +372,7 @@ def some_line(maker: Maker) -> bytes:
 def parser(options: Options) -> engagement.Parser:
     return engagement.Parser(
         engagement.Definition(
-            min_msec=parse_engagement.msec(options.min_engagement),
+            min_msec=engagement_options.msec(options.min_engagement),
             valuable_param=options.valuable_param,
             valuable_events=frozenset(options.valuable_events),
             summed=options.definition == "summed",

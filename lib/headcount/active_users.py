@@ -14,9 +14,10 @@ from pyroaring import BitMap
 
 from headcount import clock, tsv, zones
 from headcount.engagement import BOTH, ENGAGED, VALUABLE
-from headcount.filters import Result, each_line
+from headcount.filters import each_line
 from headcount.inputs import Block
 from headcount.rejects import Reject
+from headcount.results import Result
 
 if TYPE_CHECKING:
     import sqlite_utils

@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Callable
 
-from headcount import __version__, interrupt, rejects
+from headcount import __version__, interrupt, jobs, rejects
 from headcount.failure import FAILED, INTERRUPTED, OK, USAGE, WRITE_FAILED, Failure, ReaderGone
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
@@ -24,6 +24,12 @@ def _seconds(text: str) -> float:
     if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
         raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
     return float(text)
+
+
+def _jobs(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,4}", text) or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of processes")
+    return int(text)
 
 
 # The options that several programs take, each declared once.
@@ -50,6 +56,12 @@ _SHARED = {
     "--account": {
         "metavar": "FILE",
         "help": "write the counts of lines in, kept, filtered, duplicate and rejected, as JSON",
+    },
+    "--jobs": {
+        "metavar": "N",
+        "type": _jobs,
+        "default": jobs.processors(),
+        "help": "how many processes share the work (default: as many as there are processors)",
     },
     "--upstream": {
         "metavar": "FILE",

@@ -3,29 +3,34 @@
 from collections import defaultdict
 from functools import reduce
 
-from headcount import filters
-from headcount.filters import Result
+from headcount.filters import each_line
 from headcount.inputs import Block
 from headcount.rejects import Reject
+from headcount.results import Result
 
 
 class Counts:
-    """The distinct values of each key, with the signals and amounts seen of each."""
+    """The distinct values of each key, with the signals and amounts seen of each.
+
+    Each value is held once, however many keys have it: the sets share it.
+    """
 
     def __init__(self, all_of: list[bytes], sum_at_least=None):
         self._bits = {signal: 1 << i for i, signal in enumerate(all_of)}
         self._all = (1 << len(all_of)) - 1
         self._least = sum_at_least
-        self._seen: dict[bytes, dict[bytes, int]] = defaultdict(dict)  # key: value: signal bits
+        self._values: dict[bytes, bytes] = {}
+        self._seen: dict[bytes, dict[int, set[bytes]]] = {}  # key: signal bits: values
         self._masks: dict[bytes, int] = {}
         self._amounts: dict[tuple[bytes, bytes], dict[bytes, object]] = defaultdict(dict)
         self._columns = 5 if sum_at_least is not None else 3 if all_of else 2
 
     def add(self, block: Block) -> Result:
         """Take in the rows of a block; a row that says nothing new is a duplicate."""
-        self._kept = self._duplicate = 0
-        counted = filters.each_line(self._add)(block)
-        return counted._replace(rows=b"", kept=self._kept, duplicate=self._duplicate)
+        self._duplicate = 0
+        counted = each_line(self._add)(block)
+        kept = counted.kept - self._duplicate
+        return counted._replace(rows=b"", kept=kept, duplicate=self._duplicate)
 
     def _add(self, line: bytes) -> bytes | Reject:
         columns = line.split(b"\t")
@@ -36,13 +41,10 @@ class Counts:
             new = self._least is not None and self._add_amount(key, value, *columns[3:5])
         except ValueError:
             return Reject("bad amount", repr(columns[3][:30].decode(errors="replace")))
-        values = self._seen[key]
-        before = values.get(value, -1)
-        mask = max(before, 0) | (self._mask(columns[2]) if self._bits else 0)
-        if new or mask != before:
-            values[value] = mask
-            self._kept += 1
-        else:
+        values = self._seen.setdefault(key, {}).setdefault(self._mask(columns), set())
+        if value not in values:
+            values.add(self._values.setdefault(value, value))
+        elif not new:
             self._duplicate += 1
         return b""
 
@@ -58,7 +60,10 @@ class Counts:
         amounts[copy] = amount
         return True
 
-    def _mask(self, signals: bytes) -> int:
+    def _mask(self, columns: list[bytes]) -> int:
+        if not self._bits:
+            return 0
+        signals = columns[2]
         mask = self._masks.get(signals)
         if mask is None:
             mask = sum(self._bits.get(signal, 0) for signal in set(signals.split(b",")))
@@ -67,17 +72,17 @@ class Counts:
 
     def rows(self) -> bytes:
         """The answer."""
-        counts = {
-            key: sum(self._counts(key, value, mask) for value, mask in values.items())
-            for key, values in self._seen.items()
-        }
+        counts = {key: self._count(key, values) for key, values in self._seen.items()}
         return b"".join(b"%b\t%d\n" % (key, counts[key]) for key in sorted(counts) if counts[key])
 
-    def _counts(self, key: bytes, value: bytes, mask: int) -> bool:
-        if mask != self._all:
-            return False
+    def _count(self, key: bytes, values: dict[int, set[bytes]]) -> int:
+        """How many values have, in one row or in several, all signals, and enough."""
+        have = set().union(*values.values())
+        for bit in self._bits.values():
+            have &= set().union(*(values[mask] for mask in values if mask & bit))
         if self._least is None:
-            return True
+            return len(have)
         from headcount import numbers
 
-        return reduce(numbers.add, self._amounts[key, value].values()) >= self._least
+        sums = (reduce(numbers.add, self._amounts[key, value].values()) for value in have)
+        return sum(total >= self._least for total in sums)

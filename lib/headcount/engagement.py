@@ -86,15 +86,15 @@ class Parser:
         self.definition = definition
         # any key of the export may be the user, also one that is no identifier
         fields = {f"user_{i}": key for i, key in enumerate(dict.fromkeys(definition.user_fields))}
-        record = msgspec.defstruct(
-            "UserEvent",
-            [(name, str | None, None) for name in fields],
-            bases=(Event,),
-            rename=fields,
-            gc=False,
-        )
+        users = [(name, str | None, None) for name in fields]
+        record = msgspec.defstruct("UserEvent", users, bases=(Event,), rename=fields, gc=False)
         self._user, *self._other_users = map(operator.attrgetter, fields)
-        self._decode = msgspec.json.Decoder(record).decode
+        self._decode = self._decode_raw = msgspec.json.Decoder(record).decode
+        if not definition.valuable_events:
+            # Only engagements are looked for, so the parameters are, too: both in one go is faster.
+            users.append(("event_params", list[Param] | None, None))
+            record = msgspec.defstruct("UserEvent", users, bases=(Event,), rename=fields, gc=False)
+            self._decode = msgspec.json.Decoder(record).decode
 
     def __call__(self, line: bytes) -> bytes | Reject | None:
         """A row for an event that counts, None for another event, a Reject for a bad line.
@@ -105,20 +105,19 @@ class Parser:
         found = self.parse(line)
         if type(found) is not tuple:
             return found
-        micros, offset, user, signals, msec = found
-        place = f"{micros}\t{offset}" if offset is not None else micros
-        row = f"{place}\t{tsv.escape(user)}\t{signals}"
-        if self.definition.summed:
-            row += f"\t{numbers.shifted(msec, -3)}\t{micros}"
-        return (row + "\n").encode()
+        micros, offset, rest = found
+        return (f"{micros}\t{rest}" if offset is None else f"{micros}\t{offset}\t{rest}").encode()
 
-    def parse(self, line, ascii: bool = False) -> tuple | Reject | None:
-        """Likewise, with (event_timestamp, offset or None, user, signals, msec) for a row.
+    def parse(self, line, ascii: bool = False) -> tuple[int, int | None, str] | Reject | None:
+        """Likewise, with event_timestamp, the offset if wanted, and the other columns for a row.
 
-        `ascii` says that the line is known to be so.
+        `line` is bytes-like; only bytes, if it is not known to be ASCII.
         """
         try:
-            event = self._decode(line)
+            try:
+                event = self._decode(line)
+            except msgspec.ValidationError:  # perhaps in parameters of an event without interest
+                event = self._decode_raw(line)
             if not ascii and not line.isascii():
                 line.decode()
         except msgspec.ValidationError as error:
@@ -143,14 +142,19 @@ class Parser:
             if user is None:
                 return Reject(UNIDENTIFIED)
             if name == ENGAGEMENT:
-                signals, msec = self._signals(event)
+                signals, msec = self._signals(event.event_params)
             else:
                 signals, msec = VALUABLE, 0
                 if name not in self.definition.valuable_events:
                     return None
-            return None if signals is None else (micros, offset, user, signals, msec)
+            if signals is None:
+                return None
         except _Bad as bad:
             return bad.reject
+        rest = f"{tsv.escape(user)}\t{signals}\n"
+        if self.definition.summed:
+            rest = f"{rest[:-1]}\t{numbers.shifted(msec, -3)}\t{micros}\n"
+        return micros, offset, rest
 
     def _other_user(self, event: Event) -> str | None:
         for field in self._other_users:
@@ -158,20 +162,20 @@ class Parser:
                 return user
         return None
 
-    def _signals(self, event: Event) -> tuple[str | None, object]:
+    def _signals(self, params: list[Param] | msgspec.Raw | None) -> tuple[str | None, object]:
         """What an engagement says of its user's day, and for how many milliseconds it was."""
         wanted = self.definition
+        if type(params) is msgspec.Raw:
+            params = _decode("event_params", _params, params)
         msec = value = _ABSENT
-        for param in _decode("event_params", _params, event.event_params) or ():
-            if param.key == MSEC and msec is _ABSENT:  # of repeated parameters the first counts
+        for param in params or ():
+            key = param.key
+            if key == MSEC and msec is _ABSENT:  # of repeated parameters the first counts
                 msec = param.value
-            if param.key == wanted.valuable_param and value is _ABSENT:
+            if key == wanted.valuable_param and value is _ABSENT:
                 value = param.value
         msec = _number(MSEC, msec)
-        if wanted.summed:
-            engaged = msec is not None
-        else:
-            engaged = msec is not None and msec >= wanted.min_msec
+        engaged = msec is not None and (wanted.summed or msec >= wanted.min_msec)
         if wanted.valuable_events:
             valuable = ENGAGEMENT in wanted.valuable_events
         else:
@@ -240,9 +244,10 @@ def _number(name: str, value: Value | None):
     if value is None:
         return None
     try:
-        for raw in (value.int_value, value.double_value, value.float_value):
-            if raw is not numbers.NULL and (found := numbers.number(raw)) is not None:
-                return found
+        if (found := numbers.number(value.int_value)) is not None:
+            return found
+        if (found := numbers.number(value.double_value)) is not None:
+            return found
+        return numbers.number(value.float_value)
     except ValueError as error:
         raise _Bad(Reject("bad event parameter", f"{name}: {error}")) from None
-    return None

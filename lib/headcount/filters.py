@@ -6,27 +6,17 @@ a line that is filtered out; `each_line` makes of it what `run` wants, a functio
 
 import os
 import sys
-from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from collections.abc import Callable
 
 from headcount import account, cli, inputs, interrupt, output, tsv
 from headcount.failure import INTERRUPTED, OK, REJECTS
 from headcount.progress import Progress
 from headcount.rejects import Reject, RejectLog
+from headcount.results import Process, Result, results
 from headcount.search import split_lines
 
-_BLANKS = b" \t\r"
+BLANKS = b" \t\r"
 _NO_POSITION = Reject("no line number and file before the line", "see --positions")
-
-
-class Result(NamedTuple):
-    """What became of a block: rows to print, and where its lines went."""
-
-    rows: bytes
-    kept: int = 0
-    filtered: int = 0
-    duplicate: int = 0
-    rejects: Iterable[tuple[Reject, str, int, bytes]] = ()  # (why, input, line, raw line)
 
 
 def add_options(parser: cli.Parser, *more: str) -> None:
@@ -37,7 +27,7 @@ def add_options(parser: cli.Parser, *more: str) -> None:
 
 def each_line(
     function: Callable[[bytes], bytes | Reject | None], *, positions: bool = False
-) -> Callable[[inputs.Block], Result]:
+) -> Process:
     """Lift a function of a line to one of a block. Blank lines are filtered, CR LF is LF.
 
     With `positions`, each line starts with the columns line number and file of its origin.
@@ -49,9 +39,9 @@ def each_line(
         for line in split_lines(block.text):
             number += 1
             line = bytes(line)
-            if not line or line[-1:] == b"\r" or line[0] in _BLANKS:
+            if not line or line[-1:] == b"\r" or line[0] in BLANKS:
                 line = line.rstrip(b"\r")
-                if not line.strip(_BLANKS):
+                if not line.strip(BLANKS):
                     filtered += 1
                     continue
             if positions:
@@ -78,12 +68,16 @@ def each_line(
 
 def run(
     options,
-    process: Callable[[inputs.Block], Result],
+    process: Process,
     finish: Callable[[account.Account], bytes] = lambda _account: b"",
+    *,
+    rejecter: str | None = None,
 ) -> int:
     """Feed every block to `process`, print its rows, then those of `finish`; returns the status.
 
     `finish` gets this filter's account, so that a sink can hold it against its upstream's.
+    With `options.jobs`, that many processes share the input. `rejecter` is the program in whose
+    name lines are rejected, if it is not this one.
     """
     prog = os.path.basename(sys.argv[0])
     paths = options.files or ["-"]
@@ -92,17 +86,16 @@ def run(
         size is not None and sys.stderr is not None and sys.stderr.isatty() and not options.quiet
     )
     progress = Progress(prog, size, wanted)
-    log = RejectLog(prog, getattr(options, "rejects", None))
+    log = RejectLog(rejecter or prog, getattr(options, "rejects", None))
     ours = account.Account(prog, reasons=log.reasons)
     inputs.widen_pipe(1)
-    for block in inputs.blocks(paths, progress.add):
-        result = process(block)
+    for name, lines, result in results(paths, process, getattr(options, "jobs", 1), progress.add):
         if result.rows:
             output.write(1, result.rows)
         for reject in result.rejects:
             log.add(*reject)
-        ours.lines += block.lines()
-        ours.inputs[block.name] = ours.inputs.get(block.name, 0) + block.lines()
+        ours.lines += lines
+        ours.inputs[name] = ours.inputs.get(name, 0) + lines
         ours.kept += result.kept
         ours.filtered += result.filtered
         ours.duplicate += result.duplicate

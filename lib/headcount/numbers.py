@@ -8,6 +8,7 @@ NULL = msgspec.Raw(b"null")
 
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _EXPONENT = 10**15  # far beyond any use, and well within what Decimal can shift
+_QUOTE = ord('"')
 _SHORT = 18  # digits that surely fit 64 bits
 
 
@@ -16,8 +17,10 @@ def number(raw: msgspec.Raw):
 
     An int where the number is short and whole, else an exact Decimal. Raises ValueError.
     """
+    if raw is NULL:
+        return None
     data = bytes(raw)
-    bare = data[1:-1] if data[:1] == b'"' else data
+    bare = data[1:-1] if data[0] == _QUOTE else data
     if bare.isdigit() and len(bare) <= _SHORT:
         return int(bare)
     if data == b"null":

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from stringzilla import Str
 
+_NOT_ASCII = bytes(range(128, 256))
 _LONG = 512  # bytes: lines of that length on are split faster by stringzilla
 
 _SHORT_ESCAPES = {
@@ -32,6 +33,11 @@ def split_lines(text: Str) -> list:
     if not len(lines[-1]):  # behind the last newline
         lines.pop()
     return lines
+
+
+def is_ascii(text: Str) -> bool:
+    """Whether all of it is; then it is UTF-8, too."""
+    return text.find_first_of(_NOT_ASCII) < 0
 
 
 def line_around(text: Str, at: int) -> tuple[int, int]:

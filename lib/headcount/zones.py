@@ -64,20 +64,24 @@ class LocalDays:
 
     def __init__(self, zone: tzinfo):
         self._zone = zone
-        self._pieces: dict[int, list[tuple[int, bytes]]] = {}  # UTC day: (start, date), last first
+        self._pieces: dict[int, list[tuple[int, int, str]]] = {}  # of a UTC day, last first
 
     def date(self, micros: int) -> bytes:
         """The ISO local date of an instant in microseconds since 1970, UTC."""
+        return self.span(micros)[2].encode()
+
+    def span(self, micros: int, _offset: int | None = None) -> tuple[int, int, str]:
+        """From when until before when around an instant there is one local date, and that date."""
         day = micros // (DAY_SECONDS * _MICROS)
         pieces = self._pieces.get(day)
         if pieces is None:
             pieces = self._pieces[day] = self._cut(day)
-        for start, local in pieces:
-            if micros >= start:
-                return local
+        for piece in pieces:
+            if micros >= piece[0]:
+                return piece
         raise AssertionError("the last piece starts with its day")
 
-    def _cut(self, day: int) -> list[tuple[int, bytes]]:
+    def _cut(self, day: int) -> list[tuple[int, int, str]]:
         begin, end = day * DAY_SECONDS, (day + 1) * DAY_SECONDS
         cuts = [begin]
         for hour in range(begin, end, _HOUR_SECONDS):
@@ -88,9 +92,10 @@ class LocalDays:
             offset = self._offset(start)
             while start < stop:
                 local_day = (start + offset) // DAY_SECONDS
-                local_date = (_EPOCH_DAY + timedelta(local_day)).isoformat().encode()
-                pieces.append((start * _MICROS, local_date))
-                start = (local_day + 1) * DAY_SECONDS - offset
+                local_date = (_EPOCH_DAY + timedelta(local_day)).isoformat()
+                until = min(stop, (local_day + 1) * DAY_SECONDS - offset)
+                pieces.append((start * _MICROS, until * _MICROS, local_date))
+                start = until
         return pieces[::-1]
 
     def _change(self, low: int, high: int) -> int | None:
@@ -116,14 +121,18 @@ class DeviceDays:
     """Local dates by each event's own offset."""
 
     def __init__(self):
-        self._dates: dict[int, bytes] = {}
+        self._dates: dict[int, str] = {}
 
     def date(self, micros: int, offset: int) -> bytes:
         """The ISO date of an instant (microseconds since 1970, UTC) `offset` seconds east."""
+        return self.span(micros, offset)[2].encode()
+
+    def span(self, micros: int, offset: int) -> tuple[int, int, str]:
+        """As LocalDays.span; no time at all, for the next event may have another offset."""
         day = (micros // _MICROS + offset) // DAY_SECONDS
         if day not in self._dates:
-            self._dates[day] = (_EPOCH_DAY + timedelta(day)).isoformat().encode()
-        return self._dates[day]
+            self._dates[day] = (_EPOCH_DAY + timedelta(day)).isoformat()
+        return 0, 0, self._dates[day]
 
 
 def end_of_day(zone: tzinfo | None, day: date) -> datetime:

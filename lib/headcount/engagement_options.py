@@ -1,0 +1,77 @@
+"""The options that say which users are active: those of a Definition."""
+
+import argparse
+
+from headcount import cli, numbers
+from headcount.engagement import Definition, Event
+
+
+def add(parser: cli.Parser) -> None:
+    """Take these options."""
+    parser.add_argument(
+        "--user",
+        metavar="FIELD[,FIELD…]",
+        type=names,
+        default=("user_pseudo_id",),
+        help="which field is the user; the first present one (default: user_pseudo_id)",
+    )
+    parser.add_argument(
+        "--min-engagement",
+        metavar="SECONDS",
+        type=msec,
+        default=3000,
+        help="the least engagement; fractions allowed (default: 3)",
+    )
+    parser.add_argument(
+        "--valuable-param",
+        metavar="NAME",
+        default="engaged_session_event",
+        help="the parameter of a valuable event (default: engaged_session_event)",
+    )
+    parser.add_argument(
+        "--valuable-events",
+        metavar="NAME[,NAME…]",
+        type=names,
+        default=(),
+        help="events that are valuable, in place of the parameter",
+    )
+    parser.add_argument(
+        "--definition",
+        choices=("engaged-valuable", "summed"),
+        default="engaged-valuable",
+        help="summed: engagement adds up over the day (default: engaged-valuable, per event)",
+    )
+
+
+def definition(parser: cli.Parser, options, *, with_offset: bool) -> Definition:
+    """What the options say."""
+    for field in options.user:
+        if field in Event.__struct_fields__:
+            parser.error(f"{field} cannot be the user")
+    return Definition(
+        min_msec=options.min_engagement,
+        valuable_param=options.valuable_param,
+        valuable_events=frozenset(options.valuable_events),
+        summed=options.definition == "summed",
+        user_fields=options.user,
+        with_offset=with_offset,
+    )
+
+
+def msec(seconds: str):
+    """Milliseconds, exactly, of a text in seconds."""
+    try:
+        value = numbers.shifted(numbers.exact(seconds), 3)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{seconds!r} is no number of seconds") from None
+    if not 0 <= value < 10**12:
+        raise argparse.ArgumentTypeError(f"{seconds!r} is no sensible number of seconds")
+    return int(value) if value == int(value) else value
+
+
+def names(text: str) -> tuple[str, ...]:
+    """The names in a comma-separated list, which must not be empty."""
+    found = tuple(name for name in text.split(",") if name)
+    if not found:
+        raise argparse.ArgumentTypeError("name at least one")
+    return found

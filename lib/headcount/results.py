@@ -1,0 +1,94 @@
+"""What became of the lines of all inputs, found out in this process or in several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from headcount import inputs, jobs
+from headcount.rejects import Reject
+
+_PIECE = 8 << 20  # bytes of a file that one process takes at a time
+_BATCH = 1 << 18  # bytes of rows and rejects that it sends at once
+
+
+class Result(NamedTuple):
+    """What became of some lines: rows to print, and where the lines went."""
+
+    rows: bytes
+    kept: int = 0
+    filtered: int = 0
+    duplicate: int = 0
+    rejects: Iterable[tuple[Reject, str, int, bytes]] = ()  # (why, input, line, raw line)
+
+
+Process = Callable[[inputs.Block], Result]
+
+
+def results(
+    paths: list[str], process: Process, processes: int, on_read: Callable[[int], None]
+) -> Iterator[tuple[str, int, Result]]:
+    """An input's name, a number of lines and their Result, in the order of the inputs' lines."""
+    if processes > 1:
+        pieces = list(inputs.pieces(paths, _PIECE))
+        if len(pieces) > 1:
+            yield from _spread(pieces, process, processes, on_read)
+            return
+    for block in inputs.blocks(paths, on_read):
+        yield block.name, block.lines(), process(block)
+
+
+def _spread(
+    pieces: list[inputs.Piece], process: Process, processes: int, on_read: Callable[[int], None]
+) -> Iterator[tuple[str, int, Result]]:
+    def work(index: int) -> Iterator[tuple]:
+        batch = _Batch()
+        for block in inputs.piece_blocks(pieces[index], batch.read):
+            batch.add(block.lines(), process(block))
+            if batch.size > _BATCH:
+                yield index, *batch.take()
+        yield index, *batch.take()
+
+    current = before = counted = 0  # lines before this piece in its input, and of it so far
+    for index, lines, read, rejects, *result in jobs.in_order(range(len(pieces)), work, processes):
+        if index != current:
+            before = before + counted if pieces[index].start else 0
+            current, counted = index, 0
+        counted += lines
+        on_read(read)
+        numbered = [(Reject(*why), name, before + at, raw) for why, name, at, raw in rejects]
+        yield pieces[index].path, lines, Result(*result, numbered)
+
+
+class _Batch:
+    """The results of some blocks of a piece, to be sent together."""
+
+    def __init__(self):
+        self._empty()
+
+    def _empty(self) -> None:
+        self.size = self._lines = self._read = 0
+        self._rows: list[bytes] = []
+        self._rejects: list[tuple] = []
+        self._counts = [0, 0, 0]
+
+    def read(self, count: int) -> None:
+        """So many more bytes have been read."""
+        self._read += count
+
+    def add(self, lines: int, result: Result) -> None:
+        rows, *counts, rejects = result
+        self._lines += lines
+        self._counts = [sum(pair) for pair in zip(self._counts, counts, strict=True)]
+        self._rows.append(rows)
+        self.size += len(rows)
+        for why, name, line, raw in rejects:
+            self._rejects.append((tuple(why), name, line, raw))
+            self.size += len(raw) + 100
+
+    def take(self) -> tuple:
+        """Empties it. Lines, bytes read, rejects, rows, kept, filtered, duplicate: for marshal."""
+        rows = b"".join(self._rows)
+        content = (self._lines, self._read, self._rejects, rows, *self._counts)
+        self._empty()
+        return content
