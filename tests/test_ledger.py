@@ -4,6 +4,7 @@ import sqlite3
 from collections import Counter
 
 import pytest
+from sqlite_utils import Database
 
 from headcount import ledger, store
 from headcount.account import Account, total
@@ -53,7 +54,7 @@ def test_a_file_is_skipped_once_a_finished_run_has_read_it(db, path):
 def test_what_still_runs_when_another_holds_the_lock_was_killed(db, path):
     run, _ = begin(db, path)
     begin(db, path)
-    assert db["run"].get(run)["status"] == "aborted"
+    assert Database(db)["run"].get(run)["status"] == "aborted"
 
 
 def test_other_settings_are_refused_and_name_the_option(db, path):
@@ -72,7 +73,7 @@ def test_a_run_whose_lines_do_not_add_up_is_not_done(db, path, field):
     with pytest.raises(Failure, match="1 lines in, but"):
         ledger.finish(db, run, SETTINGS, wrong, "1%")
     with pytest.raises(sqlite3.IntegrityError):  # nor by any other way
-        db["run"].update(
+        Database(db)["run"].update(
             run,
             {"status": "done", "lines": 1, "kept": 0, "filtered": 0, "duplicate": 0, "rejected": 0},
         )
@@ -88,7 +89,7 @@ def test_how_many_rejects_are_allowed(db, path, max_rejects, rejected, fits):
     whole = account(lines=1000, kept=900 - rejected, reasons=reasons)
     if fits:
         ledger.finish(db, run, SETTINGS, whole, max_rejects)
-        assert db["run"].get(run)["rejected"] == rejected + 100
+        assert Database(db)["run"].get(run)["rejected"] == rejected + 100
     else:
         with pytest.raises(Failure, match="were rejected, more than --max-rejects"):
             ledger.finish(db, run, SETTINGS, whole, max_rejects)

@@ -9,15 +9,12 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import sqlite3
 import stat
-from typing import TYPE_CHECKING
 
 from headcount import __version__, clock, numbers, rejects, zones
 from headcount.account import Account
 from headcount.failure import NO_INPUT, OTHER_SETTINGS, Failure
-
-if TYPE_CHECKING:
-    import sqlite_utils
 
 _EDGE = 64 << 10
 
@@ -41,7 +38,7 @@ def fingerprint(path: str) -> str | None:
 
 
 def begin(
-    db: sqlite_utils.Database,
+    db: sqlite3.Connection,
     pipeline: str,
     settings: dict[str, str],
     paths: list[str],
@@ -60,35 +57,28 @@ def begin(
         "WHERE status = 'running'",
         [clock.now()],
     )
-    run_id = (
-        db["run"]
-        .insert(
-            {
-                "pipeline": pipeline,
-                "version": __version__,
-                "zone_rules": zones.rules_version(),
-                "status": "running",
-                "started_at": clock.now(),
-            },
-            pk="id",
-        )
-        .last_pk
-    )
+    run_id = db.execute(
+        "INSERT INTO run (pipeline, version, zone_rules, status, started_at) "
+        "VALUES (?, ?, ?, 'running', ?)",
+        [pipeline, __version__, zones.rules_version(), clock.now()],
+    ).lastrowid
     due = []
     for path in dict.fromkeys(paths):
-        row = {"run_id": run_id, "path": path, "status": "read", "size": None, "fingerprint": None}
+        size = mark = None
         if path != "-":
             try:
-                row |= {"fingerprint": fingerprint(path), "size": os.stat(path).st_size}
+                size, mark = os.stat(path).st_size, fingerprint(path)
             except (OSError, ValueError) as error:
                 reason = getattr(error, "strerror", None) or error
                 raise Failure(f"{path}: cannot open: {reason}", NO_INPUT) from None
-        if not again and row["fingerprint"] and _was_read(db, pipeline, row["fingerprint"]):
-            row["status"] = "skipped"
-        else:
+        skipped = not again and mark is not None and _was_read(db, pipeline, mark)
+        if not skipped:
             due.append(path)
-        row["path"] = _text(path)
-        db["run_input"].insert(row)
+        db.execute(
+            "INSERT INTO run_input (run_id, path, status, size, fingerprint) "
+            "VALUES (?, ?, ?, ?, ?)",
+            [run_id, _text(path), "skipped" if skipped else "read", size, mark],
+        )
     if not due:
         finish(db, run_id, settings, Account(pipeline), "0")
     return run_id, due
@@ -99,17 +89,19 @@ def _text(path: str) -> str:
     return path.encode(errors="backslashreplace").decode()
 
 
-def _was_read(db: sqlite_utils.Database, pipeline: str, fingerprint: str) -> bool:
-    return db["run_input"].count_where(
-        "fingerprint = ? AND status = 'read' "
-        "AND run_id IN (SELECT id FROM run WHERE status = 'done' AND pipeline = ?)",
+def _was_read(db: sqlite3.Connection, pipeline: str, fingerprint: str) -> bool:
+    found = db.execute(
+        "SELECT 1 FROM run_input JOIN run ON run.id = run_id "
+        "WHERE fingerprint = ? AND run_input.status = 'read' "
+        "AND run.status = 'done' AND pipeline = ?",
         [fingerprint, pipeline],
     )
+    return found.fetchone() is not None
 
 
-def check_settings(db: sqlite_utils.Database, settings: dict[str, str]) -> None:
+def check_settings(db: sqlite3.Connection, settings: dict[str, str]) -> None:
     """Raises Failure 78 unless the database was made with these settings, or is new."""
-    made_with = {row["name"]: row["value"] for row in db["setting"].rows}
+    made_with = dict(db.execute("SELECT name, value FROM setting"))
     for name, value in settings.items():
         if made_with.get(name, value) != value:
             raise Failure(
@@ -120,7 +112,7 @@ def check_settings(db: sqlite_utils.Database, settings: dict[str, str]) -> None:
 
 
 def finish(
-    db: sqlite_utils.Database,
+    db: sqlite3.Connection,
     run_id: int,
     settings: dict[str, str],
     account: Account,
@@ -140,34 +132,32 @@ def finish(
             "or allow them with a larger --max-rejects"
         )
     check_settings(db, settings)
-    db["setting"].upsert_all(
-        [{"name": name, "value": value} for name, value in settings.items()], pk="name"
+    db.executemany("INSERT INTO setting VALUES (?, ?) ON CONFLICT DO NOTHING", settings.items())
+    db.execute(
+        "UPDATE run SET status = 'done', ended_at = ?, lines = ?, kept = ?, filtered = ?, "
+        "duplicate = ?, rejected = ?, unidentified = ? WHERE id = ?",
+        [
+            clock.now(),
+            account.lines,
+            account.kept,
+            account.filtered,
+            account.duplicate,
+            account.rejected,
+            account.unidentified,
+            run_id,
+        ],
     )
-    db["run"].update(
-        run_id,
-        {
-            "status": "done",
-            "ended_at": clock.now(),
-            "lines": account.lines,
-            "kept": account.kept,
-            "filtered": account.filtered,
-            "duplicate": account.duplicate,
-            "rejected": account.rejected,
-            "unidentified": account.unidentified,
-        },
+    db.executemany(
+        "UPDATE run_input SET lines = ? WHERE run_id = ? AND path = ?",
+        [(lines, run_id, _text(path)) for path, lines in account.inputs.items()],
     )
-    for path, lines in account.inputs.items():
-        db.execute(
-            "UPDATE run_input SET lines = ? WHERE run_id = ? AND path = ?",
-            [lines, run_id, _text(path)],
-        )
-    db["run_reject"].insert_all(
-        {"run_id": run_id, "reason": reason, "rejects": count}
-        for reason, count in account.reasons.items()
+    db.executemany(
+        "INSERT INTO run_reject (run_id, reason, rejects) VALUES (?, ?, ?)",
+        [(run_id, reason, count) for reason, count in account.reasons.items()],
     )
 
 
-def fail(db: sqlite_utils.Database, run_id: int, message: str) -> None:
+def fail(db: sqlite3.Connection, run_id: int, message: str) -> None:
     """Enter that a run came to nothing."""
     db.execute(
         "UPDATE run SET status = 'failed', ended_at = ?, message = ? "
