@@ -1,15 +1,17 @@
 # make import   sets up what is missing, imports EVENTS and shows the numbers
 # make test     sets up what tests need and runs every one of them
+# make bench    measures ours against others' programs: SIZE=1GB RUNS=5 CASES="selective gz",
+#               README=1 (writes its table), GROWTH=1 SIZES="100MB 1GB" (time and memory by size)
 SHELL = /bin/bash
 
 EVENTS = data/sample/events.jsonl.gz
 DB = data/headcount.db
 TZ_NAME = America/Chicago
 
-bash_files = $(shell grep -lE '^\#!.*bash|shellcheck shell=bash' bin/* lib/* .ci/run 2>/dev/null) $(wildcard tests/*.bats tests/*.bash)
+bash_files = $(shell grep -lE '^\#!.*bash|shellcheck shell=bash' bin/* lib/* .ci/run 2>/dev/null) $(wildcard tests/*.bats tests/*.bash) tests/bench/peers/jq_count
 python_files = lib tests $(shell grep -lE '^\#!.*lib/python' bin/*)
 
-.PHONY: set-up import test lint fmt docs accept lock clean
+.PHONY: set-up import test bench lint fmt docs accept lock clean
 
 set-up: .venv/runtime
 
@@ -19,15 +21,23 @@ set-up: .venv/runtime
 .venv/test: .venv/runtime
 	@lib/set-up test
 
+.bench/venv/bench: requirements.lock
+	@lib/set-up bench
+
 # Exit 65: imported, but some lines were rejected; the import has said which.
 import: .venv/runtime
 	bin/import-active-users --db "$(DB)" --tz "$(TZ_NAME)" $(EVENTS) || [ $$? = 65 ]
 	bin/show-report --db "$(DB)" active_users
 	bin/show-report --db "$(DB)" active_users --format chart
 
-test: lint
+test: lint .bench/venv/bench
 	.venv/bin/python -m pytest -n auto
 	.venv/bin/bats tests
+
+bench: .venv/runtime .bench/venv/bench
+	PYTHONPATH=tests .venv/bin/python -m bench $(if $(SIZE),--size $(SIZE)) $(if $(RUNS),--runs $(RUNS)) \
+		$(if $(CASES),--cases $(CASES)) $(if $(README),--readme) $(if $(GROWTH),--growth) \
+		$(if $(SIZES),--sizes $(SIZES))
 
 lint: .venv/test
 	.venv/bin/ruff check --quiet $(python_files)
@@ -51,4 +61,4 @@ lock:
 	lib/make-lock
 
 clean:
-	rm -rf .venv
+	rm -rf .venv .bench

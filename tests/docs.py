@@ -30,7 +30,7 @@ def programs() -> str:
 def project_copy(folder: Path) -> Path:
     """The checkout without its databases, in a place where commands may write."""
     copy = folder / "headcount"
-    leave = shutil.ignore_patterns(".git", ".venv", "*.db*", "__pycache__", ".hypothesis")
+    leave = shutil.ignore_patterns(".git", ".venv", ".bench", "*.db*", "__pycache__", ".hypothesis")
     shutil.copytree(ROOT, copy, ignore=leave)
     (copy / ".venv").symlink_to(ROOT / ".venv")
     return copy

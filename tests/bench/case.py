@@ -1,0 +1,14 @@
+"""A case: who takes part, what the answer is, and what has to be reached."""
+
+from dataclasses import dataclass
+
+from bench.contenders import Contender
+from bench.targets import AtMost, Faster, Within
+
+
+@dataclass(frozen=True)
+class Case:
+    title: str
+    contenders: list[Contender]
+    targets: list[Faster | AtMost | Within]
+    truth: str | None = None  # where it is known from elsewhere; else all have to agree

@@ -1,0 +1,43 @@
+"""The list of all cases, by the names that --cases takes, and the data that each needs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bench import count_cases, store_cases, year
+from bench.case import Case
+from bench.data import Data
+
+
+@dataclass(frozen=True)
+class Kind:
+    make: Callable[..., Case]
+    needs: set[str]
+    year: bool = False
+
+
+CASES = {
+    "selective": Kind(count_cases.selective, {"events", "slice"}),
+    "five-filters": Kind(count_cases.five_filters, {"events"}),
+    "escapes": Kind(count_cases.escapes, {"escapes"}),
+    "every-line": Kind(count_cases.every_line, {"events"}),
+    "gz": Kind(count_cases.gz, {"events", "gz"}),
+    "zst": Kind(count_cases.zst, {"events", "zst"}),
+    "small-files": Kind(count_cases.small_files, {"events", "small"}),
+    "import": Kind(store_cases.fresh_import, {"events"}),
+    "one-more-day": Kind(store_cases.one_more_day, {"day"}, year=True),
+    "mau": Kind(store_cases.monthly, {"day"}, year=True),
+    "sample": Kind(store_cases.sample, set()),
+}
+
+
+def check_room(names: list[str], data: Data, users: int) -> None:
+    """Raises Failure if the disk is too small for the data of these cases."""
+    kinds = [CASES[name] for name in names]
+    besides = users * year.ROOM if any(kind.year for kind in kinds) else 0
+    data.check_room(set().union(*(kind.needs for kind in kinds)), besides)
+
+
+def make(name: str, data: Data, users: int) -> Case:
+    """The case, with all its data made. `users`: how many the year of history has."""
+    kind = CASES[name]
+    return kind.make(data, users) if kind.year else kind.make(data)

@@ -1,0 +1,77 @@
+"""The tables, in Markdown, and their place in the README."""
+
+import re
+from pathlib import Path
+
+from bench import ROOT, Failure
+from bench.case import Case
+from bench.targets import digits
+from bench.timing import Timed
+
+README = ROOT / "README.md"
+_PLACE = re.compile(r"(<!-- bench -->\n).*?(<!-- bench end -->)", re.DOTALL)
+
+
+def seconds(value: float) -> str:
+    """Three digits: 12.3 s, 0.123 s, 1.23 ms."""
+    return f"{digits(value * 1000)} ms" if value < 0.01 else f"{digits(value)} s"
+
+
+def measured(runs: int) -> str:
+    return f"medians of {runs} runs" if runs > 1 else "one run"
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+def targets(results: list[tuple[Case, list[Timed]]]) -> str:
+    """A row for each target."""
+    rows = []
+    for case, times in results:
+        for target in case.targets:
+            judged = target.judge(times)
+            theirs = "" if judged.theirs is None else f"{judged.against}, {seconds(judged.theirs)}"
+            met = "yes" if judged.met else "no"
+            rows.append(
+                [case.title, seconds(judged.ours), theirs, judged.ratio, judged.target, met]
+            )
+    return table(["case", "ours", "against", "ratio", "target", "met"], rows)
+
+
+def details(results: list[tuple[Case, list[Timed]]]) -> str:
+    """A row for each contender of each case."""
+    rows = []
+    for case, times in results:
+        ours = next(timed for timed in times if timed.contender.role == "ours")
+        for timed in times:
+            part = timed.contender.share
+            note = ""
+            if part < 1:
+                note = (
+                    f"read {part:.1%} of it; in proportion {seconds(timed.whole)}, ÷ ours of that"
+                )
+            if timed.contender.inside:
+                note = "without the start of Python"
+            rows.append(
+                [
+                    case.title,
+                    timed.contender.name,
+                    seconds(timed.median),
+                    f"{seconds(min(timed.seconds))} … {seconds(max(timed.seconds))}",
+                    f"{digits(timed.whole / ours.median)}×",
+                    note,
+                ]
+            )
+    head = ["case", "who", "median", "fastest … slowest", "÷ ours", "note"]
+    return table(head, rows)
+
+
+def rewrite_readme(text: str, path: Path = README) -> None:
+    """Put the text between the README's marks. Raises Failure if it has none."""
+    before = path.read_text()
+    after, found = _PLACE.subn(lambda place: place[1] + text + place[2], before)
+    if not found:
+        raise Failure(f"{path.name} has no marks <!-- bench --> and <!-- bench end -->")
+    path.write_text(after)
