@@ -4,12 +4,19 @@ How count-active-users and import-active-users run them: `python -m headcount.ac
 It calls the filters' own functions, and spares what their rows cost in between.
 """
 
+from __future__ import annotations
+
+import functools
 import sys
+
+from stringzilla import Str
 
 from headcount import cli, engagement, engagement_options, filters, zones
 from headcount.inputs import Block
+from headcount.rejects import Reject
 from headcount.results import Result
-from headcount.search import NameSearch, is_ascii, split_lines
+from headcount.search import NameSearch, split_lines
+from headcount.tsv import escape
 
 _REMEMBERED = 200_000  # rows: enough to spare most repetitions, in bounded memory
 
@@ -18,62 +25,98 @@ class ActiveRows:
     """Finds, parses and dates the events of a block; a row that it remembers is a duplicate."""
 
     def __init__(self, parser: engagement.Parser, days, search: NameSearch | None):
-        self._parse = parser.parse
+        self._parser = parser
         self._span = days.span
         self._search = search
         self._dense = False  # where most lines hold a name, to look for names is a waste
-        self._seen: set[str] = set()
+        self._remembers = not parser.definition.summed
+        self._seen: dict[str, dict[str, set[str]]] = {}  # day: signals: users
+        self._size = 0  # how many they are
 
     def __call__(self, block: Block) -> Result:
         """Rows: the local day, the user, the signals, and with sums what belongs to them."""
-        text = block.text
-        spans = None
-        ascii = False
-        if self._search and not self._dense:
-            spans = self._search.spans(text)
-            lines = [bytes(text[start:end]) for start, end in spans]
-        else:
-            ascii = is_ascii(text)
-            lines = split_lines(text) if ascii else map(bytes, split_lines(text))
-        if len(self._seen) > _REMEMBERED:
+        lines = _All(block) if self._dense or not self._search else _Hits(block, self._search)
+        if self._size > _REMEMBERED:
             self._seen.clear()
-        parse, seen = self._parse, self._seen
-        kept, rows, refused = 0, [], []
-        since = until = 0
-        day = ""
-        for i, line in enumerate(lines):
-            found = parse(line, ascii)
+            self._size = 0
+        rows, rejects = [], []
+        kept = since = until = 0
+        for i, found in enumerate(self._found(lines)):
             if type(found) is tuple:
-                micros, offset, rest = found
+                micros, offset, user, signals = found
                 if not since <= micros < until:
                     since, until, day = self._span(micros, offset)
+                    seen = self._seen.setdefault(day, {})
                 kept += 1
-                row = f"{day}\t{rest}"
-                if row not in seen:
-                    seen.add(row)
-                    rows.append(row)
-            elif found is not None:
-                refused.append((found, i, bytes(line)))
-        rejects = [*self._rejects(block, refused, spans)]
-        all_lines = block.lines()
-        self._dense = kept > all_lines // 2
-        return Result(
-            "".join(rows).encode(),
-            len(rows),
-            all_lines - kept - len(rejects),
-            kept - len(rows),
-            rejects,
-        )
+                if self._remembers:
+                    users = seen.get(signals)
+                    if users is None:
+                        users = seen[signals] = set()
+                    if user in users:
+                        continue
+                    users.add(user)
+                rows.append(f"{day}\t{escape(user)}\t{signals}\n")
+            elif found is not None and self._matters(line := lines[i].rstrip(b"\n\r")):
+                rejects.append((found, block.name, lines.number(i), line))
+        self._size += len(rows)
+        filtered = block.lines() - kept - len(rejects)
+        self._dense = kept > filtered
+        return Result("".join(rows).encode(), len(rows), filtered, kept - len(rows), rejects)
 
-    def _rejects(self, block: Block, refused, spans):
-        """The refused lines with their numbers, but for those that grep-events would leave out."""
-        for reject, i, line in refused:
-            line = line.rstrip(b"\n\r")
-            if spans is not None:
-                i = block.text.count(b"\n", 0, spans[i][0])
-            elif not line.strip(filters.BLANKS) or (self._search and not self._search.spans(line)):
-                continue
-            yield reject, block.name, block.line + i, line
+    def _found(self, lines: _All | _Hits) -> list[tuple | Reject | None]:
+        """What the parser says of each line: of all at once, where none is unusual."""
+        parse = self._parser.parse
+        events = self._parser.events(lines.text, lines.count)
+        if events is None:
+            return [parse(line) for line in lines]
+        judged = self._parser.judge(events)
+        if engagement.UNCLEAR in judged:
+            judged = [
+                parse(lines[i]) if it is engagement.UNCLEAR else it for i, it in enumerate(judged)
+            ]
+        return judged
+
+    def _matters(self, line: bytes) -> bool:
+        """Whether a bad line is one that parse-engagement would get to see, and not blank."""
+        if self._search:
+            return bool(self._search.spans(Str(line)))
+        return bool(line.strip(filters.BLANKS))
+
+
+class _All:
+    """All lines of a block."""
+
+    def __init__(self, block: Block):
+        self.text, self.count = block.text, block.lines()
+        self._first = block.line
+
+    @functools.cached_property
+    def _lines(self) -> list:
+        return split_lines(self.text)
+
+    def __getitem__(self, i: int) -> bytes:
+        return bytes(self._lines[i])
+
+    def number(self, i: int) -> int:
+        """The line's number in its input."""
+        return self._first + i
+
+
+class _Hits:
+    """The lines of a block that a search finds, with what `_All` has."""
+
+    def __init__(self, block: Block, search: NameSearch):
+        self._block = block
+        self._spans = search.spans(block.text)
+        self.text = Str(b"".join([block.text[start:end] for start, end in self._spans]))
+        self.count = len(self._spans)
+
+    def __getitem__(self, i: int) -> bytes:
+        start, end = self._spans[i]
+        return bytes(self._block.text[start:end])
+
+    def number(self, i: int) -> int:
+        return self._block.line + self._block.text.count(b"\n", 0, self._spans[i][0])
 
 
 def main() -> int:

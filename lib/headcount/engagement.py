@@ -6,9 +6,11 @@ Source of the columns: "[GA4] BigQuery Export schema", https://support.google.co
 import operator
 
 import msgspec
+from stringzilla import Str
 
 from headcount import numbers, tsv
 from headcount.rejects import UNIDENTIFIED, Reject
+from headcount.search import is_ascii
 from headcount.zones import DAY_SECONDS, LAST_MICROS
 
 ENGAGEMENT = "user_engagement"
@@ -59,7 +61,7 @@ class Device(msgspec.Struct, gc=False):
 
 
 _params = msgspec.json.Decoder(list[Param] | None)
-_clock = msgspec.json.Decoder(Clock)
+_clock = msgspec.json.Decoder(Clock).decode
 _device = msgspec.json.Decoder(Device | None)
 
 
@@ -80,7 +82,7 @@ class Definition(msgspec.Struct, frozen=True):
 
 
 class Parser:
-    """Parses event lines by a definition."""
+    """Parses event lines by a definition: one by one, or, which is faster, many at once."""
 
     def __init__(self, definition: Definition):
         self.definition = definition
@@ -89,12 +91,12 @@ class Parser:
         users = [(name, str | None, None) for name in fields]
         record = msgspec.defstruct("UserEvent", users, bases=(Event,), rename=fields, gc=False)
         self._user, *self._other_users = map(operator.attrgetter, fields)
-        self._decode = self._decode_raw = msgspec.json.Decoder(record).decode
+        self._decode = msgspec.json.Decoder(record).decode
         if not definition.valuable_events:
-            # Only engagements are looked for, so the parameters are, too: both in one go is faster.
+            # Only engagements are looked for, so all parameters are, too: in one go it is faster.
             users.append(("event_params", list[Param] | None, None))
             record = msgspec.defstruct("UserEvent", users, bases=(Event,), rename=fields, gc=False)
-            self._decode = msgspec.json.Decoder(record).decode
+        self._decode_lines = msgspec.json.Decoder(record).decode_lines
 
     def __call__(self, line: bytes) -> bytes | Reject | None:
         """A row for an event that counts, None for another event, a Reject for a bad line.
@@ -105,20 +107,15 @@ class Parser:
         found = self.parse(line)
         if type(found) is not tuple:
             return found
-        micros, offset, rest = found
-        return (f"{micros}\t{rest}" if offset is None else f"{micros}\t{offset}\t{rest}").encode()
+        micros, offset, user, signals = found
+        row = f"{tsv.escape(user)}\t{signals}\n"
+        return (f"{micros}\t{row}" if offset is None else f"{micros}\t{offset}\t{row}").encode()
 
-    def parse(self, line, ascii: bool = False) -> tuple[int, int | None, str] | Reject | None:
-        """Likewise, with event_timestamp, the offset if wanted, and the other columns for a row.
-
-        `line` is bytes-like; only bytes, if it is not known to be ASCII.
-        """
+    def parse(self, line: bytes) -> tuple[int, int | None, str, str] | Reject | None:
+        """Likewise, with event_timestamp, the offset if wanted, user and signals for a row."""
         try:
-            try:
-                event = self._decode(line)
-            except msgspec.ValidationError:  # perhaps in parameters of an event without interest
-                event = self._decode_raw(line)
-            if not ascii and not line.isascii():
+            event = self._decode(line)
+            if not line.isascii():
                 line.decode()
         except msgspec.ValidationError as error:
             return Reject("wrong type", str(error))
@@ -128,51 +125,70 @@ class Parser:
             return Reject("not JSON", str(error).removeprefix("JSON is malformed: "))
         except RecursionError:
             return Reject("nested too deeply")
+        return self.judge([event], line)[0]
+
+    def events(self, text: Str, count: int) -> list[Event] | None:
+        """The events of so many lines; None if even one line needs a look of its own."""
+        # Every newline between } and { ends a value, for neither stands so within one.
+        if text.count(b"}\n{") != count - 1 or not text.startswith(b"{"):
+            return None
         try:
-            name = event.event_name
-            if not name:
-                return Reject("event_name is missing")
-            micros = event.event_timestamp
-            if type(micros) is str and len(micros) <= 18 and micros.isascii() and micros.isdigit():
-                micros = int(micros)
-            if type(micros) is not int or not 0 <= micros <= LAST_MICROS:
-                micros = _micros(line)  # any other spelling of a number, or none
-            offset = _offset(line) if self.definition.with_offset else None
-            user = self._user(event) or self._other_user(event)
-            if user is None:
-                return Reject(UNIDENTIFIED)
-            if name == ENGAGEMENT:
-                signals, msec = self._signals(event.event_params)
-            else:
-                signals, msec = VALUABLE, 0
-                if name not in self.definition.valuable_events:
-                    return None
-            if signals is None:
-                return None
-        except _Bad as bad:
-            return bad.reject
-        rest = f"{tsv.escape(user)}\t{signals}\n"
-        if self.definition.summed:
-            rest = f"{rest[:-1]}\t{numbers.shifted(msec, -3)}\t{micros}\n"
-        return micros, offset, rest
+            if not is_ascii(text):
+                bytes(text).decode()
+            events = self._decode_lines(text)
+        except (ValueError, RecursionError):
+            return None
+        return events if len(events) == count else None
 
-    def _other_user(self, event: Event) -> str | None:
-        for field in self._other_users:
-            if user := field(event):
-                return user
-        return None
+    def judge(self, events: list[Event], line: bytes | None = None) -> list:
+        """What `parse` is to say of each event; UNCLEAR where it would have to look at the line."""
+        judged = []
+        user_of, others = self._user, self._other_users
+        valuable = self.definition.valuable_events
+        with_offset, summed = self.definition.with_offset, self.definition.summed
+        offset = None
+        for event in events:
+            try:
+                name = event.event_name
+                if not name:
+                    judged.append(Reject("event_name is missing"))
+                    continue
+                micros = event.event_timestamp
+                if type(micros) is str and micros.isdigit() and len(micros) <= 18:
+                    micros = int(micros) if micros.isascii() else None
+                if type(micros) is not int or not 0 <= micros <= LAST_MICROS:
+                    micros = _micros(line)  # any other spelling of a number, or none
+                if with_offset:
+                    offset = _offset(line)
+                user = user_of(event)
+                if not user and not (
+                    user := next(filter(None, (of(event) for of in others)), None)
+                ):
+                    judged.append(Reject(UNIDENTIFIED))
+                    continue
+                if name == ENGAGEMENT:
+                    signals = self._signals(event.event_params, micros)
+                elif name in valuable:
+                    signals = VALUABLE if not summed else _with_amount(VALUABLE, 0, micros)
+                else:
+                    signals = None
+                judged.append(signals and (micros, offset, user, signals))
+            except _Unclear as unclear:
+                judged.append(unclear.reject)
+        return judged
 
-    def _signals(self, params: list[Param] | msgspec.Raw | None) -> tuple[str | None, object]:
-        """What an engagement says of its user's day, and for how many milliseconds it was."""
+    def _signals(self, params: list[Param] | msgspec.Raw | None, micros: int) -> str | None:
+        """What an engagement says of its user's day; with sums, also how long it was, and when."""
         wanted = self.definition
         if type(params) is msgspec.Raw:
             params = _decode("event_params", _params, params)
+        valuable_param = wanted.valuable_param
         msec = value = _ABSENT
         for param in params or ():
             key = param.key
             if key == MSEC and msec is _ABSENT:  # of repeated parameters the first counts
                 msec = param.value
-            if key == wanted.valuable_param and value is _ABSENT:
+            if key == valuable_param and value is _ABSENT:
                 value = param.value
         msec = _number(MSEC, msec)
         engaged = msec is not None and (wanted.summed or msec >= wanted.min_msec)
@@ -183,30 +199,42 @@ class Parser:
             valuable = engaged and value is not None and value >= 1
             if not wanted.summed:
                 engaged = valuable  # both in one event, or nothing
-        if engaged and valuable:
-            return BOTH, msec
-        return (ENGAGED if engaged else VALUABLE if valuable else None), msec or 0
+        if not (engaged or valuable):
+            return None
+        signals = BOTH if engaged and valuable else ENGAGED if engaged else VALUABLE
+        return _with_amount(signals, msec or 0, micros) if wanted.summed else signals
+
+
+def _with_amount(signals: str, msec, micros: int) -> str:
+    """What sums need besides; the time tells the copies of an event."""
+    return f"{signals}\t{numbers.shifted(msec, -3)}\t{micros}"
 
 
 _ABSENT = Value()
 
 
-def _micros(line) -> int:
-    micros = _whole("event_timestamp", _clock.decode(line).event_timestamp, 0, LAST_MICROS)
+def _clock_of(line: bytes | None) -> Clock:
+    if line is None:
+        raise _Unclear
+    return _clock(line)
+
+
+def _micros(line: bytes | None) -> int:
+    micros = _whole("event_timestamp", _clock_of(line).event_timestamp, 0, LAST_MICROS)
     if micros is None:
-        raise _Bad(Reject("event_timestamp is missing"))
+        raise _Unclear(Reject("event_timestamp is missing"))
     return micros
 
 
-def _offset(line) -> int:
-    clock = _clock.decode(line)
+def _offset(line: bytes | None) -> int:
+    clock = _clock_of(line)
     raw = clock.time_zone_offset_seconds
     if bytes(raw) == b"null":
         device = _decode("device", _device, clock.device)
         raw = device.time_zone_offset_seconds if device else raw
     offset = _whole("time_zone_offset_seconds", raw, -DAY_SECONDS, DAY_SECONDS)
     if offset is None:
-        raise _Bad(Reject("time_zone_offset_seconds is missing"))
+        raise _Unclear(Reject("time_zone_offset_seconds is missing"))
     return offset
 
 
@@ -218,10 +246,13 @@ def _not_utf8(line: bytes) -> Reject:
     raise AssertionError("the parser was stricter than Python")
 
 
-class _Bad(Exception):
-    """A field that cannot be used; carries its Reject."""
+UNCLEAR = Reject("unclear")
 
-    def __init__(self, reject: Reject):
+
+class _Unclear(Exception):
+    """A field that cannot be used, with the Reject that says so; or not without the line."""
+
+    def __init__(self, reject: Reject = UNCLEAR):
         self.reject = reject
 
 
@@ -229,14 +260,14 @@ def _decode(name: str, decoder: msgspec.json.Decoder, raw: msgspec.Raw):
     try:
         return decoder.decode(raw)
     except (msgspec.ValidationError, RecursionError) as error:
-        raise _Bad(Reject("wrong type", f"{name}: {error}")) from None
+        raise _Unclear(Reject("wrong type", f"{name}: {error}")) from None
 
 
 def _whole(name: str, raw: msgspec.Raw, lowest: int, highest: int) -> int | None:
     try:
         return numbers.whole_number(raw, lowest, highest)
     except ValueError as error:
-        raise _Bad(Reject(f"bad {name}", str(error))) from None
+        raise _Unclear(Reject(f"bad {name}", str(error))) from None
 
 
 def _number(name: str, value: Value | None):
@@ -250,4 +281,4 @@ def _number(name: str, value: Value | None):
             return found
         return numbers.number(value.float_value)
     except ValueError as error:
-        raise _Bad(Reject("bad event parameter", f"{name}: {error}")) from None
+        raise _Unclear(Reject("bad event parameter", f"{name}: {error}")) from None

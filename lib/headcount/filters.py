@@ -88,6 +88,7 @@ def run(
     progress = Progress(prog, size, wanted)
     log = RejectLog(rejecter or prog, getattr(options, "rejects", None))
     ours = account.Account(prog, reasons=log.reasons)
+    ours.inputs = dict.fromkeys(paths, 0)
     inputs.widen_pipe(1)
     for name, lines, result in results(paths, process, getattr(options, "jobs", 1), progress.add):
         if result.rows:
@@ -95,7 +96,7 @@ def run(
         for reject in result.rejects:
             log.add(*reject)
         ours.lines += lines
-        ours.inputs[name] = ours.inputs.get(name, 0) + lines
+        ours.inputs[name] += lines
         ours.kept += result.kept
         ours.filtered += result.filtered
         ours.duplicate += result.duplicate
