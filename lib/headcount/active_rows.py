@@ -56,7 +56,7 @@ class ActiveRows:
                         continue
                     users.add(user)
                 rows.append(f"{day}\t{escape(user)}\t{signals}\n")
-            elif found is not None and self._matters(line := lines[i].rstrip(b"\n\r")):
+            elif found is not None and self._matters(line := lines[i]):
                 rejects.append((found, block.name, lines.number(i), line))
         self._size += len(rows)
         filtered = block.lines() - kept - len(rejects)
@@ -95,7 +95,7 @@ class _All:
         return split_lines(self.text)
 
     def __getitem__(self, i: int) -> bytes:
-        return bytes(self._lines[i])
+        return bytes(self._lines[i]).rstrip(b"\r")
 
     def number(self, i: int) -> int:
         """The line's number in its input."""
@@ -113,7 +113,7 @@ class _Hits:
 
     def __getitem__(self, i: int) -> bytes:
         start, end = self._spans[i]
-        return bytes(self._block.text[start:end])
+        return bytes(self._block.text[start:end]).rstrip(b"\n\r")
 
     def number(self, i: int) -> int:
         return self._block.line + self._block.text.count(b"\n", 0, self._spans[i][0])

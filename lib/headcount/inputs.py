@@ -254,6 +254,16 @@ def _line_starts(path: str, size: int) -> Iterator[int]:
             at = file.tell() + size
 
 
+def is_stream(path: str) -> bool:
+    """Whether an input can be read only once, from its start; not if it is not there."""
+    if path == "-":
+        return True
+    try:
+        return not stat.S_ISREG(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
 def total_size(paths: Iterable[str]) -> int | None:
     """Bytes of all inputs together, None where one of them is no regular file."""
     total = 0

@@ -80,7 +80,13 @@ class _Worker:
         self._received = bytearray()
         self.fd, writer = os.pipe()
         inputs.widen_pipe(writer)
-        self._pid = os.fork()
+        try:
+            self._pid = os.fork()
+        except OSError as error:
+            os.close(self.fd)
+            os.close(writer)
+            text = f"cannot start a process: {error.strerror}; --jobs 1 needs none"
+            raise Failure(text) from None
         if self._pid:
             os.close(writer)
             return

@@ -29,7 +29,8 @@ def results(
     paths: list[str], process: Process, processes: int, on_read: Callable[[int], None]
 ) -> Iterator[tuple[str, int, Result]]:
     """An input's name, a number of lines and their Result, in the order of the inputs' lines."""
-    if processes > 1:
+    # Two streams may be one (- and /dev/stdin), which only one process can read.
+    if processes > 1 and sum(map(inputs.is_stream, paths)) < 2:
         pieces = list(inputs.pieces(paths, _PIECE))
         if len(pieces) > 1:
             yield from _spread(pieces, process, processes, on_read)
