@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from headcount import account, cli, inputs, interrupt, output, tsv
+from headcount import account, cli, inputs, interrupt, output, processes, tsv
 from headcount.failure import INTERRUPTED, OK, REJECTS
 from headcount.progress import Progress
 from headcount.rejects import Reject, RejectLog
@@ -89,7 +89,7 @@ def run(
     log = RejectLog(rejecter or prog, getattr(options, "rejects", None))
     ours = account.Account(prog, reasons=log.reasons)
     ours.inputs = dict.fromkeys(paths, 0)
-    inputs.widen_pipe(1)
+    processes.widen_pipe(1)
     for name, lines, result in results(paths, process, getattr(options, "jobs", 1), progress.add):
         if result.rows:
             output.write(1, result.rows)

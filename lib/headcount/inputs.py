@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import fcntl
 import itertools
 import math
 import os
@@ -17,9 +16,10 @@ from stringzilla import Str
 from headcount import interrupt, tsv
 from headcount.decompress import MAGIC_FIRST_BYTES, MAGIC_LENGTH, decompressed, is_archive
 from headcount.failure import NO_INPUT, Failure
+from headcount.processes import Aside, widen_pipe
 
 CHUNK = 256 << 10  # measured: larger reads fall out of the processor's cache
-PIPE_SIZE = 1 << 20
+ASIDE_SIZE = 4 << 20  # bytes of an archive from which on a second process pays
 FIFO_WAIT_SECONDS = 60
 BOM = b"\xef\xbb\xbf"
 
@@ -51,13 +51,6 @@ def shown(path: str) -> str:
     return "stdin" if path == "-" else tsv.escape(path)
 
 
-def widen_pipe(fd: int) -> None:
-    """A larger buffer between two programs, where the system allows it: fewer switches."""
-    with contextlib.suppress(OSError):
-        if stat.S_ISFIFO(os.fstat(fd).st_mode):
-            fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
-
-
 class Piece(NamedTuple):
     """Whole lines of one input: its bytes from `start` to `stop`, or to wherever it ends."""
 
@@ -73,19 +66,22 @@ def blocks(paths: Iterable[str], on_read=lambda count: None) -> Iterator[Block]:
     Raises Failure: 66 for an input that is not there, 1 for one that cannot be read.
     """
     for path in paths:
-        yield from piece_blocks(Piece(path), on_read)
+        yield from piece_blocks(Piece(path), on_read, alone=True)
         if interrupt.requested():
             return
 
 
-def piece_blocks(piece: Piece, on_read=lambda count: None) -> Iterator[Block]:
-    """Likewise, of one piece; lines are numbered from its start."""
+def piece_blocks(piece: Piece, on_read=lambda count: None, *, alone=False) -> Iterator[Block]:
+    """Likewise, of one piece; lines are numbered from its start.
+
+    `alone` says that no other process is at work: then another one may decompress.
+    """
     path, start, _ = piece
     with _opened(path, shown(path)) as fd:
         if start:
             os.lseek(fd, start, os.SEEK_SET)
         line = 1
-        for text in _texts(fd, piece, on_read):
+        for text in _texts(fd, piece, on_read, alone):
             if line == 1 and start == 0 and text.startswith(BOM):
                 text = text[len(BOM) :]
                 if not len(text):
@@ -95,16 +91,22 @@ def piece_blocks(piece: Piece, on_read=lambda count: None) -> Iterator[Block]:
             yield block
 
 
-def _texts(fd: int, piece: Piece, on_read) -> Iterator[Str]:
+def _texts(fd: int, piece: Piece, on_read, alone: bool) -> Iterator[Str]:
     """Whole lines, as many at a time as were read."""
     name = shown(piece.path)
     chunks = _chunks(fd, name, on_read)
     if piece.start:
         return _file_lines(fd, piece, b"", on_read)
     head = _head(chunks)
-    regular = stat.S_ISREG(os.fstat(fd).st_mode)
+    info = os.fstat(fd)
+    regular = stat.S_ISREG(info.st_mode)
+    aside = alone and regular and info.st_size >= ASIDE_SIZE
+    if aside:
+        chunks = _chunks(fd, name, lambda count: None)  # the other process has nobody to tell
     interrupted = interrupt.requested if regular else interrupt.requested_soon
     if archive := decompressed(name, head, chunks):
+        if aside:
+            return _lines_aside(archive, fd, piece, on_read)
         return _whole_lines(archive, interrupted)
     if regular:
         return _file_lines(fd, piece, head[: piece.stop], on_read)
@@ -195,8 +197,25 @@ def _whole_lines(chunks: Iterable[bytes], interrupted: Callable[[], bool]) -> It
 
 
 def _file_lines(fd: int, piece: Piece, head: bytes, on_read) -> Iterator[Str]:
-    """Whole lines of a regular file, read into one buffer again and again: no copies."""
+    """Whole lines of a regular file."""
     left = math.inf if piece.stop is None else piece.stop - piece.start - len(head)
+
+    def read_into(view: memoryview) -> int:
+        nonlocal left
+        try:
+            count = interrupt.read_into(fd, view[: min(len(view), left)])
+        except OSError as error:
+            raise Failure(f"{shown(piece.path)}: cannot read: {error.strerror}") from None
+        left -= count
+        return count
+
+    return _buffered_lines(read_into, on_read, head)
+
+
+def _buffered_lines(
+    read_into: Callable[[memoryview], int], on_read: Callable[[int], None], head: bytes = b""
+) -> Iterator[Str]:
+    """Whole lines, read into one buffer again and again: no copies."""
     buffer = bytearray(max(CHUNK, 2 * len(head)))
     buffer[: len(head)] = head
     searched, filled = 0, len(head)
@@ -211,17 +230,27 @@ def _file_lines(fd: int, piece: Piece, head: bytes, on_read) -> Iterator[Str]:
             buffer = buffer + bytearray(len(buffer))
             text, view = Str(buffer), memoryview(buffer)
         searched = filled
-        try:
-            count = interrupt.read_into(fd, view[filled : filled + min(CHUNK, left)])
-        except OSError as error:
-            raise Failure(f"{shown(piece.path)}: cannot read: {error.strerror}") from None
-        if not count:
+        count = read_into(view[filled : filled + CHUNK])
+        if not count or interrupt.requested():
             break
         on_read(count)
-        left -= count
         filled += count
     if filled and not interrupt.requested():  # an interrupted writer's last line is not whole
         yield text[:filled]
+
+
+def _lines_aside(chunks: Iterable[bytes], fd: int, piece: Piece, on_read) -> Iterator[Str]:
+    """Whole lines of an archive, which another process reads from `fd` and decompresses."""
+    reported = os.lseek(fd, 0, os.SEEK_CUR)
+
+    def report(_count: int) -> None:
+        nonlocal reported
+        at = os.lseek(fd, 0, os.SEEK_CUR)  # the other's, too
+        on_read(at - reported)
+        reported = at
+
+    with contextlib.closing(Aside(chunks)) as content:
+        yield from _buffered_lines(content.read_into, report)
 
 
 def pieces(paths: Iterable[str], size: int) -> Iterator[Piece]:

@@ -4,17 +4,15 @@ Each process has a pipe of its own and takes every nth piece: nobody waits for a
 runs do the same. (Processes that share one pipe mix up what they write.)
 """
 
-import contextlib
 import marshal
 import os
 import select
-import signal
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from headcount import inputs, output
-from headcount.failure import FAILED, Failure, ReaderGone
+from headcount import output
+from headcount.failure import FAILED, Failure
+from headcount.processes import Process
 
 _READ = 1 << 20
 _AHEAD = 8 << 20  # bytes of results to hold while another process's turn lasts
@@ -70,39 +68,15 @@ def _receive(awaited: "_Worker", workers: list["_Worker"]) -> None:
             worker.receive()
 
 
-class _Worker:
-    """A process, and what has come from it."""
+class _Worker(Process):
+    """A process that works on some pieces, and what has come from it."""
 
     def __init__(self, pieces: Sequence, work: Callable, others: list["_Worker"]):
+        super().__init__(lambda writer: _serve(pieces, work, writer), others)
         self.messages: deque[bytearray] = deque()
         self.held = 0  # bytes that have come and not been asked for
         self.ended = False
         self._received = bytearray()
-        self.fd, writer = os.pipe()
-        inputs.widen_pipe(writer)
-        try:
-            self._pid = os.fork()
-        except OSError as error:
-            os.close(self.fd)
-            os.close(writer)
-            text = f"cannot start a process: {error.strerror}; --jobs 1 needs none"
-            raise Failure(text) from None
-        if self._pid:
-            os.close(writer)
-            return
-        try:
-            # Held open here, these would hide from other programs that their reader is gone.
-            for fd in (self.fd, *(other.fd for other in others)):
-                os.close(fd)
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            _serve(pieces, work, writer)
-            os._exit(0)
-        except ReaderGone:
-            os._exit(0)
-        except BaseException:
-            sys.excepthook(*sys.exc_info())
-        finally:  # never go back into the program that was forked
-            os._exit(FAILED)
 
     def receive(self) -> None:
         """Read once."""
@@ -127,14 +101,6 @@ class _Worker:
         message = self.messages.popleft()
         self.held -= _HEADER + len(message)
         return marshal.loads(message)
-
-    def stop(self) -> None:
-        """Kill it, if it still works, and see it off."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self._pid, signal.SIGKILL)
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(self._pid, 0)
-        os.close(self.fd)
 
 
 def _message(kind: int, content=None) -> bytes:
