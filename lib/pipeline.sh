@@ -1,13 +1,13 @@
-# What every pipeline of bin/ shares; sourced, never run.
-# shellcheck shell=bash
+# What every pipeline of bin/ shares; sourced, never run. `self` is the pipeline's own file.
+# shellcheck shell=bash disable=SC2034,SC2154 # self is the pipeline's; lib is for the other parts
 
 set -euo pipefail
 shopt -s inherit_errexit
 export LC_ALL=C # sort and join must agree, and bytes are bytes
 
 prog=${0##*/}
-lib=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
-bin=$lib/../bin
+bin=${self%/*}
+lib=$bin/../lib
 
 # The help of a script is its lines that start with #/; those that start with #@ name a program
 # and some of its options, whose text stands there once for all.
@@ -23,7 +23,7 @@ usage() {
 			done
 			;;
 		esac
-	done <"$(readlink -f "$0")"
+	done <"$self"
 }
 
 # Prints a text; quiet if nobody reads it (… | head), 74 if it cannot be written.
