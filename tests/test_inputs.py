@@ -15,11 +15,11 @@ import threading
 from contextlib import closing
 
 import pytest
-import zstandard
 
 from conftest import BARE, BIN, run
 from events import NOON, event, write_padded
 from headcount import inputs
+from headcount.decompress import zstd_library
 from headcount.failure import NO_INPUT, Failure
 
 TWO = b"2019-12-31\t2\n"  # the answer for FIRST + SECOND
@@ -28,13 +28,17 @@ SECOND = event(user="bob") + event(user="ann", micros=NOON + 1)
 SKIPPABLE = b"\x5e\x2a\x4d\x18\x04\x00\x00\x00skip"  # a zstd frame that holds no data
 
 
+CHECKED = {zstd_library().CompressionParameter.checksum_flag: 1}
+
+
 def zstd(data):
-    return zstandard.ZstdCompressor(write_checksum=True).compress(data)
+    options = CHECKED | {zstd_library().CompressionParameter.content_size_flag: 1}
+    return zstd_library().compress(data, options=options)
 
 
 def zstd_stream(data):
     """Without the size of the content in its head, as a pipe makes it."""
-    compressor = zstandard.ZstdCompressor(write_checksum=True).compressobj()
+    compressor = zstd_library().ZstdCompressor(options=CHECKED)
     return compressor.compress(data) + compressor.flush()
 
 
@@ -493,7 +497,7 @@ def test_an_import_from_a_fifo_without_a_writer_does_not_hang(tmp_path):
     process = subprocess.Popen(
         [BIN / "import-active-users", "--db", tmp_path / "a.db", fifo], env=BARE
     )
-    try:  # what waits is grep-events, for a minute; so a late writer is in time
+    try:  # what waits is what makes the rows, for a minute; so a late writer is in time
         late = threading.Timer(1, write_late, [fifo])
         late.start()
         assert process.wait(5) == 0

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from headcount import interrupt
 from headcount.failure import Failure
 
-# What a damaged stream raises; isal's and zstandard's own errors join when they are loaded.
+# What a damaged stream raises; isal's and zstd's own errors join when they are loaded.
 _ERRORS = {OSError, EOFError, ValueError, lzma.LZMAError}
 
 
@@ -33,34 +33,19 @@ class _Gzip:
         return out
 
 
-class _Zstd:
-    """zstandard's decompressor likewise. It cannot bound its output, so it gets tiny pieces."""
+def zstd_library():
+    """Python's own module for zstd, where it has one, or its backport."""
+    try:
+        from compression import zstd  # from 3.14 on
+    except ImportError:
+        from backports import zstd
+    return zstd
 
-    _PIECE = 512  # may become 16 MB at the worst
 
-    def __init__(self):
-        import zstandard
-
-        _ERRORS.add(zstandard.ZstdError)
-        self._zstd = zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj()
-        self._pending = b""
-        self.unused_data = b""
-        self.eof = False
-        self.needs_input = True
-
-    def decompress(self, data: bytes, max_length: int) -> bytes:
-        pending = memoryview(self._pending + data)
-        out, size = [], 0
-        while len(pending) and size < max_length and not self.eof:
-            out.append(self._zstd.decompress(pending[: self._PIECE]))
-            size += len(out[-1])
-            pending = pending[self._PIECE :]
-            self.eof = self._zstd.eof
-        self._pending = bytes(pending)
-        if self.eof:
-            self.unused_data = self._zstd.unused_data + self._pending
-        self.needs_input = not self._pending
-        return b"".join(out)
+def _zstd():
+    zstd = zstd_library()
+    _ERRORS.add(zstd.ZstdError)
+    return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: 27})
 
 
 def _zstd_magic(head: bytes) -> bool:
@@ -78,7 +63,7 @@ def _bzip2_magic(head: bytes) -> bool:
 # (name, is this its first bytes?, how every one starts, decompressor)
 _FORMATS: list[tuple[str, Callable[[bytes], bool], bytes, Callable]] = [
     ("gzip", lambda head: head[:3] == b"\x1f\x8b\x08", b"\x1f\x8b\x08", _Gzip),
-    ("zstd", _zstd_magic, b"\x28\xb5\x2f\xfd", _Zstd),
+    ("zstd", _zstd_magic, b"\x28\xb5\x2f\xfd", _zstd),
     ("bzip2", _bzip2_magic, b"BZh", bz2.BZ2Decompressor),
     ("xz", lambda head: head[:6] == b"\xfd7zXZ\x00", b"\xfd7zXZ\x00", lzma.LZMADecompressor),
 ]

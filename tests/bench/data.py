@@ -7,9 +7,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import zstandard
-
 from bench import BIN, Failure, of_size
+from headcount.decompress import zstd_library
 
 _MEAN_LINE = 2400
 _SMALL = 1_000_000
@@ -69,9 +68,12 @@ class Data:
     def zst(self) -> Path:
         def write(path: Path) -> None:
             # as zstd does it by default
-            packer = zstandard.ZstdCompressor(level=3, write_checksum=True)
-            with self.events().open("rb") as plain, path.open("wb") as packed:
-                packer.copy_stream(plain, packed, size=self.events().stat().st_size)
+            options = {zstd_library().CompressionParameter.checksum_flag: 1}
+            with (
+                self.events().open("rb") as plain,
+                zstd_library().open(path, "wb", options=options) as packed,
+            ):
+                shutil.copyfileobj(plain, packed, _COPY)
 
         return self._made("events.jsonl.zst", write)
 
