@@ -34,9 +34,9 @@ import() { # FUNCTION TABLE
 	if reads_terminal; then usage_error 'name files, or pipe events in'; fi
 	db=$(readlink -f -- "$db") || die 74 'cannot write the database: no such directory'
 	lock
-	rm -rf "$db".stage.* # of a run that was killed
-	stage=$(mktemp -d "$db.stage.XXXXXX" 2>/dev/null) || die 74 "cannot write $db.stage"
 	trap tidy EXIT
+	remove_stages # of a run that was killed
+	stage=$(mktemp -d "$db.stage.XXXXXX" 2>/dev/null) || die 74 "cannot write $db.stage"
 	begin
 	if ((${#files[@]})); then
 		run_job stage_rows "$1" || status=$?
@@ -105,11 +105,14 @@ upsert_rows() { # TABLE
 		--max-rejects "$max_rejects" "${accounts[@]}" --account "$stage/sink" "$1" "$stage/rows"
 }
 
+# Whoever holds the lock may: nobody else has one. A filter that is just dying may still write.
+remove_stages() { rm -rf "$db".stage.* 2>/dev/null || { sleep 0.1 && rm -rf "$db".stage.*; }; }
+
 # Enters a run that came to nothing, and leaves nothing behind.
 tidy() {
 	local status=$?
 	trap '' INT TERM HUP
-	rm -rf "$stage" # first: it may be what filled the disk
+	remove_stages # first: they may be what filled the disk
 	if [[ $run ]]; then ledger fail --run "$run" --message "exit status $status" || :; fi
 	exit "$status"
 }

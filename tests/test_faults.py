@@ -5,7 +5,6 @@ import fcntl
 import gzip
 import os
 import random
-import shlex
 import shutil
 import signal
 import sqlite3
@@ -23,6 +22,7 @@ from events import NOON, event, write_padded
 EXIT_WITHIN = 2  # seconds after a signal
 KILLED = {signal.SIGTERM: {143, -signal.SIGTERM}, signal.SIGINT: {130, -signal.SIGINT}}
 OLD = b"2019-12-31\t1\n"  # what `small` says
+ROWS = "headcount.active_rows"  # how /proc shows the program that makes the rows
 
 
 # ---- what a database says, and what runs
@@ -103,8 +103,10 @@ def settle(session, *programs):
         return all(any(program in command for command in commands) for program in programs)
 
     wait_until(running)
-    quiet_since, before = time.monotonic(), None
+    begin = quiet_since = time.monotonic()
+    before = None
     while time.monotonic() - quiet_since < 0.25:
+        assert time.monotonic() - begin < 5, "it never rests"
         time.sleep(0.03)
         now = sorted((member.pid, member.ticks) for member in members(session))
         if now != before:
@@ -181,85 +183,162 @@ def golden(big, imported, tmp_path_factory):
     """What an undisturbed import of `big` leaves, and the seconds it takes."""
     db = shutil.copy(imported, tmp_path_factory.mktemp("golden") / "a.db")
     start = time.monotonic()
-    run("import-active-users", "--db", db, big, check=0)
+    run("import-active-users", "--db", db, "--jobs", 3, big, check=0)
     return truth(db), time.monotonic() - start
 
 
 # ---- a filter that dies
 
 
-def tree_with(folder, program, script):
-    """A checkout in which one program is another."""
-    for part in ("bin", "lib"):
-        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+def tree_with(folder, part, text):
+    """A checkout in which one file, named from its root, holds another text."""
+    for copied in ("bin", "lib"):
+        shutil.copytree(
+            ROOT / copied, folder / copied, ignore=shutil.ignore_patterns("__pycache__")
+        )
     shutil.copy(ROOT / "schema.sql", folder)
-    (folder / ".venv").symlink_to(ROOT / ".venv")
-    replaced = folder / "bin" / program
-    replaced.write_text(script)
-    replaced.chmod(0o755)
+    (folder / ".venv").symlink_to(ROOT / ".venv")  # it looks for headcount beside itself
+    (folder / part).write_text(text)
     return folder / "bin"
 
 
-# Reads its last operand if that is a file, as the real one does; writes one line and is gone.
-DIES = """#!/bin/bash
+def tree_with_broken_rows(folder, breaks):
+    """A checkout in which the program that makes the rows starts with these lines of Python."""
+    part = "lib/headcount/active_rows.py"
+    head = "import os, re, runpy\nfrom headcount import account, output\n"
+    goes_on = 'runpy.run_module("headcount.whole_active_rows", run_name="__main__")\n'
+    bin = tree_with(folder, part, head + breaks + goes_on)
+    shutil.copy(ROOT / part, folder / "lib" / "headcount" / "whole_active_rows.py")
+    return bin
+
+
+# Ways to die, that of the program and those of one of the processes that share its work.
+DIES = {
+    "at once": """
+os._exit({status})
+""",
+    "after a row": """
+os.write(1, b"2019-12-31\\tuser 1\\tengaged,valuable\\n")
+os._exit({status})
+""",
+    "half-way": """
+def write(fd, data, *name, write=output.write):
+    if fd == 1:
+        os.write(1, data[: len(data) // 2])
+        os._exit({status})
+    write(fd, data, *name)
+output.write = write
+""",
+    "before its account": """
+account.Account.write = lambda *_: os._exit({status})
+""",
+    "a process at once": """
+def fork(fork=os.fork):
+    return fork() or os._exit({status})
+os.fork = fork
+""",
+    "a process half-way": """
+def write(fd, data, *name, write=output.write):
+    if fd != 1:
+        os.write(fd, data[: len(data) // 2])
+        os._exit({status})
+    write(fd, data, *name)
+output.write = write
+""",
+}
+SINK_DIES = {
+    "at once": "#!/bin/bash\nexit {status}\n",
+    # reads its last operand if that is a file, as the real one does
+    "after a line": """#!/bin/bash
 last=${{@: -1}}
 if [[ -f $last ]]; then exec <"$last"; fi
 head -n 1
 exit {status}
-"""
-SILENT = """#!/bin/bash
-exit {status}
-"""
+""",
+}
 by_status = pytest.mark.parametrize("status", [0, 1, 66, 137])
 
 
+@pytest.fixture
+def two_files(tmp_path):
+    """Of 1,000 users together, for two processes."""
+    paths = [tmp_path / "one.jsonl", tmp_path / "two.jsonl"]
+    for start, path in zip((0, 500), paths, strict=True):
+        path.write_bytes(b"".join(event(user=f"user {start + i}") for i in range(500)))
+    return paths
+
+
 @by_status
-@pytest.mark.parametrize("script", [DIES, SILENT], ids=["after a line", "at once"])
-@pytest.mark.parametrize("program", ["grep-events", "parse-engagement", "local-day", "upsert-rows"])
-def test_an_import_with_a_dying_filter_commits_nothing(program, script, status, db, tmp_path):
-    bin = tree_with(tmp_path / "tree", program, script.format(status=status))
-    events = tmp_path / "events.jsonl"
-    events.write_bytes(b"".join(event(user=f"user {i}") for i in range(1000)))
+@pytest.mark.parametrize("how", DIES)
+def test_an_import_whose_rows_break_off_commits_nothing(how, status, db, two_files, tmp_path):
+    bin = tree_with_broken_rows(tmp_path / "tree", DIES[how].format(status=status))
     before = truth(db)
-    done = run(bin / "import-active-users", "--db", db, events)
+    done = run(bin / "import-active-users", "--db", db, "--jobs", 2, *two_files)
     assert truth(db) == before and not stages(db)
     assert runs(db) == ["done", "failed"]
-    assert done.returncode not in (0, 65)
-    if program != "upsert-rows":
-        assert done.stdout == b"" and done.stderr != b""
+    assert done.returncode == (1 if "process" in how else status or 1), done.stderr
+    assert done.stdout == b"" and done.stderr != b"" and b"Traceback" not in done.stderr
 
-    run("import-active-users", "--db", db, events, check=0)
+    run("import-active-users", "--db", db, *two_files, check=0)
     assert truth(db)[0] == {"2019-12-31": 1001}
 
 
 @by_status
-@pytest.mark.parametrize("script", [DIES, SILENT], ids=["after a line", "at once"])
-@pytest.mark.parametrize(
-    "program", ["grep-events", "parse-engagement", "local-day", "count-distinct"]
-)
-def test_a_count_with_a_dying_filter_prints_nothing(program, script, status, tmp_path):
-    bin = tree_with(tmp_path / "tree", program, script.format(status=status))
-    events = b"".join(event(user=f"user {i}") for i in range(1000))
-    done = run(bin / "count-active-users", stdin=events)
-    assert done.returncode not in (0, 65)
-    if program != "count-distinct":
-        assert done.stdout == b"" and done.stderr != b""
+@pytest.mark.parametrize("how", DIES)
+def test_a_count_whose_rows_break_off_prints_nothing(how, status, two_files, tmp_path):
+    bin = tree_with_broken_rows(tmp_path / "tree", DIES[how].format(status=status))
+    done = run(bin / "count-active-users", "--jobs", 2, *two_files)
+    assert done.returncode == (1 if "process" in how else status or 1), done.stderr
+    assert done.stdout == b"" and done.stderr != b"" and b"Traceback" not in done.stderr
 
 
-def test_a_filter_that_loses_a_line_is_noticed(db, tmp_path):
-    """Even where it reads everything and says 0."""
-    bin = tree_with(
-        tmp_path / "tree",
-        "local-day",
-        f'#!/bin/bash\n{shlex.quote(str(BIN))}/local-day "$@" | sed 500d\n',
-    )
-    events = tmp_path / "events.jsonl"
-    events.write_bytes(b"".join(event(user=f"user {i}") for i in range(1000)))
+@by_status
+@pytest.mark.parametrize("how", SINK_DIES)
+def test_an_import_with_a_dying_sink_commits_nothing(how, status, db, two_files, tmp_path):
+    script = SINK_DIES[how].format(status=status)
+    bin = tree_with(tmp_path / "tree", "bin/upsert-rows", script)
     before = truth(db)
-    done = run(bin / "import-active-users", "--db", db, events)
+    done = run(bin / "import-active-users", "--db", db, *two_files)
+    assert truth(db) == before and not stages(db)
+    assert runs(db) == ["done", "failed"]
+    assert done.returncode not in (0, 65)
+
+    run("import-active-users", "--db", db, *two_files, check=0)
+    assert truth(db)[0] == {"2019-12-31": 1001}
+
+
+@by_status
+@pytest.mark.parametrize("how", SINK_DIES)
+def test_a_count_with_a_dying_sink_fails(how, status, two_files, tmp_path):
+    script = SINK_DIES[how].format(status=status)
+    bin = tree_with(tmp_path / "tree", "bin/count-distinct", script)
+    assert run(bin / "count-active-users", *two_files).returncode not in (0, 65)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_lost_row_is_noticed(jobs, db, two_files, tmp_path):
+    """Even where everything is read and the status is 0."""
+    bin = tree_with_broken_rows(
+        tmp_path / "tree",
+        r"""
+def write(fd, data, *name, write=output.write):
+    write(fd, re.sub(rb".*\tuser 499\t.*\n", b"", data) if fd == 1 else data, *name)
+output.write = write
+""",
+    )
+    before = truth(db)
+    done = run(bin / "import-active-users", "--db", db, "--jobs", jobs, *two_files)
     assert done.returncode == 1 and b"1000" in done.stderr and b"999" in done.stderr
     assert truth(db) == before
-    assert run(bin / "count-active-users", events).stdout == b""
+    assert run(bin / "count-active-users", "--jobs", jobs, *two_files).stdout == b""
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_the_copied_checkout_works(jobs, two_files, tmp_path):
+    """So what fails above fails for its reason."""
+    bin = tree_with_broken_rows(tmp_path / "tree", "")
+    done = run(bin / "count-active-users", "--jobs", jobs, *two_files, check=0)
+    assert done.stdout == b"2019-12-31\t1000\n"
 
 
 # ---- kill -9
@@ -275,7 +354,7 @@ def test_kill_at_any_moment(seed, big, imported, golden, tmp_path):
         folder = tmp_path / f"{turn}"
         folder.mkdir()
         db = shutil.copy(imported, folder / "a.db")
-        with session("import-active-users", "--db", db, big) as process:
+        with session("import-active-users", "--db", db, "--jobs", 3, big) as process:
             time.sleep(dice.uniform(0, seconds))
             victims = sorted(members(process.pid), key=lambda member: member.pid)
             if victims and dice.random() < 0.8:
@@ -284,8 +363,7 @@ def test_kill_at_any_moment(seed, big, imported, golden, tmp_path):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(victim.pid, signal.SIGKILL)
             process.communicate(timeout=20)
-            names = [victim.command.rpartition("/bin/")[2].partition(" ")[0] for victim in victims]
-            what = f"{process.returncode} after kill -9 of {names}"
+            what = f"{process.returncode} after kill -9 of {[victim.command for victim in victims]}"
             if alone := dice.random() < 0.5:  # else the re-run meets what is left of the killed run
                 wait_until(lambda: not members(process.pid))
             left = truth(db)
@@ -318,13 +396,13 @@ SIGNALS = [
     (signal.SIGTERM, "group"),
     (signal.SIGINT, "group"),
 ]
-PHASES = ["lock", "begin", "stage", "load"]
+PHASES = ["lock", "begin", "stage", "stage in processes", "load"]
 
 
 @pytest.mark.parametrize("number, target", SIGNALS, ids=lambda value: getattr(value, "name", value))
 @pytest.mark.parametrize("phase", PHASES)
-def test_a_signal_in_each_phase(phase, number, target, db, tmp_path):
-    """Each phase is held up by the test, so that the signal is sure to hit it."""
+def test_a_signal_in_each_phase(phase, number, target, db, long_files):
+    """Each phase is held up by the test, or long, so that the signal is sure to hit it."""
     before = truth(db)
     with contextlib.ExitStack() as stack:
         if phase == "lock":
@@ -333,22 +411,24 @@ def test_a_signal_in_each_phase(phase, number, target, db, tmp_path):
         writer = stack.enter_context(closing(sqlite3.connect(db, isolation_level=None)))
         if phase == "begin":
             writer.execute("BEGIN IMMEDIATE")
-        process = stack.enter_context(
-            session("import-active-users", "--db", db, "--wait", 30, stdin=subprocess.PIPE)
-        )
+        options = ["--db", db, "--wait", 30]
+        if phase == "stage in processes":
+            process, *_ = stack.enter_context(sharing("import-active-users", *options, *long_files))
+        else:
+            process = stack.enter_context(
+                session("import-active-users", *options, stdin=subprocess.PIPE)
+            )
         if phase in ("stage", "load"):
             process.stdin.write(event(user="new"))
             process.stdin.flush()
-            settle(process.pid, "grep-events", "parse-engagement", "local-day")
+            settle(process.pid, ROWS)
         if phase == "load":
             writer.execute("BEGIN IMMEDIATE")
             process.stdin.close()
             process.stdin = None
             settle(process.pid, "upsert-rows")
-        settle(
-            process.pid,
-            {"lock": "flock", "begin": "enter_run", "load": "upsert-rows"}.get(phase, "local-day"),
-        )
+        if phase in ("lock", "begin"):
+            settle(process.pid, {"lock": "flock", "begin": "enter_run"}[phase])
 
         sent = time.monotonic()
         (os.kill if target == "bash" else os.killpg)(process.pid, number)
@@ -360,8 +440,9 @@ def test_a_signal_in_each_phase(phase, number, target, db, tmp_path):
         assert process.returncode in KILLED[number], stderr
         assert b"Traceback" not in stderr
         assert truth(db) == before and not stages(db)
-        if phase in ("stage", "load"):
+        if phase not in ("lock", "begin"):
             assert runs(db) == ["done", "failed"]
+        wait_until(lambda: not members(process.pid), EXIT_WITHIN)
     run("import-active-users", "--db", db, stdin=event(user="new"), check=0)
     assert truth(db)[0] == {"2019-12-31": 2}
 
@@ -374,7 +455,7 @@ def test_a_signal_at_any_moment(number, target, big, imported, golden, tmp_path)
         folder = tmp_path / f"{turn}"
         folder.mkdir()
         db = shutil.copy(imported, folder / "a.db")
-        with session("import-active-users", "--db", db, big) as process:
+        with session("import-active-users", "--db", db, "--jobs", 3, big) as process:
             time.sleep(seconds * (turn + 0.5) / 4)
             sent = time.monotonic()
             (os.kill if target == "bash" else os.killpg)(process.pid, number)
@@ -387,6 +468,227 @@ def test_a_signal_at_any_moment(number, target, big, imported, golden, tmp_path)
         assert process.returncode != 65
         run("import-active-users", "--db", db, big, check=0)
         assert truth(db) == whole
+
+
+# ---- processes that share the work
+
+
+@pytest.fixture
+def long_files(big, tmp_path):
+    """Names of so much that all processes work for some seconds."""
+    paths = [tmp_path / f"{i}.jsonl" for i in range(100)]
+    for path in paths:
+        path.symlink_to(big)
+    return paths
+
+
+@contextlib.contextmanager
+def sharing(program, *arguments):
+    """A program in a session, with the pid of the one that makes the rows, and of its two."""
+    with session(program, "--jobs", 2, *arguments) as process:
+        yield process, *wait_until(lambda: rows_and_its_two(process.pid))
+
+
+def rows_and_its_two(number):
+    """The pid of the process that has two of its kind as children, and theirs; or None."""
+    kin = [member for member in members(number) if "/python -I" in member.command]
+    for member in kin:
+        children = sorted(other.pid for other in kin if other.parent == member.pid)
+        if len(children) == 2:
+            return member.pid, children
+    return None
+
+
+PIPELINES = pytest.mark.parametrize("program", ["count-active-users", "import-active-users"])
+VICTIMS = pytest.mark.parametrize("victim", ["first", "second", "parent"])
+
+
+@PIPELINES
+@VICTIMS
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_one_of_the_processes_is_killed(number, victim, program, db, long_files):
+    before = truth(db)
+    options = ["--db", db] if program == "import-active-users" else []
+    with sharing(program, *options, *long_files) as (process, parent, (first, second)):
+        os.kill({"first": first, "second": second, "parent": parent}[victim], number)
+        stdout, stderr = process.communicate(timeout=EXIT_WITHIN)
+        wait_until(lambda: not members(process.pid), EXIT_WITHIN)
+    assert stdout == b"" and b"Traceback" not in stderr
+    assert process.returncode == (128 + number if victim == "parent" else 1)
+    assert (victim == "parent") <= (b"a process of this program died" not in stderr)
+    if program == "import-active-users":
+        assert truth(db) == before and not stages(db)
+        assert runs(db) == ["done", "failed"]
+
+
+def test_ctrl_c_of_the_parent_alone(long_files, tmp_path):
+    """It means the same as that of all: the last file is not read."""
+    last = tmp_path / "last"
+    last.write_bytes(event(micros=NOON + 9 * 86_400_000_000))
+    with sharing("count-active-users", *long_files, last) as (process, parent, _):
+        wait_until(lambda: has_read(process.pid, ROWS) > 80_000_000)
+        os.kill(parent, signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=EXIT_WITHIN)
+        wait_until(lambda: not members(process.pid), EXIT_WITHIN)
+    assert (process.returncode, stderr) == (130, b"")
+    assert stdout.startswith(b"2019-12-31\t") and b"2020-01-09" not in stdout
+
+
+@PIPELINES
+@pytest.mark.parametrize("victim", [0, 1])
+def test_ctrl_c_of_one_of_the_processes(victim, program, db, long_files, tmp_path):
+    """It reads no more files; so that is no success."""
+    before = truth(db)
+    options = ["--db", db] if program == "import-active-users" else []
+    last = [tmp_path / "one before the last", tmp_path / "last"]
+    for path in last:
+        path.write_bytes(event(user=path.name))
+    files = [*long_files, *last]
+    with sharing(program, *options, *files) as (process, _, workers):
+        os.kill(workers[victim], signal.SIGINT)
+        stdout, _ = process.communicate(timeout=20)
+    assert process.returncode not in (0, 65), stdout
+    assert stdout == b"" or (process.returncode == 130 and program == "count-active-users")
+    assert truth(db) == before
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+def test_nobody_works_on_for_a_killed_filter(packed, big, tmp_path):
+    path = big
+    if packed:
+        path = tmp_path / "big.jsonl.gz"
+        path.write_bytes(gzip.compress(big.read_bytes(), 1))
+    with sharing("grep-events", "no such event", *[path] * 1000) as (process, parent, _):
+        os.kill(parent, signal.SIGKILL)
+        wait_until(lambda: not members(process.pid), EXIT_WITHIN)
+
+
+def test_a_file_that_shrinks_while_it_is_read(big, tmp_path):
+    """What is gone cannot be counted; what is left can, up to a line that is cut."""
+    path = tmp_path / "events.jsonl"
+    line = event(user="in what is left", micros=NOON - 10**12, pad=1000)
+    path.write_bytes(line * (40_000_000 // len(line)))  # five pieces
+    with sharing("count-active-users", *[big] * 100, path) as (process, *_):
+        os.truncate(path, 12_000_000)  # its pieces are made, and come last
+        stdout, stderr = process.communicate(timeout=10)
+    assert stdout.startswith(b"2019-12-19\t1\n") and b"Traceback" not in stderr
+    assert process.returncode == 65 and b"events.jsonl:" in stderr and b"truncated" in stderr
+
+
+@PIPELINES
+@pytest.mark.parametrize("damage", ["cut", "unreadable", "missing"])
+def test_one_bad_file_among_many_fails_the_run(damage, program, db, unprivileged, tmp_path):
+    """With the same message, whichever process has it."""
+    before, messages = truth(db), set()
+    paths = [tmp_path / f"{i}.jsonl.gz" for i in range(5)]
+    bad = tmp_path / "bad.jsonl.gz"
+    whole = gzip.compress(b"".join(event(user=f"user {i}") for i in range(2000)))
+    for path in paths:
+        path.write_bytes(whole)
+    if damage != "missing":
+        bad.write_bytes(whole[:-1000])
+    if damage == "unreadable":
+        bad.chmod(0)
+    options = ["--db", db] if program == "import-active-users" else []
+    for place in (0, 1, 2, 5):
+        files = [*paths[:place], bad, *paths[place:]]
+        command = [*unprivileged, BIN / program, *options, "--jobs", "3", *files]
+        done = subprocess.run(command, capture_output=True, env=BARE, timeout=10)
+        assert done.returncode == (1 if damage == "cut" else 66), done.stderr
+        assert done.stdout == b""
+        messages.add(done.stderr)
+    assert truth(db) == before and not stages(db)
+    (message,) = messages
+    assert str(bad).encode() in message and b"Traceback" not in message
+
+
+def test_head_stops_all_processes_quietly(big):
+    script = '"$@" | head -n 1; echo "${PIPESTATUS[*]}"'
+    command = ["bash", "-c", script, "bash", BIN / "grep-events", "user_engagement", "--jobs", "2"]
+    process = subprocess.Popen(
+        [*command, *[big] * 1000],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=BARE,
+        start_new_session=True,
+    )
+    try:
+        stdout, stderr = process.communicate(timeout=EXIT_WITHIN)
+        assert not members(process.pid)
+    finally:
+        kill_session(process.pid)
+    assert stdout.count(b"\n") == 2 and stdout.endswith(b"\n0 0\n") and stderr == b""
+
+
+@pytest.mark.parametrize("program", ["parse-engagement", "count-active-users"])
+def test_a_full_disk_behind_the_rejects_of_several_processes(program, two_files):
+    two_files[1].write_bytes(event() + b'{"user_engagement"\n')
+    done = run(program, "--jobs", 2, "--rejects", "/dev/full", *two_files, check=74)
+    assert b"/dev/full" in done.stderr and b"No space left" in done.stderr
+    assert b"Traceback" not in done.stderr
+    assert program == "parse-engagement" or done.stdout == b""
+
+
+# ---- limits of the system
+
+
+def right_or_refused(done, answer):
+    """All of the answer, or a failure that says why in a line of its own and the sink's."""
+    if done.returncode == 0:
+        assert (done.stdout, done.stderr) == (answer, b"")
+    else:
+        assert done.returncode not in (65, 130)
+        assert done.stdout == b"" and 1 <= done.stderr.count(b"\n") <= 2, done.stderr
+        assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("allowed", [0, 1])
+def test_no_more_processes(allowed, two_files, tmp_path):
+    """As under `ulimit -u`, which nobody can set for this alone."""
+    breaks = f"""
+left = [os.fork] * {allowed}
+def fork():
+    if not left:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+    return left.pop()()
+os.fork = fork
+"""
+    bin = tree_with_broken_rows(tmp_path / "tree", breaks)
+    done = run(bin / "count-active-users", "--jobs", 2, *two_files)
+    right_or_refused(done, b"2019-12-31\t1000\n")
+
+
+@pytest.mark.parametrize("descriptors", [8, 10, 12, 16, 64])
+def test_few_descriptors_for_many_processes(descriptors, two_files):
+    """Without lib/python: the shell needs descriptors, too."""
+    python = [ROOT / ".venv" / "bin" / "python", "-I", "-X", "utf8"]
+    command = [*python, "-m", ROWS, "count-active-users", "--jobs", "20", *two_files * 20]
+    script = 'ulimit -n "$0"; "$@" | sort -u | wc -l; exit "${PIPESTATUS[0]}"'
+    done = subprocess.run(
+        ["bash", "-c", script, str(descriptors), *command], capture_output=True, env=BARE
+    )
+    if done.returncode:
+        assert done.stderr.count(b"\n") == 1 and b"Traceback" not in done.stderr
+    else:
+        assert (done.stdout, done.stderr) == (b"1000\n", b"")
+
+
+@PIPELINES
+@pytest.mark.parametrize("long_first", [True, False])
+def test_no_more_memory_in_a_process(program, long_first, db, small, tmp_path):
+    """A line that is longer than the memory is no reason to guess."""
+    before = truth(db)
+    path = tmp_path / "long"
+    path.touch()
+    os.truncate(path, 400_000_000)  # zeros that need no disk
+    files = [path, small] if long_first else [small, path]
+    options = ["--db", db] if program == "import-active-users" else []
+    script = 'ulimit -v 400000; exec "$@"'
+    command = ["bash", "-c", script, "bash", BIN / program, *options, "--jobs", "2", *files]
+    done = subprocess.run(command, capture_output=True, env=BARE, timeout=20)
+    assert done.returncode == 1 and done.stdout == b""
+    assert b"out of memory" in done.stderr and b"Traceback" not in done.stderr
+    assert truth(db) == before and not stages(db)
 
 
 # ---- Ctrl-C
@@ -418,9 +720,7 @@ def test_interrupted_count_of_a_growing_file(tmp_path):
         start_new_session=True,
     )
     try:
-        settle(
-            process.pid, "tail", "grep-events", "parse-engagement", "local-day", "count-distinct"
-        )
+        settle(process.pid, "tail", ROWS, "count-distinct")
         os.killpg(process.pid, signal.SIGINT)
         stdout, stderr = process.communicate(timeout=5)
     finally:
@@ -429,38 +729,34 @@ def test_interrupted_count_of_a_growing_file(tmp_path):
     assert stderr == b"130\n"
 
 
-def reading(session_id, program):
-    """How many bytes a program of a session has read so far."""
+def has_read(session_id, program):
+    """How many bytes the processes of a program have read so far."""
+    total = 0
     for member in members(session_id):
-        if f"/bin/{program}" in member.command:
+        if program in member.command:
             with contextlib.suppress(OSError), open(f"/proc/{member.pid}/io") as file:
-                return int(file.readline().split()[1])
-    return 0
+                total += int(file.readline().split()[1])
+    return total
 
 
 @pytest.mark.parametrize("target", ["bash", "group"])
-@pytest.mark.parametrize(
-    "packed",
-    [
-        False,
-        True,
-    ],
-    ids=["plain", "gzip"],
-)
-def test_interrupted_count_of_a_file(packed, target, big, tmp_path):
+@pytest.mark.parametrize("jobs", [1, 3])
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+def test_interrupted_count_of_a_file(packed, jobs, target, big, tmp_path):
     path = big
     if packed:
         path = tmp_path / "big.jsonl.gz"
         path.write_bytes(gzip.compress(big.read_bytes(), 0))
-    with session("count-active-users", *[path] * 40) as process:
-        wait_until(lambda: reading(process.pid, "parse-engagement") > 20_000_000)
-        time.sleep(0.3)  # by now the others have begun, too
+    last = tmp_path / "last"
+    last.write_bytes(event(micros=NOON + 9 * 86_400_000_000))
+    with session("count-active-users", "--jobs", jobs, *[path] * 100, last) as process:
+        wait_until(lambda: has_read(process.pid, ROWS) > 80_000_000)
         (os.kill if target == "bash" else os.killpg)(process.pid, signal.SIGINT)
-        stdout, stderr = process.communicate(timeout=5)
+        stdout, stderr = process.communicate(timeout=EXIT_WITHIN)
     assert process.returncode == 130, stderr
     assert stderr == b""
     counts = dict(line.split(b"\t") for line in stdout.splitlines())
-    assert b"2019-12-31" in counts
+    assert b"2019-12-31" in counts and b"2020-01-09" not in counts
     assert all(0 < int(count) <= 500 for count in counts.values())
 
 
@@ -583,7 +879,7 @@ def test_a_database_that_is_locked_when_it_comes_to_loading(db):
     with session(
         "import-active-users", "--db", db, "--wait", 0.5, stdin=subprocess.PIPE
     ) as process:
-        settle(process.pid, "local-day")
+        settle(process.pid, ROWS)
         with closing(sqlite3.connect(db, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             stdout, stderr = process.communicate(event(user="new"), timeout=10)
@@ -788,7 +1084,7 @@ def test_what_holds_user_ids_is_private(tmp_path):
     with session("import-active-users", *options, stdin=subprocess.PIPE, umask=0) as process:
         process.stdin.write(lines)
         process.stdin.flush()
-        settle(process.pid, "local-day")
+        settle(process.pid, ROWS)
         (stage,) = stages(db)
         assert mode(stage) == 0o700
         with closing(sqlite3.connect(db)) as reader:  # keeps the log of the database alive

@@ -40,12 +40,22 @@ def catch() -> None:
 
 
 def _stop(_signal, _frame) -> None:
-    global _deadline
-    _deadline = time.monotonic() + DRAIN_SECONDS
+    _end_input()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+def _end_input() -> None:
+    global _deadline
+    _deadline = _deadline or time.monotonic() + DRAIN_SECONDS
+
+
 def requested() -> bool:
+    """Whether this process was interrupted, or one that was forked from it, or from which it was.
+
+    They share a pipe that nobody reads: what a signal once wrote there, all of them can see.
+    """
+    if _deadline is None and _wake is not None and _poll(_wake).poll(0):
+        _end_input()
     return _deadline is not None
 
 

@@ -23,6 +23,14 @@ def widen_pipe(fd: int) -> None:
             fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
 
 
+@contextlib.contextmanager
+def _starting():
+    try:
+        yield
+    except OSError as error:
+        raise Failure(f"cannot start a process: {error.strerror}; try --jobs 1") from None
+
+
 class Process:
     """A fork of this process that does `work(writer)` and ends; `fd` reads what it writes.
 
@@ -30,14 +38,16 @@ class Process:
     """
 
     def __init__(self, work: Callable[[int], None], others: Iterable["Process"] = ()):
-        self.fd, writer = os.pipe()
+        with _starting():
+            self.fd, writer = os.pipe()
         widen_pipe(writer)
         try:
-            self._pid = os.fork()
-        except OSError as error:
+            with _starting():
+                self._pid = os.fork()
+        except Failure:
             os.close(self.fd)
             os.close(writer)
-            raise Failure(f"cannot start a process: {error.strerror}") from None
+            raise
         if self._pid:
             os.close(writer)
             return
@@ -75,7 +85,8 @@ class Aside:
 
     def __init__(self, chunks: Iterable[bytes]):
         self._memory = memoryview(mmap.mmap(-1, self._SLOT * self._SLOTS))
-        freed, self._free = os.pipe()
+        with _starting():
+            freed, self._free = os.pipe()
         os.write(self._free, bytes(self._SLOTS))  # a byte for each slot that may be filled
 
         def work(writer: int) -> None:
