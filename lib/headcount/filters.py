@@ -16,6 +16,7 @@ from headcount.results import Process, Result, results
 from headcount.search import split_lines
 
 BLANKS = b" \t\r"
+_WRITE = 64 << 10  # bytes
 _NO_POSITION = Reject("no line number and file before the line", "see --positions")
 
 
@@ -90,9 +91,16 @@ def run(
     ours = account.Account(prog, reasons=log.reasons)
     ours.inputs = dict.fromkeys(paths, 0)
     processes.widen_pipe(1)
+    # Who reads a stream wants to see at once what comes; from files, many small writes cost time.
+    at_once = 1 if any(map(inputs.is_stream, paths)) else _WRITE
+    pending, held = [], 0
     for name, lines, result in results(paths, process, getattr(options, "jobs", 1), progress.add):
-        if result.rows:
-            output.write(1, result.rows)
+        pending.append(result.rows)
+        held += len(result.rows)
+        if held >= at_once:
+            output.write(1, b"".join(pending))
+            pending.clear()
+            held = 0
         for reject in result.rejects:
             log.add(*reject)
         ours.lines += lines
@@ -100,6 +108,7 @@ def run(
         ours.kept += result.kept
         ours.filtered += result.filtered
         ours.duplicate += result.duplicate
+    output.write(1, b"".join(pending))
     progress.close()
     log.close()
     ours.check()
