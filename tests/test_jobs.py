@@ -21,6 +21,7 @@ from events import event, write_padded
 from headcount import active_rows, cli, inputs, jobs, results
 from headcount.decompress import zstd_library
 from headcount.failure import FAILED, NO_INPUT, Failure
+from headcount.pieces import cut, total_size
 from reference import Options
 from test_against_reference import program, some_options, stream, typed
 from test_inputs import peak_memory
@@ -308,7 +309,7 @@ def test_pieces_are_all_lines_in_order(seed, monkeypatch, tmp_path):
         (tmp_path / "a").write_bytes(data)
         monkeypatch.setattr(inputs, "CHUNK", rng.choice([1, 3, 16, 1 << 18]))
         size = rng.choice([1, 2, 10, 50, 200])
-        pieces = list(inputs.pieces([path], size))
+        pieces = list(cut([path], size))
         several += len(pieces) > 1
         starts, stops = [piece.start for piece in pieces], [piece.stop for piece in pieces]
         assert starts[0] == 0 and stops == [*starts[1:], None]
@@ -344,7 +345,7 @@ def test_only_large_plain_files_are_cut(tmp_path):
     }.items():
         paths.append(str(tmp_path / name))
         (tmp_path / name).write_bytes(content)
-    found = [tuple(piece) for piece in inputs.pieces([*paths, paths[-2]], 100)]
+    found = [tuple(piece) for piece in cut([*paths, paths[-2]], 100)]
     large = [(paths[-2], 0, 100), (paths[-2], 100, None)]
     assert found == [
         *((path, 0, None) for path in paths[:-2]),
@@ -357,7 +358,7 @@ def test_only_large_plain_files_are_cut(tmp_path):
 def test_a_file_that_grows_or_shrinks_behind_its_pieces(tmp_path):
     path = tmp_path / "a"
     path.write_bytes(b"line\n" * 100)
-    pieces = list(inputs.pieces([str(path)], 100))
+    pieces = list(cut([str(path)], 100))
 
     def texts():
         return [b"".join(bytes(b.text) for b in inputs.piece_blocks(piece)) for piece in pieces]
@@ -381,7 +382,7 @@ def test_progress_adds_up_to_all_bytes(number, monkeypatch, tmp_path):
     for _, count, result in results.results(paths, process, number, counts.append):
         assert result.filtered == count
         lines += count
-    assert sum(counts) == inputs.total_size(paths) and lines == 600
+    assert sum(counts) == total_size(paths) and lines == 600
 
 
 # ---- results in order

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from headcount import account, cli, inputs, interrupt, output, processes, tsv
 from headcount.failure import INTERRUPTED, OK, REJECTS
+from headcount.pieces import is_stream, total_size
 from headcount.progress import Progress
 from headcount.rejects import Reject, RejectLog
 from headcount.results import Process, Result, results
@@ -82,7 +83,7 @@ def run(
     """
     prog = os.path.basename(sys.argv[0])
     paths = options.files or ["-"]
-    size = inputs.total_size(paths)
+    size = total_size(paths)
     wanted = options.progress or (
         size is not None and sys.stderr is not None and sys.stderr.isatty() and not options.quiet
     )
@@ -92,7 +93,7 @@ def run(
     ours.inputs = dict.fromkeys(paths, 0)
     processes.widen_pipe(1)
     # Who reads a stream wants to see at once what comes; from files, many small writes cost time.
-    at_once = 1 if any(map(inputs.is_stream, paths)) else _WRITE
+    at_once = 1 if any(map(is_stream, paths)) else _WRITE
     pending, held = [], 0
     for name, lines, result in results(paths, process, getattr(options, "jobs", 1), progress.add):
         pending.append(result.rows)

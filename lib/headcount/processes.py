@@ -75,7 +75,7 @@ class Process:
 
 
 class Aside:
-    """Bytes that another process makes, handed over in shared memory: half the cost of a pipe's.
+    """Bytes that another process makes, handed over in memory that both share.
 
     `read_into` gives them; a Failure in `chunks` comes behind the last of them.
     """

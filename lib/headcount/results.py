@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from headcount import inputs, jobs
+from headcount.pieces import Piece, cut, is_stream
 from headcount.rejects import Reject
 
 _PIECE = 8 << 20  # bytes of a file that one process takes at a time
@@ -30,8 +31,8 @@ def results(
 ) -> Iterator[tuple[str, int, Result]]:
     """An input's name, a number of lines and their Result, in the order of the inputs' lines."""
     # Two streams may be one (- and /dev/stdin), which only one process can read.
-    if processes > 1 and sum(map(inputs.is_stream, paths)) < 2:
-        pieces = list(inputs.pieces(paths, _PIECE))
+    if processes > 1 and sum(map(is_stream, paths)) < 2:
+        pieces = list(cut(paths, _PIECE))
         if len(pieces) > 1:
             yield from _spread(pieces, process, processes, on_read)
             return
@@ -40,7 +41,7 @@ def results(
 
 
 def _spread(
-    pieces: list[inputs.Piece], process: Process, processes: int, on_read: Callable[[int], None]
+    pieces: list[Piece], process: Process, processes: int, on_read: Callable[[int], None]
 ) -> Iterator[tuple[str, int, Result]]:
     def work(index: int) -> Iterator[tuple]:
         batch = _Batch()
