@@ -1,7 +1,4 @@
-"""What a Firebase/GA4 event looks like, and which events make a user active.
-
-Source of the columns: "[GA4] BigQuery Export schema", https://support.google.com/analytics/answer/7029846
-"""
+"""Which events make a user active, and what they say."""
 
 import operator
 
@@ -9,6 +6,7 @@ import msgspec
 from stringzilla import Str
 
 from headcount import numbers, tsv
+from headcount.ga4 import Clock, Device, Event, Param, Value
 from headcount.rejects import UNIDENTIFIED, Reject
 from headcount.search import is_ascii
 from headcount.zones import DAY_SECONDS, LAST_MICROS
@@ -18,46 +16,6 @@ MSEC = "engagement_time_msec"
 ENGAGED = "engaged"
 VALUABLE = "valuable"
 BOTH = f"{ENGAGED},{VALUABLE}"
-
-
-class Event(msgspec.Struct, gc=False):
-    """One line of the export; the parser adds the fields that are to be the user.
-
-    What is not always needed, or may be any kind of number, stays raw.
-    """
-
-    event_name: str | None = None
-    event_timestamp: str | int | float | None = None  # microseconds since 1970-01-01T00:00:00Z
-    event_params: msgspec.Raw = numbers.NULL
-
-
-class Clock(msgspec.Struct, gc=False):
-    """The fields that tell an event's time, as they are written."""
-
-    event_timestamp: msgspec.Raw = numbers.NULL
-    time_zone_offset_seconds: msgspec.Raw = numbers.NULL
-    device: msgspec.Raw = numbers.NULL  # the offset's other place, in newer exports
-
-
-class Value(msgspec.Struct, gc=False):
-    """A parameter's value; a text is never a number here."""
-
-    int_value: msgspec.Raw = numbers.NULL
-    double_value: msgspec.Raw = numbers.NULL
-    float_value: msgspec.Raw = numbers.NULL
-
-
-class Param(msgspec.Struct, gc=False):
-    """One entry of event_params."""
-
-    key: str
-    value: Value | None = None
-
-
-class Device(msgspec.Struct, gc=False):
-    """The device record of newer exports."""
-
-    time_zone_offset_seconds: msgspec.Raw = numbers.NULL
 
 
 _params = msgspec.json.Decoder(list[Param] | None)

@@ -3,7 +3,8 @@
 import argparse
 
 from headcount import cli, numbers
-from headcount.engagement import Definition, Event
+from headcount.engagement import Definition
+from headcount.ga4 import Event
 
 
 def add(parser: cli.Parser) -> None:
