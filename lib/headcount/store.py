@@ -1,7 +1,7 @@
 """The database: opening it for an import or for reading, transactions, and what its errors mean.
 
-Plain sqlite3 connections: to load sqlite-utils takes 70 ms, a third of an import of 1 GB. Whoever
-has more use for it wraps one.
+Plain sqlite3 connections: to load sqlite-utils takes 70 ms, and an import would do so twice.
+Whoever has more use for it wraps one.
 """
 
 from __future__ import annotations
