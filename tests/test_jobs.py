@@ -496,12 +496,33 @@ def test_a_process_that_dies_in_a_message_is_a_failure(nothing_is_left):
         if piece == 1:  # when its pipe is full, and the rest of the message is to come
             signal.setitimer(signal.ITIMER_REAL, 0.2)
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        else:
-            time.sleep(0.4)
-        yield b"." * 30_000_000
+        yield b"." * (30_000_000 if piece else 1)
 
     with pytest.raises(Failure, match="died"):
-        list(jobs.in_order(range(2), work, 2))
+        for _ in jobs.in_order(range(2), work, 2):
+            time.sleep(0.4)
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_more_pieces_than_turns(number, monkeypatch, nothing_is_left):
+    """Then some pieces in a row are one turn."""
+    monkeypatch.setattr(jobs, "_TURNS", 7)
+    work = lambda piece: [piece] * (piece % 3)  # noqa: E731
+    for count in (6, 7, 8, 13, 14, 15, 100):
+        expected = [result for piece in range(count) for result in work(piece)]
+        assert list(jobs.in_order(range(count), work, number)) == expected
+
+
+def test_the_next_piece_goes_to_whoever_is_free(nothing_is_left):
+    """While one process is slow, the other does the rest."""
+
+    def work(piece):
+        if piece == 0:
+            time.sleep(0.5)
+        yield os.getpid()
+
+    slow, *others = jobs.in_order(range(20), work, 2)
+    assert slow not in others and len(set(others)) == 1
 
 
 def test_an_error_in_the_work_is_shown_and_a_failure(capfd, nothing_is_left):

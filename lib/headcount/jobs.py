@@ -1,7 +1,8 @@
 """Work spread over processes, its results in order.
 
-Each process has a pipe of its own and takes every nth piece: nobody waits for a scheduler, and two
-runs do the same. (Processes that share one pipe mix up what they write.)
+Each process has a pipe of its own, for processes that share one mix up what they write. All take
+the numbers of the pieces from one other pipe, which was filled before they began: the next piece
+goes to whoever is free, and nobody waits for a scheduler.
 """
 
 import marshal
@@ -12,12 +13,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from headcount import output
 from headcount.failure import FAILED, Failure
-from headcount.processes import Process
+from headcount.processes import Process, starting
 
 _READ = 1 << 20
-_AHEAD = 8 << 20  # bytes of results to hold while another process's turn lasts
+_AHEAD = 8 << 20  # bytes of results to hold of a process that is ahead of the others
 _HEADER = 8  # bytes before each message: how long it is
-_RESULT, _END, _FAILURE = range(3)  # what a message brings; _END is a piece's
+_NUMBER = 4  # bytes of a turn's number
+_TURNS = 1024  # of them fit into any pipe
+_RESULT, _END, _FAILURE, _DONE = range(4)  # what a message brings: _END is a piece's, _DONE all's
 
 
 def processors() -> int:
@@ -35,19 +38,50 @@ def in_order(pieces: Sequence, work: Callable[..., Iterable], jobs: int) -> Iter
     """
     workers: list[_Worker] = []
     try:
-        for i in range(min(jobs, len(pieces))):
-            workers.append(_Worker(pieces[i::jobs], work, workers))
-        for i in range(len(pieces)):
-            yield from _results_of_piece(workers[i % jobs], workers)
+        with _Turns(pieces) as turns:
+            for _ in range(min(jobs, len(pieces))):
+                workers.append(_Worker(turns, work, workers))
+        for number in range(len(pieces)):
+            yield from _results_of_piece(number, workers)
     finally:
         for worker in workers:
             worker.stop()
 
 
-def _results_of_piece(worker: "_Worker", workers: list["_Worker"]) -> Iterator:
+class _Turns:
+    """Whose turn it is: processes that iterate over the same one share its pieces.
+
+    Each gives numbers and pieces, some in a row where there are too many for a pipe.
+    """
+
+    def __init__(self, pieces: Sequence):
+        self._pieces = pieces
+        self._in_a_row = -(-len(pieces) // _TURNS) or 1
+
+    def __enter__(self) -> "_Turns":
+        with starting():
+            self._fd, writer = os.pipe()
+        for first in range(0, len(self._pieces), self._in_a_row):
+            output.write(writer, first.to_bytes(_NUMBER), "a pipe")
+        os.close(writer)
+        return self
+
+    def __exit__(self, *_error) -> None:
+        os.close(self._fd)
+
+    def __iter__(self) -> Iterator[tuple[int, object]]:
+        while turn := os.read(self._fd, _NUMBER):
+            first = int.from_bytes(turn)
+            yield from enumerate(self._pieces[first : first + self._in_a_row], first)
+
+
+def _results_of_piece(number: int, workers: list["_Worker"]) -> Iterator:
     while True:
-        while not worker.messages:
-            _receive(worker, workers)
+        # Each works on its pieces in order, so what comes first from it is of the earliest.
+        worker = next((worker for worker in workers if worker.is_at(number)), None)
+        if worker is None:
+            _receive(workers)
+            continue
         kind, content = worker.take()
         if kind == _END:
             return
@@ -56,11 +90,13 @@ def _results_of_piece(worker: "_Worker", workers: list["_Worker"]) -> Iterator:
         yield content
 
 
-def _receive(awaited: "_Worker", workers: list["_Worker"]) -> None:
-    """Take what has come, also from the others, lest they wait."""
+def _receive(workers: list["_Worker"]) -> None:
+    """Take what has come, of all that are not far ahead."""
     poll = select.poll()
     for worker in workers:
-        if worker is awaited or (not worker.ended and worker.held < _AHEAD):
+        if worker.died:
+            raise Failure("a process of this program died", FAILED)
+        if worker.wants_more():
             poll.register(worker.fd, select.POLLIN)
     ready = {fd for fd, _ in poll.poll()}
     for worker in workers:
@@ -69,13 +105,13 @@ def _receive(awaited: "_Worker", workers: list["_Worker"]) -> None:
 
 
 class _Worker(Process):
-    """A process that works on some pieces, and what has come from it."""
+    """A process that works on some of the pieces, and what has come from it."""
 
-    def __init__(self, pieces: Sequence, work: Callable, others: list["_Worker"]):
-        super().__init__(lambda writer: _serve(pieces, work, writer), others)
-        self.messages: deque[bytearray] = deque()
-        self.held = 0  # bytes that have come and not been asked for
-        self.ended = False
+    def __init__(self, turns: _Turns, work: Callable, others: list["_Worker"]):
+        super().__init__(lambda writer: _serve(turns, work, writer), others)
+        self._held = 0  # bytes that have come and not been asked for
+        self.ended = self.died = False
+        self._messages: deque[tuple[int, tuple]] = deque()  # how long, and what
         self._received = bytearray()
 
     def receive(self) -> None:
@@ -87,39 +123,43 @@ class _Worker(Process):
             end = begin + int.from_bytes(self._received[start:begin])
             if len(self._received) < end:
                 break
-            self.messages.append(self._received[begin:end])
+            self._messages.append((end - start, marshal.loads(self._received[begin:end])))
             start = end
         del self._received[:start]
-        self.held += len(data)
+        self._held += len(data)
         if not data:
             self.ended = True
-            # Nobody asks for what is behind the last piece: who comes here misses something.
-            self.messages.append(_message(_FAILURE, ("a process of this program died", FAILED)))
+            self.died = not self._messages or self._messages[-1][1][0] != _DONE
+
+    def wants_more(self) -> bool:
+        """Whether to read on: always where a whole message is missing, for it may be awaited."""
+        return not self.ended and (self._held < _AHEAD or not self._messages)
+
+    def is_at(self, number: int) -> bool:
+        """Whether the first of its messages is about that piece."""
+        return bool(self._messages) and self._messages[0][1][1] == number
 
     def take(self) -> tuple:
         """The next message: its kind and what it brings."""
-        message = self.messages.popleft()
-        self.held -= _HEADER + len(message)
-        return marshal.loads(message)
+        size, (kind, _, content) = self._messages.popleft()
+        self._held -= size
+        return kind, content
 
 
-def _message(kind: int, content=None) -> bytes:
-    return marshal.dumps((kind, content))
+def _serve(turns: _Turns, work: Callable, writer: int) -> None:
+    """Send the results of the pieces that come to this process."""
 
-
-def _serve(pieces: Sequence, work: Callable, writer: int) -> None:
-    """Send the results of these pieces."""
-
-    def send(kind: int, content=None) -> None:
-        message = _message(kind, content)
+    def send(kind: int, number: int | None = None, content=None) -> None:
+        message = marshal.dumps((kind, number, content))
         output.write(writer, len(message).to_bytes(_HEADER) + message, "a pipe")
 
-    for piece in pieces:
+    for number, piece in turns:
         try:
             for result in work(piece):
-                send(_RESULT, result)
-            send(_END)
+                send(_RESULT, number, result)
+            send(_END, number)
         except Failure as failure:
-            send(_FAILURE, (str(failure), failure.status))
+            send(_FAILURE, number, (str(failure), failure.status))
         except MemoryError:
-            send(_FAILURE, ("out of memory", FAILED))
+            send(_FAILURE, number, ("out of memory", FAILED))
+    send(_DONE)

@@ -24,7 +24,7 @@ def widen_pipe(fd: int) -> None:
 
 
 @contextlib.contextmanager
-def _starting():
+def starting():
     try:
         yield
     except OSError as error:
@@ -38,11 +38,11 @@ class Process:
     """
 
     def __init__(self, work: Callable[[int], None], others: Iterable["Process"] = ()):
-        with _starting():
+        with starting():
             self.fd, writer = os.pipe()
         widen_pipe(writer)
         try:
-            with _starting():
+            with starting():
                 self._pid = os.fork()
         except Failure:
             os.close(self.fd)
@@ -85,7 +85,7 @@ class Aside:
 
     def __init__(self, chunks: Iterable[bytes]):
         self._memory = memoryview(mmap.mmap(-1, self._SLOT * self._SLOTS))
-        with _starting():
+        with starting():
             freed, self._free = os.pipe()
         os.write(self._free, bytes(self._SLOTS))  # a byte for each slot that may be filled
 
