@@ -1,20 +1,21 @@
 """What the programs must answer, written slowly and plainly, to hold them against.
 
-Only the standard library, one small function per concept, every rule from its definition, and
-nothing of headcount. Time zones are zoneinfo's, from the pinned tzdata package alone.
+Only the standard library and dateutil, one small function per concept, every rule from its
+definition, and nothing of headcount. Time zones are dateutil's, from the pinned tzdata package.
 """
 
 import json
 import re
-import zoneinfo
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
+from functools import cache
+from importlib import resources
 from typing import NamedTuple
 
-zoneinfo.reset_tzpath([])  # the system's zones may be of another release
+from dateutil import tz as dateutil_tz
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 YEAR_9999 = datetime(9999, 1, 1, tzinfo=UTC)
@@ -238,12 +239,18 @@ def classify(line: bytes, options: Options) -> tuple:
 # --- local days, and who was active ---------------------------------------------------------------
 
 
+@cache
+def zone(name: str) -> tzinfo:
+    """Not the system's, which may be of another release."""
+    return dateutil_tz.tzfile(str(resources.files("tzdata").joinpath("zoneinfo", name)))
+
+
 def local_day(micros: int, tz: str, offset: int | None = None) -> str:
     instant = EPOCH + timedelta(microseconds=micros)
     if tz == "device":
         local: date = (instant + timedelta(seconds=offset)).date()
     else:
-        local = instant.astimezone(zoneinfo.ZoneInfo(tz)).date()
+        local = instant.astimezone(zone(tz)).date()
     return local.isoformat()
 
 

@@ -633,7 +633,7 @@ ZONES = sorted(set(INTERESTING) - {"device"})
 @example("Pacific/Apia", LAST)
 @example("America/Chicago", 0)
 @example("Europe/Berlin", 253_370_764_800_000_000 - 1)
-def test_the_local_day_is_that_of_zoneinfo(zone, micros):
+def test_the_local_day_is_that_of_dateutil(zone, micros):
     found = zones.LocalDays(zones.find(zone)).date(micros)
     assert found.decode() == reference.local_day(micros, zone)
 

@@ -8,9 +8,10 @@ import subprocess
 from collections import Counter, defaultdict
 from datetime import datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import pytest
+
+import reference
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = ROOT / "bin"
@@ -202,7 +203,7 @@ def test_truth_is_what_count_active_users_finds(options, tmp_path):
 def test_counting_events_or_other_days_gives_other_numbers(tmp_path):
     truth = tmp_path / "truth"
     made = make("--events", 20_000, "--truth", truth)
-    zone = ZoneInfo("America/Chicago")
+    zone = reference.zone("America/Chicago")
     counted, by_property, by_utc = Counter(), defaultdict(set), defaultdict(set)
     users = defaultdict(set)
     for event in filter(active, map(strict, made.splitlines())):

@@ -1,16 +1,17 @@
-"""Local days against zoneinfo: at every change of every zone's clock, and the midnights next to it.
+"""Local days against dateutil: at every change of every zone's clock, and the midnights next to it.
 
 The changes are found independently: from the transition times in the files of the tz database,
-and after the last of those, where the rule at a file's end holds, by asking zoneinfo every day.
+and after the last of those, where the rule at a file's end holds, by asking dateutil every day.
 """
 
 import struct
 import zoneinfo
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from importlib import resources
 
 import pytest
 
+import reference
 from headcount import zones
 
 zoneinfo.reset_tzpath([])  # the pinned tzdata package alone
@@ -23,12 +24,12 @@ CHUNKS = 4
 LEAST = 6_300  # changes in each chunk: 25,200 at the very least (2026f has 30,131 before 2038)
 
 
-def offset(zone: zoneinfo.ZoneInfo, second: int) -> int:
-    """Seconds east of UTC at an instant, by zoneinfo."""
+def offset(zone: tzinfo, second: int) -> int:
+    """Seconds east of UTC at an instant, by dateutil."""
     return round(datetime.fromtimestamp(second, zone).utcoffset().total_seconds())
 
 
-def local_date(zone: zoneinfo.ZoneInfo, micros: int) -> date:
+def local_date(zone: tzinfo, micros: int) -> date:
     utc = (EPOCH + timedelta(microseconds=micros)).replace(tzinfo=zone)
     return zone.fromutc(utc).date()
 
@@ -49,7 +50,7 @@ def transitions(name: str) -> tuple[list[int], bytes]:
 
 def changes(name: str) -> list[int]:
     """The seconds from 1970 to 2039 from which on another offset holds."""
-    zone = zoneinfo.ZoneInfo(name)
+    zone = reference.zone(name)
     times, rule = transitions(name)
     times = [second for second in times if FIRST < second < LAST]
     found = [second for second in times if offset(zone, second - 1) != offset(zone, second)]
@@ -67,7 +68,7 @@ def changes(name: str) -> list[int]:
     return found
 
 
-def midnights(zone: zoneinfo.ZoneInfo, change: int) -> set[int]:
+def midnights(zone: tzinfo, change: int) -> set[int]:
     """The instants next to a change that are midnight by the clock before it, or after it."""
     found = set()
     for east in (offset(zone, change - 1), offset(zone, change)):
@@ -78,7 +79,7 @@ def midnights(zone: zoneinfo.ZoneInfo, change: int) -> set[int]:
 
 def probe(name: str) -> int:
     """Compare the dates at all changes of a zone and the midnights around; returns how many."""
-    zone = zoneinfo.ZoneInfo(name)
+    zone = reference.zone(name)
     days = zones.LocalDays(zones.find(name))
     found = changes(name)
     seconds = set(found)
@@ -117,7 +118,7 @@ def test_changes_are_found_where_they_are_known_to_be():
         assert second in changes(name), name
 
 
-def end_by_brute_force(zone: zoneinfo.ZoneInfo, day: date) -> datetime:
+def end_by_brute_force(zone: tzinfo, day: date) -> datetime:
     """A second after the last one whose local date is that day or one before."""
     noon = round((datetime(day.year, day.month, day.day, 12) - EPOCH).total_seconds())
     minutes = range(noon - 2 * DAY, noon + 2 * DAY, 60)
@@ -143,7 +144,7 @@ def end_by_brute_force(zone: zoneinfo.ZoneInfo, day: date) -> datetime:
     ],
 )
 def test_the_end_of_a_day(name):
-    zone, found = zoneinfo.ZoneInfo(name), zones.find(name)
+    zone, found = reference.zone(name), zones.find(name)
     wanted = {date(1970, 1, 1), date(2024, 2, 28), date(2024, 2, 29), date(9998, 12, 31)}
     for change in changes(name)[-60:]:
         near = local_date(zone, change * 10**6)

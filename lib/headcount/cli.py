@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Callable
 
-from headcount import __version__, interrupt, jobs, rejects
+from headcount import __version__, interrupt, rejects
 from headcount.failure import FAILED, INTERRUPTED, OK, USAGE, WRITE_FAILED, Failure, ReaderGone
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
@@ -60,8 +60,8 @@ _SHARED = {
     "--jobs": {
         "metavar": "N",
         "type": _jobs,
-        "default": jobs.processors(),
-        "help": "how many processes share the work (default: as many as there are processors)",
+        "help": "how many processes share the work (default: as many as there are processors; "
+        "into a pipe one, for there the next program needs them)",
     },
     "--upstream": {
         "metavar": "FILE",

@@ -1,15 +1,13 @@
 """gzip, zstd, bzip2 and xz, recognised by content, whole or not at all."""
 
-import bz2
 import itertools
-import lzma
 from collections.abc import Callable, Iterable, Iterator
 
 from headcount import interrupt
 from headcount.failure import Failure
 
-# What a damaged stream raises; isal's and zstd's own errors join when they are loaded.
-_ERRORS = {OSError, EOFError, ValueError, lzma.LZMAError}
+# What a damaged stream raises; each library's own errors join when it is loaded.
+_ERRORS = {OSError, EOFError, ValueError}
 
 
 class _Gzip:
@@ -48,6 +46,19 @@ def _zstd():
     return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: 27})
 
 
+def _bzip2():
+    import bz2
+
+    return bz2.BZ2Decompressor()
+
+
+def _xz():
+    import lzma
+
+    _ERRORS.add(lzma.LZMAError)
+    return lzma.LZMADecompressor()
+
+
 def _zstd_magic(head: bytes) -> bool:
     # RFC 8878: a frame, or a skippable frame (pzstd starts with one)
     return head[:4] == b"\x28\xb5\x2f\xfd" or (
@@ -64,8 +75,8 @@ def _bzip2_magic(head: bytes) -> bool:
 _FORMATS: list[tuple[str, Callable[[bytes], bool], bytes, Callable]] = [
     ("gzip", lambda head: head[:3] == b"\x1f\x8b\x08", b"\x1f\x8b\x08", _Gzip),
     ("zstd", _zstd_magic, b"\x28\xb5\x2f\xfd", _zstd),
-    ("bzip2", _bzip2_magic, b"BZh", bz2.BZ2Decompressor),
-    ("xz", lambda head: head[:6] == b"\xfd7zXZ\x00", b"\xfd7zXZ\x00", lzma.LZMADecompressor),
+    ("bzip2", _bzip2_magic, b"BZh", _bzip2),
+    ("xz", lambda head: head[:6] == b"\xfd7zXZ\x00", b"\xfd7zXZ\x00", _xz),
 ]
 MAGIC_LENGTH = 10
 MAGIC_FIRST_BYTES = b"\x1f\x28B\xfd" + bytes(range(0x50, 0x60))

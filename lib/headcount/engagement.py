@@ -7,6 +7,7 @@ from stringzilla import Str
 
 from headcount import numbers, tsv
 from headcount.ga4 import Clock, Device, Event, Param, Value
+from headcount.lines import All, Hits
 from headcount.rejects import UNIDENTIFIED, Reject
 from headcount.search import is_ascii
 from headcount.zones import DAY_SECONDS, LAST_MICROS
@@ -63,11 +64,7 @@ class Parser:
         wanted engagement_seconds and event_timestamp again (which tells copies of an event).
         """
         found = self.parse(line)
-        if type(found) is not tuple:
-            return found
-        micros, offset, user, signals = found
-        row = f"{tsv.escape(user)}\t{signals}\n"
-        return (f"{micros}\t{row}" if offset is None else f"{micros}\t{offset}\t{row}").encode()
+        return row(*found) if type(found) is tuple else found
 
     def parse(self, line: bytes) -> tuple[int, int | None, str, str] | Reject | None:
         """Likewise, with event_timestamp, the offset if wanted, user and signals for a row."""
@@ -83,9 +80,19 @@ class Parser:
             return Reject("not JSON", str(error).removeprefix("JSON is malformed: "))
         except RecursionError:
             return Reject("nested too deeply")
-        return self.judge([event], line)[0]
+        return self._judge([event], line)[0]
 
-    def events(self, text: Str, count: int) -> list[Event] | None:
+    def parse_all(self, lines: All | Hits) -> list[tuple | Reject | None]:
+        """Likewise, of many lines: of all at once, where none is unusual."""
+        events = self._events(lines.text, lines.count)
+        if events is None:
+            return [self.parse(line) for line in lines]
+        judged = self._judge(events)
+        if UNCLEAR in judged:
+            judged = [self.parse(lines[i]) if it is UNCLEAR else it for i, it in enumerate(judged)]
+        return judged
+
+    def _events(self, text: Str, count: int) -> list[Event] | None:
         """The events of so many lines; None if even one line needs a look of its own."""
         # Every newline between } and { ends a value, for neither stands so within one.
         if text.count(b"}\n{") != count - 1 or not text.startswith(b"{"):
@@ -98,7 +105,7 @@ class Parser:
             return None
         return events if len(events) == count else None
 
-    def judge(self, events: list[Event], line: bytes | None = None) -> list:
+    def _judge(self, events: list[Event], line: bytes | None = None) -> list:
         """What `parse` is to say of each event; UNCLEAR where it would have to look at the line."""
         judged = []
         user_of, others = self._user, self._other_users
@@ -161,6 +168,12 @@ class Parser:
             return None
         signals = BOTH if engaged and valuable else ENGAGED if engaged else VALUABLE
         return _with_amount(signals, msec or 0, micros) if wanted.summed else signals
+
+
+def row(micros: int, offset: int | None, user: str, signals: str) -> bytes:
+    """What `Parser` says of an event, as a row."""
+    time = micros if offset is None else f"{micros}\t{offset}"
+    return f"{time}\t{tsv.escape(user)}\t{signals}\n".encode()
 
 
 def _with_amount(signals: str, msec, micros: int) -> str:

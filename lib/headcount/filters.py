@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from headcount import account, cli, inputs, interrupt, output, processes, tsv
+from headcount import account, cli, inputs, interrupt, jobs, output, processes, tsv
 from headcount.failure import INTERRUPTED, OK, REJECTS
 from headcount.pieces import is_stream, total_size
 from headcount.progress import Progress
@@ -78,8 +78,9 @@ def run(
     """Feed every block to `process`, print its rows, then those of `finish`; returns the status.
 
     `finish` gets this filter's account, so that a sink can hold it against its upstream's.
-    With `options.jobs`, that many processes share the input. `rejecter` is the program in whose
-    name lines are rejected, if it is not this one.
+    With `options.jobs`, that many processes share the input; if it is None, as many as there are
+    processors, but only one where the next program of a pipe needs the others. `rejecter` is the
+    program in whose name lines are rejected, if it is not this one.
     """
     prog = os.path.basename(sys.argv[0])
     paths = options.files or ["-"]
@@ -95,7 +96,8 @@ def run(
     # Who reads a stream wants to see at once what comes; from files, many small writes cost time.
     at_once = 1 if any(map(is_stream, paths)) else _WRITE
     pending, held = [], 0
-    for name, lines, result in results(paths, process, getattr(options, "jobs", 1), progress.add):
+    number = getattr(options, "jobs", 1) or (1 if processes.is_pipe(1) else jobs.processors())
+    for name, lines, result in results(paths, process, number, progress.add):
         pending.append(result.rows)
         held += len(result.rows)
         if held >= at_once:

@@ -61,8 +61,8 @@ class _Turns:
     def __enter__(self) -> "_Turns":
         with starting():
             self._fd, writer = os.pipe()
-        for first in range(0, len(self._pieces), self._in_a_row):
-            output.write(writer, first.to_bytes(_NUMBER), "a pipe")
+        firsts = range(0, len(self._pieces), self._in_a_row)
+        os.write(writer, b"".join(first.to_bytes(_NUMBER) for first in firsts))
         os.close(writer)
         return self
 

@@ -1,11 +1,12 @@
 """The stream of made-up Firebase/GA4 events: who, when, and how long."""
 
-import zoneinfo
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 from random import Random
 
-from headcount import made_damage, made_shapes
+from dateutil import tz
+
+from headcount import made_damage, made_shapes, zones
 
 _SECOND = 1_000_000  # microseconds
 _DAY = 86_400 * _SECOND
@@ -34,7 +35,7 @@ class Stream:
     It tells `enter` of each that makes its user active: user, microseconds, offset of the device.
     """
 
-    def __init__(self, options, zone: zoneinfo.ZoneInfo | None, enter):
+    def __init__(self, options, zone: tzinfo | None, enter):
         self._options = options
         self._enter = enter
         self._rng = Random(options.seed)
@@ -149,7 +150,7 @@ class Stream:
         return choices[int(self._random() * len(choices))]
 
 
-def _midnight(start: date, zone: zoneinfo.ZoneInfo | None) -> int:
+def _midnight(start: date, zone: tzinfo | None) -> int:
     """The first microsecond of a local day."""
     local = datetime(start.year, start.month, start.day, tzinfo=zone or UTC)
     return int(local.timestamp()) * _SECOND
@@ -168,5 +169,10 @@ def _property_date(number: int) -> bytes:
 
 @lru_cache(4096)
 def _device_offset(zone: int, hour: int) -> int:
-    local = datetime.fromtimestamp(hour * 3600, zoneinfo.ZoneInfo(_DEVICE_ZONES[zone]))
+    local = datetime.fromtimestamp(hour * 3600, _device_zone(_DEVICE_ZONES[zone]))
     return round(local.utcoffset().total_seconds())
+
+
+@lru_cache
+def _device_zone(name: str) -> tzinfo:
+    return tz.tzfile(zones.rules(name))

@@ -16,9 +16,10 @@ Example:
 
 import argparse
 import os
-import zoneinfo
 from collections import defaultdict
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
+
+from dateutil import tz
 
 from headcount import cli, made_shapes, making, output, zones
 from headcount.made_stream import Stream
@@ -70,10 +71,10 @@ def add_options(parser: cli.Parser) -> None:
 class Truth:
     """The active users of each local day, counted while they are made.
 
-    It shares nothing with what it is held against: the calendar is zoneinfo's, asked each time.
+    It shares nothing with what it is held against: the calendar is dateutil's, asked each time.
     """
 
-    def __init__(self, zone: zoneinfo.ZoneInfo | None):
+    def __init__(self, zone: tzinfo | None):
         self._zone = zone
         self._users: dict[str, set[int]] = defaultdict(set)
 
@@ -98,8 +99,7 @@ def run(parser: cli.Parser, options) -> int:
             zones.find(options.tz)
         except ValueError as error:
             parser.error(str(error))
-        zoneinfo.reset_tzpath([])  # the pinned rules, not this system's
-        zone = zoneinfo.ZoneInfo(options.tz)
+        zone = tz.tzfile(zones.rules(options.tz))
     truth = Truth(zone)
     fd = None
     if options.truth:

@@ -16,10 +16,18 @@ PIPE_SIZE = 1 << 20
 _HEADER = 4  # bytes before a part: how long it is; 0 before the last words
 
 
+def is_pipe(fd: int) -> bool:
+    """Whether an open descriptor is a pipe or FIFO."""
+    try:
+        return stat.S_ISFIFO(os.fstat(fd).st_mode)
+    except OSError:
+        return False
+
+
 def widen_pipe(fd: int) -> None:
     """A larger buffer between two programs, where the system allows it: fewer switches."""
     with contextlib.suppress(OSError):
-        if stat.S_ISFIFO(os.fstat(fd).st_mode):
+        if is_pipe(fd):
             fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
 
 

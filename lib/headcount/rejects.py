@@ -1,6 +1,5 @@
 """Lines that cannot be used: said on stderr, kept for replay, counted by reason."""
 
-import base64
 import json
 import os
 import re
@@ -49,6 +48,8 @@ class RejectLog:
         try:
             entry["raw"] = raw.decode()
         except UnicodeDecodeError:
+            import base64  # rarely needed
+
             entry["raw_base64"] = base64.b64encode(raw).decode()
         # one write: two programs may append to one file
         output.write(self._fd, json.dumps(entry).encode() + b"\n", self._path)

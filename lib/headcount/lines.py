@@ -1,0 +1,46 @@
+"""Lines of a block, to be parsed all at once or, where one is unusual, one by one."""
+
+from __future__ import annotations
+
+import functools
+
+from stringzilla import Str
+
+from headcount.inputs import Block
+from headcount.search import NameSearch, split_lines
+
+
+class All:
+    """All lines of a block: their `text`, their `count`, and each without its newline."""
+
+    def __init__(self, block: Block):
+        self.text, self.count = block.text, block.lines()
+        self._first = block.line
+
+    @functools.cached_property
+    def _lines(self) -> list:
+        return split_lines(self.text)
+
+    def __getitem__(self, i: int) -> bytes:
+        return bytes(self._lines[i]).rstrip(b"\r")
+
+    def number(self, i: int) -> int:
+        """The line's number in its input."""
+        return self._first + i
+
+
+class Hits:
+    """The lines of a block that a search finds, with what `All` has."""
+
+    def __init__(self, block: Block, search: NameSearch):
+        self._block = block
+        self._spans = search.spans(block.text)
+        self.text = Str(b"".join([block.text[start:end] for start, end in self._spans]))
+        self.count = len(self._spans)
+
+    def __getitem__(self, i: int) -> bytes:
+        start, end = self._spans[i]
+        return bytes(self._block.text[start:end]).rstrip(b"\n\r")
+
+    def number(self, i: int) -> int:
+        return self._block.line + self._block.text.count(b"\n", 0, self._spans[i][0])
