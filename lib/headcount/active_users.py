@@ -13,11 +13,11 @@ from datetime import date, timedelta
 from pyroaring import BitMap
 
 from headcount import clock, tsv, zones
-from headcount.engagement import BOTH, ENGAGED, VALUABLE
 from headcount.filters import each_line
 from headcount.inputs import Block
 from headcount.rejects import Reject
 from headcount.results import Result
+from headcount.signals import BOTH, ENGAGED, VALUABLE
 
 FINAL_AFTER = timedelta(hours=72)  # the export's own tables change for up to three days
 

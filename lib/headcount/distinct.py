@@ -3,6 +3,7 @@
 from collections import defaultdict
 from functools import reduce
 
+from headcount import decimals
 from headcount.filters import each_line
 from headcount.inputs import Block
 from headcount.rejects import Reject
@@ -50,10 +51,8 @@ class Counts:
 
     def _add_amount(self, key: bytes, value: bytes, text: bytes, copy: bytes) -> bool:
         """Whether the amount is news. Of copies the largest counts, in whatever order they come."""
-        from headcount import numbers  # only sums need it
-
         # More than enough is enough: that keeps sums small.
-        amount = min(max(numbers.exact(text.decode()), 0), self._least)
+        amount = min(max(decimals.exact(text.decode()), 0), self._least)
         amounts = self._amounts[key, value]
         if copy in amounts and amount <= amounts[copy]:
             return False
@@ -82,7 +81,5 @@ class Counts:
             have &= set().union(*(values[mask] for mask in values if mask & bit))
         if self._least is None:
             return len(have)
-        from headcount import numbers
-
-        sums = (reduce(numbers.add, self._amounts[key, value].values()) for value in have)
+        sums = (reduce(decimals.add, self._amounts[key, value].values()) for value in have)
         return sum(total >= self._least for total in sums)

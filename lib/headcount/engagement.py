@@ -5,19 +5,16 @@ import operator
 import msgspec
 from stringzilla import Str
 
-from headcount import numbers, tsv
+from headcount import decimals, numbers, tsv
 from headcount.ga4 import Clock, Device, Event, Param, Value
 from headcount.lines import All, Hits
 from headcount.rejects import UNIDENTIFIED, Reject
 from headcount.search import is_ascii
+from headcount.signals import BOTH, ENGAGED, VALUABLE
 from headcount.zones import DAY_SECONDS, LAST_MICROS
 
 ENGAGEMENT = "user_engagement"
 MSEC = "engagement_time_msec"
-ENGAGED = "engaged"
-VALUABLE = "valuable"
-BOTH = f"{ENGAGED},{VALUABLE}"
-
 
 _params = msgspec.json.Decoder(list[Param] | None)
 _clock = msgspec.json.Decoder(Clock).decode
@@ -178,7 +175,7 @@ def row(micros: int, offset: int | None, user: str, signals: str) -> bytes:
 
 def _with_amount(signals: str, msec, micros: int) -> str:
     """What sums need besides; the time tells the copies of an event."""
-    return f"{signals}\t{numbers.shifted(msec, -3)}\t{micros}"
+    return f"{signals}\t{decimals.shifted(msec, -3)}\t{micros}"
 
 
 _ABSENT = Value()

@@ -2,7 +2,7 @@
 
 import argparse
 
-from headcount import cli, numbers
+from headcount import cli, decimals
 from headcount.engagement import Definition
 from headcount.ga4 import Event
 
@@ -62,7 +62,7 @@ def definition(parser: cli.Parser, options, *, with_offset: bool) -> Definition:
 def msec(seconds: str):
     """Milliseconds, exactly, of a text in seconds."""
     try:
-        value = numbers.shifted(numbers.exact(seconds), 3)
+        value = decimals.shifted(decimals.exact(seconds), 3)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{seconds!r} is no number of seconds") from None
     if not 0 <= value < 10**12:

@@ -7,12 +7,11 @@ the sink calls `finish` in the transaction of the data.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import sqlite3
 import stat
 
-from headcount import __version__, clock, numbers, rejects, zones
+from headcount import __version__, clock, decimals, rejects, zones
 from headcount.account import Account
 from headcount.failure import NO_INPUT, OTHER_SETTINGS, Failure
 
@@ -25,6 +24,8 @@ def fingerprint(path: str) -> str | None:
     Device, inode, size and times change with every write; the hash of both ends is for the file
     systems whose times are coarse. A copy has another fingerprint, and is simply read again.
     """
+    import hashlib  # slow to import, and only the start of a run needs it
+
     if not stat.S_ISREG(os.stat(path).st_mode):  # never open a FIFO twice
         return None
     with open(path, "rb") as file:
@@ -167,10 +168,10 @@ def fail(db: sqlite3.Connection, run_id: int, message: str) -> None:
 
 
 def _seconds(text: str) -> str:
-    value = numbers.exact(text)
+    value = decimals.exact(text)
     if not 0 <= value < 10**9:
         raise ValueError(f"{text!r} is no sensible number of seconds")
-    return numbers.plain(value)
+    return decimals.plain(value)
 
 
 def settings_option(text: str) -> tuple[str, str]:

@@ -10,7 +10,6 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Iterator
-from pathlib import Path
 
 from headcount.cli import ROOT
 from headcount.failure import (
@@ -49,8 +48,8 @@ def for_import(path: str, wait: float, *, create: bool = True) -> Iterator[sqlit
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         if _version(db) == 0:
-            with transaction(db):
-                for statement in _statements(Path(ROOT, "schema.sql").read_text()):
+            with transaction(db), open(os.path.join(ROOT, "schema.sql")) as schema:
+                for statement in _statements(schema.read()):
                     db.execute(statement)
         yield db
 
@@ -68,6 +67,8 @@ def for_reading(path: str) -> Iterator[sqlite3.Connection]:
 
 
 def _open_read_only(path: str) -> sqlite3.Connection:
+    from pathlib import Path  # slow to import, and imports do without
+
     uri = Path(path).resolve().as_uri()
     connection = sqlite3.connect(f"{uri}?mode=ro", uri=True, timeout=60)
     try:
