@@ -226,6 +226,38 @@ def test_one_program_does_what_three_do_with_large_pieces(validate, tmp_path):
     assert found["rejects"].count(b"\n") > 50 and len(found["rows"]) > 50
 
 
+def made(folder, *options):
+    """Events as the export has them, most of which repeat what earlier ones have said."""
+    data = run("make-data", "engagement", "--size", "6MB", "--users", 30, *options).stdout
+    (folder / "events").write_bytes(data)
+    return [str(folder / "events")]
+
+
+VALUABLE = Options(valuable_events=("push_received", "screen_view"))
+SMALL = [{"piece": 1 << 20}, {"piece": 1 << 18, "chunk": 50_000}]
+
+
+@pytest.mark.parametrize("escapes", [0, 0.3])
+def test_events_that_repeat_what_is_known_are_counted_all_the_same(escapes, tmp_path):
+    paths = made(tmp_path, "--escapes", escapes, "--late", "0.05", "--duplicates", "0.05")
+    found = check_same(Here(tmp_path), paths, VALUABLE, False, SMALL)
+    assert found["lines"][1] > 5 * len(found["rows"]) > 1_000
+
+
+def test_of_broken_events_those_that_repeat_what_is_known_may_pass_unseen(tmp_path):
+    """No row comes of one; with --validate, none passes."""
+    paths, here = made(tmp_path, "--broken", "0.2"), Here(tmp_path)
+    expected = here.separate(paths, VALUABLE)
+    rejects = expected["rejects"].splitlines()
+    for number in JOBS:
+        for size in SMALL:
+            found = here.together(paths, VALUABLE, "--jobs", str(number), **size)
+            assert found["rows"] == expected["rows"]
+            assert set(found["rejects"].splitlines()) <= set(rejects)
+            assert len(rejects) // 2 < found["rejects"].count(b"\n") <= len(rejects)
+    check_same(here, paths, VALUABLE, True, SMALL)
+
+
 def sparse_and_dense(rng):
     """Stretches in which most lines, or few, hold a name; what is broken among them holds none."""
     lines = []

@@ -12,34 +12,42 @@ from stringzilla import Str
 
 from headcount import cli, engagement, engagement_options, filters, jobs, zones
 from headcount.inputs import Block
-from headcount.lines import All, Hits
+from headcount.lines import All, Some
+from headcount.repeats import Repeats
 from headcount.results import Result
 from headcount.search import NameSearch
+from headcount.signals import VALUABLE
 from headcount.tsv import escape
 
 _REMEMBERED = 200_000  # rows: enough to spare most repetitions, in bounded memory
 
 
 class ActiveRows:
-    """Finds, parses and dates the events of a block; a row that it remembers is a duplicate."""
+    """Finds, parses and dates the events of a block; a row that it remembers is a duplicate.
+
+    With a `search` it parses only the lines that hold a name; where most do, all but those that
+    repeat a row.
+    """
 
     def __init__(self, parser: engagement.Parser, days, search: NameSearch | None):
         self._parser = parser
         self._span = days.span
         self._search = search
-        self._dense = False  # where most lines hold a name, to look for names is a waste
+        self._dense = False  # most lines held a name
+        self._repeats = _repeats(parser.definition) if search else None
         self._remembers = not parser.definition.summed
         self._seen: dict[str, dict[str, set[str]]] = {}  # day: signals: users
         self._size = 0  # how many they are
+        self._latest = 0, 0, ""  # from when until before when it was lately which local day
 
     def __call__(self, block: Block) -> Result:
         """Rows: the local day, the user, the signals, and with sums what belongs to them."""
-        lines = All(block) if self._dense or not self._search else Hits(block, self._search)
         if self._size > _REMEMBERED:
             self._seen.clear()
             self._size = 0
+        lines, kept = self._lines(block)
         rows, rejects = [], []
-        kept = since = until = 0
+        since = until = 0
         for i, found in enumerate(self._parser.parse_all(lines)):
             if type(found) is tuple:
                 micros, offset, user, signals = found
@@ -58,15 +66,40 @@ class ActiveRows:
             elif found is not None and self._matters(line := lines[i]):
                 rejects.append((found, block.name, lines.number(i), line))
         self._size += len(rows)
+        if until:
+            self._latest = since, until, day
         filtered = block.lines() - kept - len(rejects)
         self._dense = kept > filtered
         return Result("".join(rows).encode(), len(rows), filtered, kept - len(rows), rejects)
+
+    def _lines(self, block: Block) -> tuple[All | Some, int]:
+        """The lines to parse, and how many of the others repeat a row."""
+        if self._search and not self._dense:
+            return Some(block, self._search.spans(block.text)), 0
+        since, until, day = self._latest
+        users = self._seen.get(day, {}).get(VALUABLE)
+        if self._repeats and users:
+            others = self._repeats.others(block.text, block.lines(), since, until, users)
+            if others:
+                return Some(block, others.spans), others.repeated
+        return All(block), 0
 
     def _matters(self, line: bytes) -> bool:
         """Whether a bad line is one that parse-engagement would get to see, and not blank."""
         if self._search:
             return bool(self._search.spans(Str(line)))
         return bool(line.strip(filters.BLANKS))
+
+
+def _repeats(definition: engagement.Definition) -> Repeats | None:
+    """None where one event is not as good as many, or where a user has several fields.
+
+    (Of an engagement one has to know more than its name.)
+    """
+    names = definition.valuable_events - {engagement.ENGAGEMENT}
+    if not names or definition.summed or len(definition.user_fields) > 1:
+        return None
+    return Repeats(names, names | {engagement.ENGAGEMENT}, *definition.user_fields)
 
 
 def main() -> int:

@@ -3,13 +3,11 @@
 import operator
 
 import msgspec
-from stringzilla import Str
 
-from headcount import decimals, numbers, tsv
+from headcount import decimals, numbers, strict_json, tsv
 from headcount.ga4 import Clock, Device, Event, Param, Value
-from headcount.lines import All, Hits
+from headcount.lines import All, Some
 from headcount.rejects import UNIDENTIFIED, Reject
-from headcount.search import is_ascii
 from headcount.signals import BOTH, ENGAGED, VALUABLE
 from headcount.zones import DAY_SECONDS, LAST_MICROS
 
@@ -65,42 +63,20 @@ class Parser:
 
     def parse(self, line: bytes) -> tuple[int, int | None, str, str] | Reject | None:
         """Likewise, with event_timestamp, the offset if wanted, user and signals for a row."""
-        try:
-            event = self._decode(line)
-            if not line.isascii():
-                line.decode()
-        except msgspec.ValidationError as error:
-            return Reject("wrong type", str(error))
-        except UnicodeDecodeError:
-            return _not_utf8(line)
-        except (msgspec.DecodeError, ValueError) as error:
-            return Reject("not JSON", str(error).removeprefix("JSON is malformed: "))
-        except RecursionError:
-            return Reject("nested too deeply")
+        event = strict_json.record(self._decode, line)
+        if type(event) is Reject:
+            return event
         return self._judge([event], line)[0]
 
-    def parse_all(self, lines: All | Hits) -> list[tuple | Reject | None]:
+    def parse_all(self, lines: All | Some) -> list[tuple | Reject | None]:
         """Likewise, of many lines: of all at once, where none is unusual."""
-        events = self._events(lines.text, lines.count)
+        events = strict_json.records(self._decode_lines, lines)
         if events is None:
             return [self.parse(line) for line in lines]
         judged = self._judge(events)
         if UNCLEAR in judged:
             judged = [self.parse(lines[i]) if it is UNCLEAR else it for i, it in enumerate(judged)]
         return judged
-
-    def _events(self, text: Str, count: int) -> list[Event] | None:
-        """The events of so many lines; None if even one line needs a look of its own."""
-        # Every newline between } and { ends a value, for neither stands so within one.
-        if text.count(b"}\n{") != count - 1 or not text.startswith(b"{"):
-            return None
-        try:
-            if not is_ascii(text):
-                bytes(text).decode()
-            events = self._decode_lines(text)
-        except (ValueError, RecursionError):
-            return None
-        return events if len(events) == count else None
 
     def _judge(self, events: list[Event], line: bytes | None = None) -> list:
         """What `parse` is to say of each event; UNCLEAR where it would have to look at the line."""
@@ -204,14 +180,6 @@ def _offset(line: bytes | None) -> int:
     if offset is None:
         raise _Unclear(Reject("time_zone_offset_seconds is missing"))
     return offset
-
-
-def _not_utf8(line: bytes) -> Reject:
-    try:
-        line.decode()
-    except UnicodeDecodeError as error:
-        return Reject("not UTF-8", f"byte {error.start + 1} of the line")
-    raise AssertionError("the parser was stricter than Python")
 
 
 UNCLEAR = Reject("unclear")

@@ -189,25 +189,8 @@ def _whole_lines(chunks: Iterable[bytes], interrupted: Callable[[], bool]) -> It
 
 
 def _file_lines(fd: int, piece: Piece, head: bytes, on_read) -> Iterator[Str]:
-    """Whole lines of a regular file."""
+    """Whole lines of a regular file, read into one buffer again and again: no copies."""
     left = math.inf if piece.stop is None else piece.stop - piece.start - len(head)
-
-    def read_into(view: memoryview) -> int:
-        nonlocal left
-        try:
-            count = interrupt.read_into(fd, view[: min(len(view), left)])
-        except OSError as error:
-            raise Failure(f"{shown(piece.path)}: cannot read: {error.strerror}") from None
-        left -= count
-        return count
-
-    return _buffered_lines(read_into, on_read, head)
-
-
-def _buffered_lines(
-    read_into: Callable[[memoryview], int], on_read: Callable[[int], None], head: bytes = b""
-) -> Iterator[Str]:
-    """Whole lines, read into one buffer again and again: no copies."""
     buffer = bytearray(max(CHUNK, 2 * len(head)))
     buffer[: len(head)] = head
     searched, filled = 0, len(head)
@@ -222,10 +205,14 @@ def _buffered_lines(
             buffer = buffer + bytearray(len(buffer))
             text, view = Str(buffer), memoryview(buffer)
         searched = filled
-        count = read_into(view[filled : filled + CHUNK])
+        try:
+            count = interrupt.read_into(fd, view[filled : filled + min(CHUNK, left)])
+        except OSError as error:
+            raise Failure(f"{shown(piece.path)}: cannot read: {error.strerror}") from None
         if not count or interrupt.requested():
             break
         on_read(count)
+        left -= count
         filled += count
     if filled and not interrupt.requested():  # an interrupted writer's last line is not whole
         yield text[:filled]
@@ -234,12 +221,22 @@ def _buffered_lines(
 def _lines_aside(chunks: Iterable[bytes], fd: int, piece: Piece, on_read) -> Iterator[Str]:
     """Whole lines of an archive, which another process reads from `fd` and decompresses."""
     reported = os.lseek(fd, 0, os.SEEK_CUR)
-
-    def report(_count: int) -> None:
-        nonlocal reported
-        at = os.lseek(fd, 0, os.SEEK_CUR)  # the other's, too
-        on_read(at - reported)
-        reported = at
-
+    rest, long = b"", []  # the start of a line; one that does not fit before a part, in pieces
     with contextlib.closing(Aside(chunks)) as content:
-        yield from _buffered_lines(content.read_into, report)
+        while not interrupt.requested() and (part := content.take(rest)) is not None:
+            at = os.lseek(fd, 0, os.SEEK_CUR)  # the other's, too
+            on_read(at - reported)
+            reported = at
+            text = Str(part)
+            cut = text.rfind(b"\n") + 1
+            if cut and long:
+                yield Str(b"".join((*long, part[:cut])))
+                long.clear()
+            elif cut:
+                yield text[:cut]
+            rest = bytes(part[cut:])
+            if long or len(rest) > content.ROOM:
+                long.append(rest)
+                rest = b""
+    if (long or rest) and not interrupt.requested():
+        yield Str(b"".join((*long, rest)))

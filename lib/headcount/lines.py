@@ -7,7 +7,7 @@ import functools
 from stringzilla import Str
 
 from headcount.inputs import Block
-from headcount.search import NameSearch, split_lines
+from headcount.search import split_lines
 
 
 class All:
@@ -29,14 +29,13 @@ class All:
         return self._first + i
 
 
-class Hits:
-    """The lines of a block that a search finds, with what `All` has."""
+class Some:
+    """Lines of a block, by their start and their end behind the newline, with what `All` has."""
 
-    def __init__(self, block: Block, search: NameSearch):
-        self._block = block
-        self._spans = search.spans(block.text)
-        self.text = Str(b"".join([block.text[start:end] for start, end in self._spans]))
-        self.count = len(self._spans)
+    def __init__(self, block: Block, spans: list[tuple[int, int]]):
+        self._block, self._spans = block, spans
+        self.text = Str(b"".join([block.text[start:end] for start, end in spans]))
+        self.count = len(spans)
 
     def __getitem__(self, i: int) -> bytes:
         start, end = self._spans[i]

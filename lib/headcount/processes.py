@@ -85,14 +85,15 @@ class Process:
 class Aside:
     """Bytes that another process makes, handed over in memory that both share.
 
-    `read_into` gives them; a Failure in `chunks` comes behind the last of them.
+    `take` gives them part by part; a Failure in `chunks` comes behind the last of them.
     """
 
-    _SLOT = 256 << 10
+    _PART = 256 << 10
     _SLOTS = 4
+    ROOM = 64 << 10  # before each part
 
     def __init__(self, chunks: Iterable[bytes]):
-        self._memory = memoryview(mmap.mmap(-1, self._SLOT * self._SLOTS))
+        self._memory = memoryview(mmap.mmap(-1, (self.ROOM + self._PART) * self._SLOTS))
         with starting():
             freed, self._free = os.pipe()
         os.write(self._free, bytes(self._SLOTS))  # a byte for each slot that may be filled
@@ -100,10 +101,11 @@ class Aside:
         def work(writer: int) -> None:
             os.close(self._free)
             try:
-                for i, part in enumerate(_parts(chunks, self._SLOT)):
+                for i, part in enumerate(_parts(chunks, self._PART)):
                     if not os.read(freed, 1):
                         return
-                    self._slot(i)[: len(part)] = part
+                    start = self._start(i)
+                    self._memory[start : start + len(part)] = part
                     output.write(writer, len(part).to_bytes(_HEADER), "a pipe")
                 message = b"done"
             except Failure as failure:
@@ -115,29 +117,27 @@ class Aside:
         finally:
             os.close(freed)
         self._taken = 0
-        self._part = memoryview(b"")
 
-    def _slot(self, i: int) -> memoryview:
-        start = i % self._SLOTS * self._SLOT
-        return self._memory[start : start + self._SLOT]
+    def _start(self, i: int) -> int:
+        """Where in memory a part starts, behind its room."""
+        return i % self._SLOTS * (self.ROOM + self._PART) + self.ROOM
 
-    def read_into(self, view: memoryview) -> int:
-        """Copies some bytes; returns how many, 0 at the end."""
-        if not self._part:
-            header = os.read(self._process.fd, _HEADER)
-            size = int.from_bytes(header)
-            if not size:
-                self._end()
-                return 0
-            self._part = self._slot(self._taken)[:size]
-            self._taken += 1
-        count = min(len(view), len(self._part))
-        view[:count] = self._part[:count]
-        self._part = self._part[count:]
-        if not self._part:
+    def take(self, rest: bytes) -> memoryview | None:
+        """The next part, right behind `rest`, which fits into ROOM; None at the end.
+
+        It is there until the next one is asked for.
+        """
+        if self._taken:
             with contextlib.suppress(BrokenPipeError):  # it has no more to bring
                 os.write(self._free, b"\0")
-        return count
+        size = int.from_bytes(os.read(self._process.fd, _HEADER))
+        if not size:
+            self._end()
+            return None
+        start = self._start(self._taken)
+        self._taken += 1
+        self._memory[start - len(rest) : start] = rest
+        return self._memory[start - len(rest) : start + size]
 
     def _end(self) -> None:
         message = os.read(self._process.fd, PIPE_SIZE)
