@@ -7,6 +7,8 @@ import json
 import lzma
 import os
 import pty
+import random
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -18,7 +20,7 @@ import pytest
 
 from conftest import BARE, BIN, run
 from events import NOON, event, write_padded
-from headcount import inputs
+from headcount import decompress, inputs, processes
 from headcount.decompress import zstd_library
 from headcount.failure import NO_INPUT, Failure
 
@@ -106,6 +108,50 @@ def test_an_archive_counts_as_its_content(kind, tmp_path):
 def test_an_archive_in_pieces_of_one_byte(kind, monkeypatch, tmp_path):
     monkeypatch.setattr(inputs, "CHUNK", 1)
     assert content(tmp_path / "a", b"".join(ARCHIVES[kind])) == FIRST + SECOND
+
+
+# ---- archives that another process decompresses
+
+
+@pytest.fixture
+def aside(monkeypatch):
+    """Every archive, in parts that are small beside some lines."""
+    monkeypatch.setattr(inputs, "ASIDE_SIZE", 0)
+    monkeypatch.setattr(processes.Aside, "_PART", 1000)
+    monkeypatch.setattr(processes.Aside, "ROOM", 300)
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, zstd, bz2.compress, lzma.compress])
+@pytest.mark.parametrize("seed", range(5))
+def test_another_process_decompresses_the_same(seed, compress, aside, monkeypatch, tmp_path):
+    rng = random.Random(seed)
+    lengths = [0, 1, 50, 299, 300, 301, 699, 700, 999, 1000, 1001, 3000, 10_000]
+    for _ in range(20):
+        monkeypatch.setattr(decompress, "_OUTPUT_PIECE", rng.choice([100, 999, 1000, 5000]))
+        lines = [b"x" * rng.choice(lengths) for _ in range(rng.randrange(30))]
+        data = b"\n".join(lines) + rng.choice([b"", b"\n"])
+        path = tmp_path / "a"
+        path.write_bytes(compress(data))
+        texts = [bytes(block.text) for block in inputs.blocks([str(path)])]
+        assert b"".join(texts) == data
+        assert all(text.endswith(b"\n") for text in texts[:-1])
+
+
+def test_another_process_says_where_an_archive_breaks_off(aside, tmp_path):
+    data = gzip.compress(random.Random(1).randbytes(50_000).hex().encode() + b"\n")
+    for cut in (20, 1000, len(data) - 1):
+        with pytest.raises(Failure, match=f"ends at byte {cut} inside a member"):
+            content(tmp_path / "a", data[:cut])
+
+
+def test_another_process_that_dies_is_a_failure(aside, monkeypatch, tmp_path):
+    def members(*_):
+        yield b"line\n" * 100
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr(decompress, "_members", members)
+    with pytest.raises(Failure, match="died"):
+        content(tmp_path / "a", gzip.compress(b"line\n"))
 
 
 @every_archive
