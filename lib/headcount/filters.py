@@ -73,10 +73,13 @@ def run(
     process: Process,
     finish: Callable[[account.Account], bytes] = lambda _account: b"",
     *,
+    take: Callable[[bytes], None] | None = None,
     rejecter: str | None = None,
 ) -> int:
     """Feed every block to `process`, print its rows, then those of `finish`; returns the status.
 
+    The rows of `process` go to `take` if there is one, and are not printed: several processes can
+    so prepare what one adds up.
     `finish` gets this filter's account, so that a sink can hold it against its upstream's.
     With `options.jobs`, that many processes share the input; if it is None, as many as there are
     processors, but only one where the next program of a pipe needs the others. `rejecter` is the
@@ -95,13 +98,14 @@ def run(
     processes.widen_pipe(1)
     # Who reads a stream wants to see at once what comes; from files, many small writes cost time.
     at_once = 1 if any(map(is_stream, paths)) else _WRITE
+    take = take or (lambda rows: output.write(1, rows))
     pending, held = [], 0
     number = getattr(options, "jobs", 1) or (1 if processes.is_pipe(1) else jobs.processors())
     for name, lines, result in results(paths, process, number, progress.add):
         pending.append(result.rows)
         held += len(result.rows)
         if held >= at_once:
-            output.write(1, b"".join(pending))
+            take(b"".join(pending))
             pending.clear()
             held = 0
         for reject in result.rejects:
@@ -111,7 +115,7 @@ def run(
         ours.kept += result.kept
         ours.filtered += result.filtered
         ours.duplicate += result.duplicate
-    output.write(1, b"".join(pending))
+    take(b"".join(pending))
     progress.close()
     log.close()
     ours.check()
