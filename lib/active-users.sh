@@ -31,13 +31,10 @@ take_active_users_option() { # OPTION VALUE, as read_options wants it
 }
 
 # Writes rows of day, user and signals: grep-events | parse-engagement | local-day, in one program.
-active_users() {
+active_rows() { # OPTION…
 	local options=(--user "$user" --min-engagement "$min_engagement" --definition "$definition"
 		--valuable-param "$valuable_param" --tz "$tz")
 	if [[ $valuable_events ]]; then options+=(--valuable-events "$valuable_events"); fi
-	"$lib/python" -m headcount.active_rows "$prog" --account "$stage/rows.account" \
-		"${options[@]}" "${validate[@]}" "${jobs[@]}" "${rejects[@]}" "${notes[@]}" -- "${files[@]}"
+	"$lib/python" -m headcount.active_rows "$prog" "$@" "${options[@]}" "${validate[@]}" \
+		"${jobs[@]}" "${rejects[@]}" "${notes[@]}" -- "${files[@]}"
 }
-
-# The option that hands the account of the above to a sink.
-upstream() { printf '%s\n' --upstream "$stage/rows.account"; }

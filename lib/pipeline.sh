@@ -78,20 +78,6 @@ read_options() {
 	done
 }
 
-# The status that decides for a pipe: the first failure, else an interrupt, else rejects, else 0.
-worst() {
-	local status result=0
-	for status; do
-		case $status in
-		0) ;;
-		65) if ((result == 0)); then result=65; fi ;;
-		130) if ((result == 0 || result == 65)); then result=130; fi ;;
-		*) return "$status" ;;
-		esac
-	done
-	return "$result"
-}
-
 # Somebody types the input.
 reads_terminal() {
 	local file

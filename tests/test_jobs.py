@@ -214,6 +214,21 @@ def test_one_program_does_what_three_do(kind, validate, tmp_path):
     assert found["rejects"].count(b"\n") > 50 and len(found["rows"]) > 10
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_count_is_that_of_count_distinct(kind, tmp_path):
+    rng, options = random.Random(kind), KINDS[kind]
+    path = tmp_path / "events"
+    path.write_bytes(b"\n".join(stream(rng, options, 2000)))
+    more = ["--sum-at-least", options.min_engagement] if options.definition == "summed" else []
+    rows, _, _ = Here(tmp_path).run(
+        active_rows.main, "parse-engagement", *typed(options), "--jobs", "2", str(path)
+    )
+    distinct = run("count-distinct", "--all-of", "engaged,valuable", *more, stdin=rows, check=0)
+    for number in (1, 2):
+        counted = run("count-active-users", *typed(options), "--jobs", number, path)
+        assert counted.returncode in (0, 65) and counted.stdout == distinct.stdout != b""
+
+
 @pytest.mark.parametrize("validate", [False, True], ids=["", "validate"])
 def test_one_program_does_what_three_do_with_large_pieces(validate, tmp_path):
     """Twenty megabytes as the export has them: two pieces, of the size that is usual."""

@@ -1,7 +1,8 @@
-"""The first three filters of the active users' pipe in one: events → day, user, signals.
+"""The filters of the active users' pipe in one: events → day, user, signals → counts.
 
 How count-active-users and import-active-users run them: `python -m headcount.active_rows PIPELINE`.
-It calls the filters' own functions, and spares what their rows cost in between.
+It calls the filters' own functions, and spares what their rows cost in between. An import takes the
+rows, a count the counts.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ import sys
 
 from stringzilla import Str
 
-from headcount import cli, engagement, engagement_options, filters, jobs, zones
+from headcount import cli, decimals, engagement, engagement_options, filters, jobs, zones
+from headcount.distinct import Counts
 from headcount.inputs import Block
 from headcount.lines import All, Some
 from headcount.repeats import Repeats
 from headcount.results import Result
 from headcount.search import NameSearch
-from headcount.signals import VALUABLE
+from headcount.signals import ENGAGED, VALUABLE
 from headcount.tsv import escape
 
 _REMEMBERED = 200_000  # rows: enough to spare most repetitions, in bounded memory
@@ -107,6 +109,7 @@ def main() -> int:
     parser = cli.Parser(main.__doc__)
     engagement_options.add(parser)
     parser.add_argument("--validate", action="store_true", help="look at every line")
+    parser.add_argument("--count", action="store_true", help="count them, as count-distinct does")
     filters.add_options(parser, "--tz", "--rejects", "--jobs")
     options = parser.parse()
     options.jobs = options.jobs or jobs.processors()  # nothing behind it is as much work
@@ -120,7 +123,18 @@ def main() -> int:
     except ValueError as error:
         parser.error(str(error))
     rows = ActiveRows(engagement.Parser(definition), days, search)
-    return filters.run(options, rows, rejecter="parse-engagement")
+    if not options.count:
+        return filters.run(options, rows, rejecter="parse-engagement")
+    least = decimals.shifted(definition.min_msec, -3) if definition.summed else None
+    counts = Counts([ENGAGED.encode(), VALUABLE.encode()], sum_at_least=least)
+
+    def take(text: bytes) -> None:
+        if counts.add(Block(text)).rejects:
+            raise AssertionError("a row of our own that is none")
+
+    return filters.run(
+        options, rows, lambda _account: counts.rows(), take=take, rejecter="parse-engagement"
+    )
 
 
 if __name__ == "__main__":
