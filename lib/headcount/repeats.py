@@ -18,8 +18,8 @@ _A_LEAD = re.compile(rb'\{"event_date":"[0-9]{8}","event_timestamp":"')
 _LEAD = 44  # its length
 _DIGITS = 16  # of microseconds since 1970, from 2001 to 2286
 _NAME = b'","event_name":"'
-_NEW, _PARSED, _OTHER, _REPEATABLE = range(4)
-_REMEMBERED = 10_000
+_NEW, _PARSED, _OTHER, _REPEATABLE = range(4)  # kinds of names: not seen yet, to be parsed…
+_REMEMBERED = 10_000  # names and dates at the most
 
 
 class Others(NamedTuple):
@@ -42,11 +42,11 @@ class Repeats:
 
     def __init__(self, names: Iterable[str], of_interest: Iterable[str], user_field: str):
         self._names, self._of_interest = _starts(names), _starts(of_interest)
-        self._longest = max(map(len, self._of_interest))
-        self._head = struct.Struct(f"{_LEAD}s{_DIGITS}s{self._longest}s")
+        longest = max(map(len, self._of_interest))
+        self._head = struct.Struct(f"{_LEAD}s{_DIGITS}s{longest}s")
         self._user_key = _quoted(user_field)
-        self._kinds: dict[bytes, int | None] = {}  # of the names that there have been
-        self._leads: set[bytes] = set()
+        self._kinds: dict[bytes, int] = {}  # of the names that there have been
+        self._leads: set[bytes] = set()  # that there have been: one for each date
 
     def others(
         self, text: Str, lines: int, since: int, until: int, users: Set[str]
@@ -97,7 +97,7 @@ class Repeats:
         return Others(spans, repeated)
 
     def _check_lead(self, lead: bytes) -> None:
-        """Raises _Unusual unless it is what stands before the time: of a few days, a few."""
+        """Raises _Unusual unless it is what stands before the time."""
         if not _A_LEAD.fullmatch(lead):
             raise _Unusual
         if len(self._leads) < _REMEMBERED:
