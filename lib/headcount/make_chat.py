@@ -39,19 +39,13 @@ _DAMAGE = [
 
 def add_options(parser: cli.Parser) -> None:
     making.add_options(parser, "lines")
-    for name, default, what in (
+    making.add_fractions(
+        parser,
         ("--statuses", 0.1, "this part are statuses, the others messages"),
         ("--duplicates", 0.05, "this part of the lines repeats an earlier one"),
         ("--ties", 0.05, "this part of the messages comes in the second of a status"),
         ("--broken", 0.0, "this part lacks something, is cut short…"),
-    ):
-        parser.add_argument(
-            name,
-            metavar="FRACTION",
-            type=making.fraction,
-            default=default,
-            help=f"{what} (default: {default:g})",
-        )
+    )
     for name, default, what in (
         ("--sites", 20, "how many sites"),
         ("--operators", 4, "how many operators each has"),

@@ -37,20 +37,14 @@ def day(text: str) -> date:
 
 def add_options(parser: cli.Parser) -> None:
     making.add_options(parser, "events")
-    for name, default, what in (
+    making.add_fractions(
+        parser,
         ("--duplicates", 0.01, "this part of the lines repeats an earlier one"),
         ("--late", 0.02, "this part comes up to 3 days late"),
         ("--broken", 0.0, "this part is no event: cut short, wrong types, bad UTF-8…"),
         ("--escapes", 0.0, "this part has JSON escapes, some of them in names"),
         ("--engagements", made_shapes.ENGAGEMENT_SHARE, "this part is user_engagement"),
-    ):
-        parser.add_argument(
-            name,
-            metavar="FRACTION",
-            type=making.fraction,
-            default=default,
-            help=f"{what} (default: {default:g})",
-        )
+    )
     parser.add_argument(
         "--users", metavar="N", type=making.some, help="default: one for every 100 events"
     )

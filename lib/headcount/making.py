@@ -46,6 +46,18 @@ def fraction(text: str) -> float:
     return value
 
 
+def add_fractions(parser: cli.Parser, *options: tuple[str, float, str]) -> None:
+    """Add options that say how much of the data is of some kind: name, default, what is said."""
+    for name, default, what in options:
+        parser.add_argument(
+            name,
+            metavar="FRACTION",
+            type=fraction,
+            default=default,
+            help=f"{what} (default: {default:g})",
+        )
+
+
 def add_options(parser: cli.Parser, what: str, default: int = 1000) -> None:
     """Add how many lines to make, or how many bytes, and from which seed."""
     much = parser.add_mutually_exclusive_group()

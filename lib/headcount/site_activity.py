@@ -9,9 +9,6 @@ is online is a chat, otherwise an e-mail. Of lines with the same id the earliest
 
 from __future__ import annotations
 
-import hashlib
-import marshal
-import os
 import sys
 from array import array
 from collections.abc import Iterable
@@ -19,116 +16,23 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from headcount import chat, cli, filters, jobs, tsv
-from headcount.inputs import Block
-from headcount.lines import All
-from headcount.rejects import Reject
-from headcount.results import Result
+from headcount import chat, chat_columns, cli, filters, jobs, tsv
+from headcount.chat_columns import KINDS, ODD, Codes
 
-_KINDS = {None: 0, chat.OFFLINE: 1, chat.ONLINE: 2}
-_ODD = 4  # is added to the kind where the id is no UUID, and stands for one by its hash
-
-_TIME_BITS = np.uint64(39)  # of the seconds from FIRST to LAST
-
-_UUID = 36  # characters
-_DASHES = [8, 13, 18, 23]
-_DIGITS = [place for place in range(_UUID) if place not in _DASHES]
-_VALUE = np.full(256, 255, np.uint8)  # of a hexadecimal digit in lower case
-_VALUE[np.frombuffer(b"0123456789abcdef", np.uint8)] = np.arange(16)
-
-
-class _Codes(dict):
-    """A number for each text, in the order in which they come."""
-
-    def __init__(self):
-        super().__init__()
-        self._new: list[str] = []
-
-    def __missing__(self, text: str) -> int:
-        self[text] = code = len(self)
-        self._new.append(text)
-        return code
-
-    def take_new(self) -> list[str]:
-        """The texts that have come since this was asked last."""
-        new, self._new = self._new, []
-        return new
-
-
-class Columns:
-    """Packs the lines of blocks as columns of numbers; the texts behind them come along once."""
-
-    def __init__(self):
-        self._sites, self._names = _Codes(), _Codes()
-
-    def __call__(self, block: Block) -> Result:
-        """One row: a packed table. Rejects as parse-chat has them."""
-        lines = All(block)
-        found = chat.parse_all(lines)
-        rejects = []
-        if Reject in set(map(type, found)):
-            for i, one in enumerate(found):
-                if type(one) is Reject and (line := lines[i]).strip(filters.BLANKS):
-                    rejects.append((one, block.name, lines.number(i), line))
-            found = [one for one in found if type(one) is not Reject]
-        filtered = lines.count - len(found) - len(rejects)
-        return Result(self._packed(found) if found else b"", len(found), filtered, 0, rejects)
-
-    def _packed(self, found: list[chat.Chat]) -> bytes:
-        sites, names = self._sites, self._names
-        ids, odd = _keys([one.id for one in found])
-        message = chat.MESSAGE
-        kinds = np.array(
-            [0 if one.type == message else _KINDS[one.data.status] for one in found], np.uint8
-        )
-        kinds[odd] += _ODD
-        times = np.array([one.timestamp for one in found], np.int64) - chat.FIRST
-        columns = (
-            ids,
-            times.astype(np.uint64),
-            np.array([sites[one.site_id] for one in found], np.uint32),
-            np.array([names[one.sender] for one in found], np.uint32),
-            kinds,
-        )
-        new = [sites.take_new(), names.take_new()]
-        packed = marshal.dumps((os.getpid(), new, [column.tobytes() for column in columns]))
-        return len(packed).to_bytes(8) + packed
-
-
-def _keys(ids: list[str]) -> tuple[np.ndarray, list[int]]:
-    """16 bytes for each id, and which of them are hashes: an id that is a UUID is its own number.
-
-    (BLAKE2b of 128 bits: two ids out of 10 million share one with a chance of 1 to 10^25.)
-    """
-    plain = ids
-    if set(map(len, ids)) != {_UUID} or not all(map(str.isascii, ids)):
-        plain = [one if len(one) == _UUID and one.isascii() else " " * _UUID for one in ids]
-    places = np.frombuffer("".join(plain).encode(), np.uint8).reshape(-1, _UUID)
-    values = _VALUE[places[:, _DIGITS]]
-    sound = (values < 16).all(axis=1) & (places[:, _DASHES] == ord("-")).all(axis=1)
-    keys = (values[:, ::2] << 4) | values[:, 1::2]
-    odd = np.flatnonzero(~sound).tolist()
-    for i in odd:
-        digest = hashlib.blake2b(ids[i].encode(), digest_size=16).digest()
-        keys[i] = np.frombuffer(digest, np.uint8)
-    return keys, odd
+_TIME_BITS = np.uint64(39)  # of the seconds from chat.FIRST to chat.LAST
 
 
 class SiteActivity:
     """Collects packed tables, and counts."""
 
     def __init__(self):
-        self._sites, self._names = _Codes(), _Codes()
+        self._sites, self._names = Codes(), Codes()
         self._codes: dict[int, tuple[array, array]] = {}  # of each process: ours for its own
         self._columns: list[list[np.ndarray]] = [[] for _ in range(5)]
 
     def add(self, rows: bytes) -> None:
         """Take in packed tables."""
-        start = 0
-        while start < len(rows):
-            end = start + 8 + int.from_bytes(rows[start : start + 8])
-            process, new, columns = marshal.loads(rows[start + 8 : end])
-            start = end
+        for process, new, columns in chat_columns.unpacked(rows):
             sites, names = self._codes.setdefault(process, (array("I"), array("I")))
             sites.extend([self._sites[text] for text in new[0]])
             names.extend([self._names[text] for text in new[1]])
@@ -150,13 +54,13 @@ class SiteActivity:
         ids, times, sites, names, kinds = map(_joined, self._columns)
         kept = self._first_copies(ids, times, sites, names, kinds)
         del ids
-        times, sites, names, kinds = times[kept], sites[kept], names[kept], kinds[kept] % _ODD
-        said = kinds == _KINDS[None]
+        times, sites, names, kinds = times[kept], sites[kept], names[kept], kinds[kept] % ODD
+        said = kinds == KINDS[None]
         done = ~said
         with ThreadPoolExecutor() as threads:  # numpy sorts without the interpreter's lock
             visitors = threads.submit(self._distinct, sites[said], names[said])
             messages = np.sort(_key(sites[said], times[said]))
-            online = kinds[done] == _KINDS[chat.ONLINE]
+            online = kinds[done] == KINDS[chat.ONLINE]
             changes = _changes(sites[done], names[done], times[done], online)
             counted = zip(
                 self._per_site(messages >> _TIME_BITS),
@@ -187,7 +91,7 @@ class SiteActivity:
             return kept
         group = np.cumsum(new)
         rest = order[np.isin(group, group[repeated[differs]])]
-        id_and_kind = ids[rest, 0], ids[rest, 1], kinds[rest] >= _ODD
+        id_and_kind = ids[rest, 0], ids[rest, 1], kinds[rest] >= ODD
         texts = _ranks(names[rest], self._names), _ranks(sites[rest], self._sites)
         by_id = np.lexsort([kinds[rest], *texts, times[rest], *id_and_kind])
         kept[rest[by_id]] = _first(*(column[by_id] for column in id_and_kind))
@@ -292,7 +196,7 @@ def main() -> int:
     activity = SiteActivity()
     return filters.run(
         options,
-        Columns(),
+        chat_columns.Columns(),
         lambda _account: activity.rows(),
         take=activity.add,
         rejecter="parse-chat",
