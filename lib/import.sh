@@ -36,7 +36,7 @@ import() { # FUNCTION TABLE
 	lock
 	trap tidy EXIT
 	remove_stages # of a run that was killed
-	stage=$(mktemp -d "$db.stage.XXXXXX" 2>/dev/null) || die 74 "cannot write $db.stage"
+	make_stage
 	begin
 	if ((${#files[@]})); then
 		run_job stage_rows "$1" || status=$?
@@ -58,6 +58,17 @@ lock() {
 	run_job flock -w "$wait" 9 || status=$?
 	stop_if_signalled
 	if ((status)); then die 75 "another import holds $db.lock; waited $wait s"; fi
+}
+
+# A signal is heeded once there is a directory, or none: what is just being made escapes removal.
+make_stage() {
+	local status=0
+	trap 'signal=INT' INT
+	trap 'signal=TERM' TERM HUP
+	stage=$(mktemp -d "$db.stage.XXXXXX" 2>/dev/null) || status=$?
+	trap - INT TERM HUP
+	stop_if_signalled
+	if ((status)); then die 74 "cannot write $db.stage"; fi
 }
 
 stop_if_signalled() {

@@ -390,6 +390,23 @@ SIGNALS = [
 PHASES = ["lock", "begin", "stage", "stage in processes", "load"]
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_the_stage_is_made(number, db, tmp_path):
+    """By a disk so slow that the directory is there only after the signal."""
+    slow, begun = tmp_path / "mktemp", tmp_path / "begun"
+    slow.write_text(
+        f"#!/bin/bash\ntrap '' INT TERM HUP\ntouch {begun}\nsleep 0.3\n/usr/bin/mktemp \"$@\"\n"
+    )
+    slow.chmod(0o755)
+    env = BARE | {"PATH": f"{tmp_path}:{BARE['PATH']}"}
+    with session("import-active-users", "--db", db, os.devnull, env=env) as process:
+        wait_until(begun.exists)
+        os.killpg(process.pid, number)
+        process.communicate(timeout=10)
+    assert process.returncode == (130 if number == signal.SIGINT else 143)
+    assert not stages(db)
+
+
 @pytest.mark.parametrize("number, target", SIGNALS, ids=lambda value: getattr(value, "name", value))
 @pytest.mark.parametrize("phase", PHASES)
 def test_a_signal_in_each_phase(phase, number, target, db, long_files):
