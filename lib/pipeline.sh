@@ -119,6 +119,20 @@ run_job() {
 	return "$status"
 }
 
+# Runs a function that counts and writes its account to the file it is given, and exits with its
+# status. Without an account it has not finished, whatever its status.
+count_with() { # FUNCTION [OPTION…]
+	local status=0
+	stage=$(mktemp -d)
+	trap 'rm -rf "$stage"' EXIT
+	run_job "$@" --account "$stage/account" || status=$?
+	if ((status == 0)) && [[ ! -e $stage/account ]]; then
+		die 1 'the count stopped early: its output is void'
+	fi
+	if [[ $signal ]]; then status=$(signal_status); fi
+	exit "$status"
+}
+
 # The status of a program that a signal stopped.
 signal_status() {
 	case $signal in

@@ -293,6 +293,15 @@ def test_a_count_that_breaks_off_fails_and_prints_nothing(how, status, two_files
 
 
 @by_status
+def test_a_count_of_sites_that_dies_fails(status, tmp_path):
+    text = f"import os\nos._exit({status})\n"
+    bin = tree_with(tmp_path / "tree", "lib/headcount/site_activity.py", text)
+    done = run(bin / "count-site-activity", os.devnull)
+    assert done.returncode == (status or 1) and done.stdout == b""
+    assert status or b"stopped early" in done.stderr
+
+
+@by_status
 @pytest.mark.parametrize("how", SINK_DIES)
 def test_an_import_with_a_dying_sink_commits_nothing(how, status, db, two_files, tmp_path):
     script = SINK_DIES[how].format(status=status)

@@ -11,8 +11,6 @@ import numpy as np
 
 from headcount import chat, filters
 from headcount.inputs import Block
-from headcount.lines import All
-from headcount.rejects import Reject
 from headcount.results import Result
 
 KINDS = {None: 0, chat.OFFLINE: 1, chat.ONLINE: 2}  # by status; a message has none
@@ -53,15 +51,8 @@ class Columns:
 
     def __call__(self, block: Block) -> Result:
         """One row: a packed table. Rejects as parse-chat has them."""
-        lines = All(block)
-        found = chat.parse_all(lines)
-        rejects = []
-        if Reject in set(map(type, found)):
-            for i, one in enumerate(found):
-                if type(one) is Reject and (line := lines[i]).strip(filters.BLANKS):
-                    rejects.append((one, block.name, lines.number(i), line))
-            found = [one for one in found if type(one) is not Reject]
-        filtered = lines.count - len(found) - len(rejects)
+        found, rejects = filters.sorted_out(block, chat.parse_all)
+        filtered = block.lines() - len(found) - len(rejects)
         return Result(self._packed(found) if found else b"", len(found), filtered, 0, rejects)
 
     def _packed(self, found: list[chat.Chat]) -> bytes:

@@ -59,7 +59,7 @@ class Parser:
         wanted engagement_seconds and event_timestamp again (which tells copies of an event).
         """
         found = self.parse(line)
-        return row(*found) if type(found) is tuple else found
+        return row(found) if type(found) is tuple else found
 
     def parse(self, line: bytes) -> tuple[int, int | None, str, str] | Reject | None:
         """Likewise, with event_timestamp, the offset if wanted, user and signals for a row."""
@@ -143,8 +143,9 @@ class Parser:
         return _with_amount(signals, msec or 0, micros) if wanted.summed else signals
 
 
-def row(micros: int, offset: int | None, user: str, signals: str) -> bytes:
+def row(found: tuple[int, int | None, str, str]) -> bytes:
     """What `Parser` says of an event, as a row."""
+    micros, offset, user, signals = found
     time = micros if offset is None else f"{micros}\t{offset}"
     return f"{time}\t{tsv.escape(user)}\t{signals}\n".encode()
 

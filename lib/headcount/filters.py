@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from headcount import account, cli, inputs, interrupt, jobs, output, processes, tsv
 from headcount.failure import INTERRUPTED, OK, REJECTS
+from headcount.lines import All
 from headcount.pieces import is_stream, total_size
 from headcount.progress import Progress
 from headcount.rejects import Reject, RejectLog
@@ -66,6 +67,36 @@ def each_line(
         return Result(b"".join(rows), len(rows), filtered, 0, rejects)
 
     return of_block
+
+
+def all_lines(parse_all: Callable[[All], list], row: Callable[[object], bytes]) -> Process:
+    """Lift a function that parses many lines at once to one of a block; `row` says what it found.
+
+    None is a line that is filtered out, as is a blank one.
+    """
+
+    def of_block(block: inputs.Block) -> Result:
+        found, rejects = sorted_out(block, parse_all)
+        rows = [row(one) for one in found]
+        filtered = block.lines() - len(rows) - len(rejects)
+        return Result(b"".join(rows), len(rows), filtered, 0, rejects)
+
+    return of_block
+
+
+def sorted_out(block: inputs.Block, parse_all: Callable[[All], list]) -> tuple[list, list]:
+    """What was found in the lines of a block, and its rejects as a Result has them."""
+    lines = All(block)
+    found = parse_all(lines)
+    kinds = set(map(type, found))
+    rejects = []
+    if Reject in kinds:
+        for i, one in enumerate(found):
+            if type(one) is Reject and (line := lines[i]).strip(BLANKS):
+                rejects.append((one, block.name, lines.number(i), line))
+    if Reject in kinds or type(None) in kinds:
+        found = [one for one in found if one is not None and type(one) is not Reject]
+    return found, rejects
 
 
 def run(
