@@ -3,7 +3,7 @@
 -- active_user_table is what one queries. It is derived: the truth is active_day, the set of users
 -- of each local day, so that a re-run, an overlap or a late event can count nobody twice.
 
-PRAGMA user_version = 1; -- of this schema
+PRAGMA user_version = 2; -- of this schema
 
 CREATE TABLE IF NOT EXISTS active_user_table (
     date              DATE PRIMARY KEY NOT NULL CHECK (date IS strftime('%Y-%m-%d', date)),
@@ -84,4 +84,84 @@ CREATE TABLE IF NOT EXISTS run_reject (
     reason  TEXT NOT NULL,
     rejects INTEGER NOT NULL,
     PRIMARY KEY (run_id, reason)
+);
+
+-- How far a pipeline has read a file that it reads bit by bit: whole lines, and the bytes they take.
+CREATE TABLE IF NOT EXISTS input_mark (
+    pipeline    TEXT NOT NULL,
+    device      INTEGER NOT NULL,
+    inode       INTEGER NOT NULL,
+    bytes       INTEGER NOT NULL,
+    lines       INTEGER NOT NULL,
+    fingerprint TEXT NOT NULL, -- of the first and the last of these bytes: another file has another
+    PRIMARY KEY (pipeline, device, inode)
+);
+
+-- Site activity, for queries: derived from chat_lines, at the end of each import.
+CREATE TABLE IF NOT EXISTS site_activity (
+    site_id   TEXT PRIMARY KEY NOT NULL,
+    messages  INTEGER NOT NULL, -- to the site while it was online
+    emails    INTEGER NOT NULL, -- the other messages
+    operators INTEGER NOT NULL,
+    visitors  INTEGER NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS site_activity_by_day (
+    date      DATE NOT NULL, -- local
+    site_id   TEXT NOT NULL,
+    messages  INTEGER NOT NULL,
+    emails    INTEGER NOT NULL,
+    operators INTEGER NOT NULL, -- with a status that day
+    visitors  INTEGER NOT NULL,
+    PRIMARY KEY (site_id, date)
+);
+
+CREATE TABLE IF NOT EXISTS site_online_interval (
+    site_id      TEXT NOT NULL,
+    online_from  INTEGER NOT NULL, -- seconds since 1970, UTC
+    online_until INTEGER,          -- null while nothing is known of an end
+    PRIMARY KEY (site_id, online_from)
+) WITHOUT ROWID;
+
+-- Every chat line once, by its id: some lines in each row, sorted by a hash of the id.
+-- headcount.chat_lines says how they are packed.
+CREATE TABLE IF NOT EXISTS chat_lines (
+    id      INTEGER PRIMARY KEY,
+    lines   INTEGER NOT NULL,
+    hashes  BLOB NOT NULL,
+    columns BLOB NOT NULL
+);
+
+-- The lines of a site on a local day, as far as counting needs them; one more part for each
+-- transaction that brought some, until there are many. names are Roaring bitmaps of chat_name.id.
+CREATE TABLE IF NOT EXISTS chat_part (
+    id        INTEGER PRIMARY KEY AUTOINCREMENT,
+    site      INTEGER NOT NULL REFERENCES chat_site (id),
+    date      DATE NOT NULL,
+    since     INTEGER,          -- the first message, in seconds since the year 2
+    until     INTEGER,          -- the last one
+    operators BLOB,
+    statuses  BLOB,
+    visitors  BLOB,
+    messages  BLOB -- when
+);
+
+CREATE INDEX IF NOT EXISTS chat_part_of_day ON chat_part (site, date);
+
+-- The last part that the tables for queries have; one row, or none.
+CREATE TABLE IF NOT EXISTS chat_published (
+    part INTEGER NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS chat_site (
+    id        INTEGER PRIMARY KEY,
+    key       TEXT NOT NULL UNIQUE,
+    stale     INTEGER NOT NULL DEFAULT 0, -- its parts are to be made anew from chat_lines
+    operators BLOB, -- of all days, as bitmaps
+    visitors  BLOB
+);
+
+CREATE TABLE IF NOT EXISTS chat_name (
+    id  INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE
 );

@@ -6,6 +6,7 @@ max_rejects=1%
 wait=60
 replace=()
 run=''
+unfinished='what was read is kept; run it again to go on'
 
 take_import_option() { # OPTION VALUE, as read_options wants it
 	case $1 in
@@ -26,7 +27,35 @@ take_import_option() { # OPTION VALUE, as read_options wants it
 
 # Imports `files`: FUNCTION writes their rows, TABLE takes them once all filters have succeeded.
 import() { # FUNCTION TABLE
-	local file status=0
+	local status=0
+	begin
+	if ((${#files[@]})); then
+		run_job stage_rows "$1" || status=$?
+		stop_if_signalled
+		if ((status != 0 && status != 65)); then die "$status" 'nothing was imported'; fi
+		load "$2"
+	fi
+	run=''
+	exit "$status"
+}
+
+# Imports `files` with a FUNCTION that keeps what it has read, and closes the run itself.
+import_bit_by_bit() { # FUNCTION
+	local status=0
+	begin
+	if ((${#files[@]})); then
+		run_job "$1" || status=$?
+		if [[ $signal && $status != 0 ]]; then status=$(signal_status); fi
+		if ((status != 0 && status != 65)); then die "$status" "$unfinished"; fi
+		if [[ ! -e $stage/account ]]; then die 1 "the import stopped early: $unfinished"; fi
+	fi
+	run=''
+	exit "$status"
+}
+
+# Enters the run, alone, and leaves in `files` only the inputs that are due.
+begin() {
+	local file
 	if ((${#files[@]} == 0)); then files=(-); fi
 	for file in "${files[@]}"; do
 		if [[ $file != - && ! -e $file ]]; then die 66 "$(printf %q "$file"): no such file"; fi
@@ -37,15 +66,7 @@ import() { # FUNCTION TABLE
 	trap tidy EXIT
 	remove_stages # of a run that was killed
 	make_stage
-	begin
-	if ((${#files[@]})); then
-		run_job stage_rows "$1" || status=$?
-		stop_if_signalled
-		if ((status != 0 && status != 65)); then die "$status" 'nothing was imported'; fi
-		load "$2"
-	fi
-	run=''
-	exit "$status"
+	enter
 }
 
 # One import at a time: the kernel drops the lock with the process, however that ends.
@@ -77,8 +98,7 @@ stop_if_signalled() {
 
 ledger() { "$lib/python" -m headcount.enter_run "$prog" --db "$db" --wait "$wait" "$@"; }
 
-# Enters the run, and leaves in `files` only the inputs that are due.
-begin() {
+enter() {
 	local status=0
 	run_job enter_run || status=$?
 	mapfile -d '' -t files <"$stage/run"

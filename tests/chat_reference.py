@@ -1,15 +1,18 @@
 """What the chat programs must answer, written slowly and plainly, to hold them against.
 
-Only the standard library, and nothing of headcount: sort by time, replay.
+Nothing of headcount: sort by time, replay.
 """
 
 import json
 from collections import defaultdict
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
-YEAR_1, YEAR_9999 = -62_135_596_800, 253_370_764_800
+from dateutil import tz
+
+YEAR_2, YEAR_9999 = -62_104_060_800, 253_370_764_800
 
 
 class Said(NamedTuple):
@@ -46,7 +49,7 @@ def said(line: bytes) -> Said | None:
             return None
     if isinstance(number, bool) or not isinstance(number, int | Decimal):
         return None
-    if number != int(number) or not YEAR_1 <= number < YEAR_9999:
+    if number != int(number) or not YEAR_2 <= number < YEAR_9999:
         return None
     status = ""
     if found["type"] == "status":
@@ -61,11 +64,8 @@ def said(line: bytes) -> Said | None:
 
 def report(lines: Iterable[bytes]) -> str:
     """The lines that count-site-activity prints."""
-    by_id: dict[str, Said] = {}
-    for found in filter(None, map(said, lines)):
-        by_id[found.id] = min(found, by_id.get(found.id, found))
     sites = defaultdict(list)
-    for found in by_id.values():
+    for found in distinct(lines):
         sites[found.site].append(found)
     return "".join(f"{site},{counts(sites[site])}\n" for site in sorted(sites))
 
@@ -87,4 +87,59 @@ def counts(of_site: list[Said]) -> str:
     visitors = {found.sender for found in of_site if not found.status}
     return (
         f"messages={messages},emails={emails},operators={len(operators)},visitors={len(visitors)}"
+    )
+
+
+def distinct(lines: Iterable[bytes]) -> list[Said]:
+    """The lines that count, one of each id."""
+    by_id: dict[str, Said] = {}
+    for found in filter(None, map(said, lines)):
+        by_id[found.id] = min(found, by_id.get(found.id, found))
+    return list(by_id.values())
+
+
+def intervals(lines: Iterable[bytes]) -> list[tuple[str, int, int | None]]:
+    """From when until before when each site is online, sorted."""
+    sites = defaultdict(list)
+    for found in distinct(lines):
+        if found.status:
+            sites[found.site].append(found)
+    spans = []
+    for site, of_site in sites.items():
+        online, since = set(), None
+        for second in sorted({found.seconds for found in of_site}):
+            of_second = [found for found in of_site if found.seconds == second]
+            for found in sorted(of_second, key=lambda found: found.status):  # offline, online
+                (online.add if found.status == "online" else online.discard)(found.sender)
+            if online and since is None:
+                since = second
+            if not online and since is not None:
+                spans.append((site, since, second))
+                since = None
+        if since is not None:
+            spans.append((site, since, None))
+    return sorted(spans)
+
+
+def by_day(lines: Iterable[bytes], zone: str) -> list[tuple[str, str, int, int, int, int]]:
+    """Site, local date, messages, e-mails, operators and visitors, sorted."""
+    lines = list(lines)
+    spans = intervals(lines)
+    clock = tz.gettz(zone)
+    days = defaultdict(lambda: [0, 0, set(), set()])
+    for found in distinct(lines):
+        instant = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=found.seconds)
+        day = days[found.site, instant.astimezone(clock).date().isoformat()]
+        if found.status:
+            day[2].add(found.sender)
+            continue
+        online = any(
+            site == found.site and since <= found.seconds and (end is None or found.seconds < end)
+            for site, since, end in spans
+        )
+        day[0 if online else 1] += 1
+        day[3].add(found.sender)
+    return sorted(
+        (*key, chats, emails, len(operators), len(visitors))
+        for key, (chats, emails, operators, visitors) in days.items()
     )

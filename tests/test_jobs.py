@@ -356,7 +356,7 @@ def test_pieces_are_all_lines_in_order(seed, monkeypatch, tmp_path):
         (tmp_path / "a").write_bytes(data)
         monkeypatch.setattr(inputs, "CHUNK", rng.choice([1, 3, 16, 1 << 18]))
         size = rng.choice([1, 2, 10, 50, 200])
-        pieces = list(cut([path], size))
+        pieces = list(cut([path], size, {}))
         several += len(pieces) > 1
         starts, stops = [piece.start for piece in pieces], [piece.stop for piece in pieces]
         assert starts[0] == 0 and stops == [*starts[1:], None]
@@ -392,7 +392,7 @@ def test_only_large_plain_files_are_cut(tmp_path):
     }.items():
         paths.append(str(tmp_path / name))
         (tmp_path / name).write_bytes(content)
-    found = [tuple(piece) for piece in cut([*paths, paths[-2]], 100)]
+    found = [tuple(piece) for piece in cut([*paths, paths[-2]], 100, {})]
     large = [(paths[-2], 0, 100), (paths[-2], 100, None)]
     assert found == [
         *((path, 0, None) for path in paths[:-2]),
@@ -405,7 +405,7 @@ def test_only_large_plain_files_are_cut(tmp_path):
 def test_a_file_that_grows_or_shrinks_behind_its_pieces(tmp_path):
     path = tmp_path / "a"
     path.write_bytes(b"line\n" * 100)
-    pieces = list(cut([str(path)], 100))
+    pieces = list(cut([str(path)], 100, {}))
 
     def texts():
         return [b"".join(bytes(b.text) for b in inputs.piece_blocks(piece)) for piece in pieces]
@@ -426,10 +426,10 @@ def test_progress_adds_up_to_all_bytes(number, monkeypatch, tmp_path):
     archive.write_bytes(gzip.compress(event() * 200, 0))
     paths, counts, lines = [str(plain), str(archive), str(plain)], [], 0
     process = lambda block: results.Result(b"", 0, block.lines())  # noqa: E731
-    for _, count, result in results.results(paths, process, number, counts.append):
+    for _, count, result in results.results(paths, process, number, counts.append, {}):
         assert result.filtered == count
         lines += count
-    assert sum(counts) == total_size(paths) and lines == 600
+    assert sum(counts) == total_size(paths, {}) and lines == 600
 
 
 # ---- results in order

@@ -42,7 +42,7 @@ def test_a_file_is_skipped_once_a_finished_run_has_read_it(db, path):
     ledger.fail(db, run, "no luck")
     run, due = begin(db, path)
     assert due == [path], "the failed run has not read it"
-    ledger.finish(db, run, SETTINGS, account(), "1%")
+    ledger.finish(db, run, SETTINGS, account())
     assert begin(db, path)[1] == []
     assert begin(db, path, again=True)[1] == [path]
     assert begin(db, path, pipeline="import-site-activity")[1] == [path]
@@ -59,7 +59,7 @@ def test_what_still_runs_when_another_holds_the_lock_was_killed(db, path):
 
 def test_other_settings_are_refused_and_name_the_option(db, path):
     run, _ = begin(db, path)
-    ledger.finish(db, run, SETTINGS, account(), "1%")
+    ledger.finish(db, run, SETTINGS, account())
     with pytest.raises(Failure, match="made with --tz UTC, not Asia/Tokyo") as caught:
         begin(db, path, settings={"tz": "Asia/Tokyo"})
     assert caught.value.status == 78
@@ -71,7 +71,7 @@ def test_a_run_whose_lines_do_not_add_up_is_not_done(db, path, field):
     wrong = account()
     vars(wrong)[field] += 1
     with pytest.raises(Failure, match="1 lines in, but"):
-        ledger.finish(db, run, SETTINGS, wrong, "1%")
+        ledger.finish(db, run, SETTINGS, wrong)
     with pytest.raises(sqlite3.IntegrityError):  # nor by any other way
         Database(db)["run"].update(
             run,
@@ -83,16 +83,12 @@ def test_a_run_whose_lines_do_not_add_up_is_not_done(db, path, field):
     "max_rejects, rejected, fits",
     [("1%", 10, True), ("1%", 11, False), ("0", 1, False), ("3", 3, True), ("0.5%", 5, True)],
 )
-def test_how_many_rejects_are_allowed(db, path, max_rejects, rejected, fits):
-    run, _ = begin(db, path)
-    reasons = {"not JSON": rejected, "unidentified": 100}
-    whole = account(lines=1000, kept=900 - rejected, reasons=reasons)
+def test_how_many_rejects_are_allowed(max_rejects, rejected, fits):
     if fits:
-        ledger.finish(db, run, SETTINGS, whole, max_rejects)
-        assert Database(db)["run"].get(run)["rejected"] == rejected + 100
+        ledger.refuse_rejects(rejected, 1000, max_rejects, "nothing")
     else:
-        with pytest.raises(Failure, match="were rejected, more than --max-rejects"):
-            ledger.finish(db, run, SETTINGS, whole, max_rejects)
+        with pytest.raises(Failure, match=r"rejected, more than --max-rejects .*: nothing"):
+            ledger.refuse_rejects(rejected, 1000, max_rejects, "nothing")
 
 
 def test_the_accounts_of_a_pipe_must_meet():

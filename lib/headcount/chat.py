@@ -14,7 +14,7 @@ from headcount.rejects import Reject
 
 MESSAGE, STATUS = "message", "status"
 ONLINE, OFFLINE = "online", "offline"
-FIRST, LAST = -62_135_596_800, 253_370_764_800 - 1  # seconds: the years 1 to 9998
+FIRST, LAST = -62_104_060_800, 253_370_764_800 - 1  # seconds: the years 2 to 9998, in any zone
 
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
 _Seconds = Annotated[int, msgspec.Meta(ge=FIRST, le=LAST)]

@@ -1,20 +1,20 @@
-"""Chat lines as columns of numbers: how processes that parse hand them to the one that counts."""
+"""Packed tables of chat lines: how processes that parse hand them to the one that counts."""
 
 from __future__ import annotations
 
 import hashlib
 import marshal
 import os
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 
 from headcount import chat, filters
+from headcount.chat_table import KINDS, ODD, Table
 from headcount.inputs import Block
 from headcount.results import Result
-
-KINDS = {None: 0, chat.OFFLINE: 1, chat.ONLINE: 2}  # by status; a message has none
-ODD = 4  # is added to the kind where the id is no UUID, and stands for one by its hash
 
 _HEADER = 8  # bytes before a table: how long it is
 
@@ -23,6 +23,7 @@ _DASHES = [8, 13, 18, 23]
 _DIGITS = [place for place in range(_UUID) if place not in _DASHES]
 _VALUE = np.full(256, 255, np.uint8)  # of a hexadecimal digit in lower case
 _VALUE[np.frombuffer(b"0123456789abcdef", np.uint8)] = np.arange(16)
+_MIX = np.uint64(0x9E3779B97F4A7C15)  # odd: no two numbers come to the same product
 
 
 class Codes(dict):
@@ -42,20 +43,55 @@ class Codes(dict):
         new, self._new = self._new, []
         return new
 
+    def texts(self, codes: list[int]) -> list[str]:
+        """The texts of some codes."""
+        known = list(self)
+        return [known[code] for code in codes]
+
+
+class Source(NamedTuple):
+    """Where a packed table comes from: some lines of an input, one after the other.
+
+    `ends` counts line ends, which the last line may lack; `unfinished` says that another line
+    stands behind these, without an end, that makes no sense yet.
+    """
+
+    name: str
+    bytes: int
+    ends: int
+    lines: int
+    found: int
+    rejected: int
+    unfinished: bool
+
 
 class Columns:
-    """Packs the lines of blocks as columns of numbers; the texts behind them come along once."""
+    """Packs the lines of blocks as columns of numbers; the texts behind them come along once.
 
-    def __init__(self):
+    The last line of a file that is still `growing` may be only the start of one.
+    """
+
+    def __init__(self, growing: Iterable[str] = ()):
         self._sites, self._names = Codes(), Codes()
+        self._growing = frozenset(growing)
 
     def __call__(self, block: Block) -> Result:
         """One row: a packed table. Rejects as parse-chat has them."""
         found, rejects = filters.sorted_out(block, chat.parse_all)
+        size, lines, unfinished = block.size, block.lines(), False
+        if rejects and block.name in self._growing and not block.text.endswith(b"\n"):
+            start = block.text.rfind(b"\n") + 1
+            if rejects[-1][2] == block.line + lines - 1:
+                size -= len(block.text) - start
+                lines -= 1
+                unfinished = True
+                rejects.pop()
+        ends = lines - (not unfinished and not block.text.endswith(b"\n"))
+        source = Source(block.name, size, ends, lines, len(found), len(rejects), unfinished)
         filtered = block.lines() - len(found) - len(rejects)
-        return Result(self._packed(found) if found else b"", len(found), filtered, 0, rejects)
+        return Result(self._packed(source, found), len(found), filtered, 0, rejects)
 
-    def _packed(self, found: list[chat.Chat]) -> bytes:
+    def _packed(self, source: Source, found: list[chat.Chat]) -> bytes:
         sites, names = self._sites, self._names
         ids, odd = _keys([one.id for one in found])
         message = chat.MESSAGE
@@ -71,15 +107,18 @@ class Columns:
             np.array([names[one.sender] for one in found], np.uint32),
             kinds,
         )
-        new = [sites.take_new(), names.take_new()]
-        packed = marshal.dumps((os.getpid(), new, [column.tobytes() for column in columns]))
+        new = sites.take_new(), names.take_new()
+        content = [column.tobytes() for column in columns]
+        packed = marshal.dumps((os.getpid(), tuple(source), new, content))
         return len(packed).to_bytes(_HEADER) + packed
 
 
 def _keys(ids: list[str]) -> tuple[np.ndarray, list[int]]:
-    """16 bytes for each id, and which of them are hashes: an id that is a UUID is its own number.
+    """Two numbers for each id, and which of them are hashes: an id that is a UUID is its own key.
 
-    (BLAKE2b of 128 bits: two ids out of 10 million share one with a chance of 1 to 10^25.)
+    (BLAKE2b of 128 bits: two ids out of 10 million share one with a chance of 1 to 10^25.) All
+    128 bits are mixed into the first number, for UUIDs may differ in any of them alone. That can
+    be undone: different ids have different keys.
     """
     plain = ids
     if set(map(len, ids)) != {_UUID} or not all(map(str.isascii, ids)):
@@ -87,22 +126,63 @@ def _keys(ids: list[str]) -> tuple[np.ndarray, list[int]]:
     places = np.frombuffer("".join(plain).encode(), np.uint8).reshape(-1, _UUID)
     values = _VALUE[places[:, _DIGITS]]
     sound = (values < 16).all(axis=1) & (places[:, _DASHES] == ord("-")).all(axis=1)
-    keys = (values[:, ::2] << 4) | values[:, 1::2]
+    digits = np.ascontiguousarray((values[:, ::2] << 4) | values[:, 1::2])
     odd = np.flatnonzero(~sound).tolist()
     for i in odd:
         digest = hashlib.blake2b(ids[i].encode(), digest_size=16).digest()
-        keys[i] = np.frombuffer(digest, np.uint8)
+        digits[i] = np.frombuffer(digest, np.uint8)
+    keys = digits.view(np.uint64)
+    keys[:, 0] ^= keys[:, 1] * _MIX
     return keys, odd
 
 
-def unpacked(rows: bytes) -> Iterator[tuple[int, list[list[str]], list[bytes]]]:
-    """What is in packed tables: which process made it, new texts of sites and of names, columns.
+class Collected:
+    """Packed tables of several processes, as one: with codes of this collection."""
 
-    Columns: keys of ids (16 bytes), seconds since chat.FIRST (64 bits), codes of site and of name
-    (32 bits), kind (8 bits). A code is the place of its text among all that its process has sent.
-    """
-    start = 0
-    while start < len(rows):
-        end = start + _HEADER + int.from_bytes(rows[start : start + _HEADER])
-        yield marshal.loads(rows[start + _HEADER : end])
-        start = end
+    def __init__(self):
+        self.sites, self.names = Codes(), Codes()
+        self._codes: dict[int, tuple[array, array]] = {}  # of each process: ours for its own
+        self._columns: list[list[np.ndarray]] = [[] for _ in Table._fields]
+        self.lines = 0  # collected and not taken
+
+    def add(self, rows: bytes) -> list[Source]:
+        """Take in packed tables; returns where they come from."""
+        sources = []
+        start = 0
+        while start < len(rows):
+            end = start + _HEADER + int.from_bytes(rows[start : start + _HEADER])
+            process, source, new, columns = marshal.loads(rows[start + _HEADER : end])
+            self._add(process, new, columns)
+            sources.append(Source(*source))
+            start = end
+        return sources
+
+    def _add(self, process: int, new: tuple[list[str], list[str]], columns: list[bytes]) -> None:
+        sites, names = self._codes.setdefault(process, (array("I"), array("I")))
+        sites.extend([self.sites[text] for text in new[0]])
+        names.extend([self.names[text] for text in new[1]])
+        ids, times, site, name, kinds = columns
+        table = Table(
+            np.frombuffer(ids, np.uint64).reshape(-1, 2),
+            np.frombuffer(times, np.uint64),
+            np.frombuffer(sites, np.uint32)[np.frombuffer(site, np.uint32)],
+            np.frombuffer(names, np.uint32)[np.frombuffer(name, np.uint32)],
+            np.frombuffer(kinds, np.uint8),
+        )
+        for column, part in zip(self._columns, table, strict=True):
+            column.append(part)
+        self.lines += table.lines
+
+    def take(self) -> Table | None:
+        """All in one, and no longer here; None if there is nothing."""
+        if not self.lines:
+            return None
+        self.lines = 0
+        return Table(*map(_joined, self._columns))
+
+
+def _joined(parts: list[np.ndarray]) -> np.ndarray:
+    """All in one, and no longer in parts: they are large."""
+    whole = np.concatenate(parts)
+    parts.clear()
+    return whole

@@ -36,11 +36,12 @@ def main() -> int:
 
 def _begin(parser, options) -> int:
     settings = dict(options.setting)
-    if settings.get("tz", zones.DEVICE) != zones.DEVICE:
-        try:
-            zones.find(settings["tz"])
-        except ValueError as error:
-            parser.error(str(error))
+    for name, value in settings.items():
+        if name.rpartition(".")[2] == "tz" and value != zones.DEVICE:
+            try:
+                zones.find(value)
+            except ValueError as error:
+                parser.error(str(error))
     with store.for_import(options.db, options.wait) as db, store.transaction(db):
         run_id, due = ledger.begin(db, parser.prog, settings, options.files, again=options.again)
     mode = stat.S_IMODE(os.stat(options.db).st_mode)

@@ -7,11 +7,12 @@ a line that is filtered out; `each_line` makes of it what `run` wants, a functio
 import os
 import sys
 from collections.abc import Callable
+from types import MappingProxyType
 
 from headcount import account, cli, inputs, interrupt, jobs, output, processes, tsv
 from headcount.failure import INTERRUPTED, OK, REJECTS
 from headcount.lines import All
-from headcount.pieces import is_stream, total_size
+from headcount.pieces import Marks, is_stream, total_size
 from headcount.progress import Progress
 from headcount.rejects import Reject, RejectLog
 from headcount.results import Process, Result, results
@@ -106,6 +107,7 @@ def run(
     *,
     take: Callable[[bytes], None] | None = None,
     rejecter: str | None = None,
+    marks: Marks = MappingProxyType({}),
 ) -> int:
     """Feed every block to `process`, print its rows, then those of `finish`; returns the status.
 
@@ -114,11 +116,12 @@ def run(
     `finish` gets this filter's account, so that a sink can hold it against its upstream's.
     With `options.jobs`, that many processes share the input; if it is None, as many as there are
     processors, but only one where the next program of a pipe needs the others. `rejecter` is the
-    program in whose name lines are rejected, if it is not this one.
+    program in whose name lines are rejected, if it is not this one. Inputs are read from their
+    `marks` on.
     """
     prog = os.path.basename(sys.argv[0])
     paths = options.files or ["-"]
-    size = total_size(paths)
+    size = total_size(paths, marks)
     wanted = options.progress or (
         size is not None and sys.stderr is not None and sys.stderr.isatty() and not options.quiet
     )
@@ -132,7 +135,8 @@ def run(
     take = take or (lambda rows: output.write(1, rows))
     pending, held = [], 0
     number = getattr(options, "jobs", 1) or (1 if processes.is_pipe(1) else jobs.processors())
-    for name, lines, result in results(paths, process, number, progress.add):
+    for name, lines, result in results(paths, process, number, progress.add, marks):
+        progress.count(lines)
         pending.append(result.rows)
         held += len(result.rows)
         if held >= at_once:

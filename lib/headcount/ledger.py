@@ -81,7 +81,7 @@ def begin(
             [run_id, _text(path), "skipped" if skipped else "read", size, mark],
         )
     if not due:
-        finish(db, run_id, settings, Account(pipeline), "0")
+        finish(db, run_id, settings, Account(pipeline))
     return run_id, due
 
 
@@ -100,13 +100,20 @@ def _was_read(db: sqlite3.Connection, pipeline: str, fingerprint: str) -> bool:
     return found.fetchone() is not None
 
 
+def enter_settings(db: sqlite3.Connection, settings: dict[str, str]) -> None:
+    """Keep what the database is made with. Raises Failure 78 if it was made with others."""
+    check_settings(db, settings)
+    db.executemany("INSERT INTO setting VALUES (?, ?) ON CONFLICT DO NOTHING", settings.items())
+
+
 def check_settings(db: sqlite3.Connection, settings: dict[str, str]) -> None:
     """Raises Failure 78 unless the database was made with these settings, or is new."""
     made_with = dict(db.execute("SELECT name, value FROM setting"))
     for name, value in settings.items():
         if made_with.get(name, value) != value:
             raise Failure(
-                f"this database was made with --{name} {made_with[name] or '(none)'}, not "
+                f"this database was made with --{name.rpartition('.')[2]} "
+                f"{made_with[name] or '(none)'}, not "
                 f"{value or '(none)'}: give the same options, or another --db",
                 OTHER_SETTINGS,
             )
@@ -117,28 +124,31 @@ def finish(
     run_id: int,
     settings: dict[str, str],
     account: Account,
-    max_rejects: str,
 ) -> None:
     """Close a run within the transaction of its data.
 
-    Raises Failure if lines are unaccounted for, or more were rejected than `max_rejects` (N or
-    N% of the lines; unidentified events apart) allows.
+    Raises Failure if lines are unaccounted for.
     """
     account.check()
-    rejected = account.rejected - account.unidentified
-    if rejected > rejects.allowed(max_rejects, account.lines):
-        raise Failure(
-            f"{rejected} of {account.lines} lines were rejected, more than --max-rejects "
-            f"{max_rejects}: nothing was imported. See them with --rejects FILE, then mend them "
-            "or allow them with a larger --max-rejects"
-        )
-    check_settings(db, settings)
-    db.executemany("INSERT INTO setting VALUES (?, ?) ON CONFLICT DO NOTHING", settings.items())
+    enter_settings(db, settings)
+    enter_lines(db, run_id, account)
+    db.execute("UPDATE run SET status = 'done', ended_at = ? WHERE id = ?", [clock.now(), run_id])
+    db.executemany(
+        "UPDATE run_input SET lines = ? WHERE run_id = ? AND path = ?",
+        [(lines, run_id, _text(path)) for path, lines in account.inputs.items()],
+    )
+    db.executemany(
+        "INSERT INTO run_reject (run_id, reason, rejects) VALUES (?, ?, ?)",
+        [(run_id, reason, count) for reason, count in account.reasons.items()],
+    )
+
+
+def enter_lines(db: sqlite3.Connection, run_id: int, account: Account) -> None:
+    """Enter where a run's lines have gone so far."""
     db.execute(
-        "UPDATE run SET status = 'done', ended_at = ?, lines = ?, kept = ?, filtered = ?, "
-        "duplicate = ?, rejected = ?, unidentified = ? WHERE id = ?",
+        "UPDATE run SET lines = ?, kept = ?, filtered = ?, duplicate = ?, rejected = ?, "
+        "unidentified = ? WHERE id = ?",
         [
-            clock.now(),
             account.lines,
             account.kept,
             account.filtered,
@@ -148,14 +158,31 @@ def finish(
             run_id,
         ],
     )
-    db.executemany(
-        "UPDATE run_input SET lines = ? WHERE run_id = ? AND path = ?",
-        [(lines, run_id, _text(path)) for path, lines in account.inputs.items()],
+
+
+def unpublished(db: sqlite3.Connection, run_id: int) -> tuple[int, int]:
+    """Lines and rejects of earlier runs of a run's pipeline that came after its last finished one.
+
+    (For pipelines that keep what they have read even if a run fails.)
+    """
+    found = db.execute(
+        "SELECT coalesce(sum(lines), 0), coalesce(sum(rejected), 0) FROM run "
+        "JOIN (SELECT id AS own, pipeline AS ours FROM run WHERE id = ?) "
+        "WHERE pipeline = ours AND id < own AND id > (SELECT coalesce(max(done.id), 0) "
+        "FROM run AS done WHERE done.pipeline = ours AND done.status = 'done')",
+        [run_id],
     )
-    db.executemany(
-        "INSERT INTO run_reject (run_id, reason, rejects) VALUES (?, ?, ?)",
-        [(run_id, reason, count) for reason, count in account.reasons.items()],
-    )
+    return found.fetchone()
+
+
+def refuse_rejects(rejected: int, lines: int, max_rejects: str, consequence: str) -> None:
+    """Raises Failure if more of the lines were rejected than `max_rejects` (N or N%) allows."""
+    if rejected > rejects.allowed(max_rejects, lines):
+        raise Failure(
+            f"{rejected} of {lines} lines were rejected, more than --max-rejects {max_rejects}: "
+            f"{consequence}. See them with --rejects FILE, then mend them or allow them with a "
+            "larger --max-rejects"
+        )
 
 
 def fail(db: sqlite3.Connection, run_id: int, message: str) -> None:

@@ -4,7 +4,7 @@ import contextlib
 import itertools
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from headcount.decompress import MAGIC_LENGTH, is_archive
@@ -20,27 +20,35 @@ class Piece(NamedTuple):
     stop: int | None = None
 
 
-def cut(paths: Iterable[str], size: int) -> Iterator[Piece]:
-    """The inputs in order, large plain files in pieces of about `size` bytes."""
+class Mark(NamedTuple):
+    """How far an input has been read: whole lines, and the bytes they take."""
+
+    bytes: int = 0
+    lines: int = 0
+
+
+Marks = Mapping[str, Mark]  # of inputs, by path; one that is not there begins at its start
+
+
+def cut(paths: Iterable[str], size: int, marks: Marks) -> Iterator[Piece]:
+    """The inputs in order, from their marks on, large plain files in pieces of about `size`."""
     for path in paths:
-        starts = [0]
+        starts = [marks.get(path, Mark()).bytes]
         if path != "-":
             # what cannot be opened is found out, and said, by whoever reads it
             with contextlib.suppress(OSError, ValueError):
-                starts += _line_starts(path, size)
+                starts += _line_starts(path, starts[0], size)
         for start, stop in itertools.zip_longest(starts, starts[1:]):
             yield Piece(path, start, stop)
 
 
-def _line_starts(path: str, size: int) -> Iterator[int]:
-    """About every `size` bytes the start of a line, for a plain file."""
+def _line_starts(path: str, start: int, size: int) -> Iterator[int]:
+    """About every `size` bytes from `start` on the start of a line, for a plain file."""
     info = os.stat(path)
-    if info.st_size < 2 * size or not stat.S_ISREG(info.st_mode):
+    if info.st_size - start < 2 * size or not is_plain(path):
         return
     with open(path, "rb") as file:
-        if is_archive(file.read(MAGIC_LENGTH)):
-            return
-        at = size
+        at = start + size
         while at < info.st_size:
             file.seek(at - 1)
             while not (part := file.readline(_READ)).endswith(b"\n"):
@@ -48,6 +56,17 @@ def _line_starts(path: str, size: int) -> Iterator[int]:
                     return
             yield file.tell()
             at = file.tell() + size
+
+
+def is_plain(path: str) -> bool:
+    """Whether an input is a regular file and no archive: one can read it from anywhere on.
+
+    Raises OSError or ValueError if it cannot be opened.
+    """
+    if path == "-" or not stat.S_ISREG(os.stat(path).st_mode):
+        return False
+    with open(path, "rb") as file:
+        return not is_archive(file.read(MAGIC_LENGTH))
 
 
 def is_stream(path: str) -> bool:
@@ -60,8 +79,8 @@ def is_stream(path: str) -> bool:
         return False
 
 
-def total_size(paths: Iterable[str]) -> int | None:
-    """Bytes of all inputs together, None where one of them is no regular file."""
+def total_size(paths: Iterable[str], marks: Marks) -> int | None:
+    """Bytes of all inputs from their marks on, None where one of them is no regular file."""
     total = 0
     for path in paths:
         try:
@@ -70,5 +89,5 @@ def total_size(paths: Iterable[str]) -> int | None:
             return None
         if not stat.S_ISREG(info.st_mode):
             return None
-        total += info.st_size
+        total += info.st_size - marks.get(path, Mark()).bytes
     return total

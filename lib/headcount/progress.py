@@ -12,7 +12,7 @@ class Progress:
     def __init__(self, prog: str, total: int | None, wanted: bool):
         self._prog, self._total, self._wanted = prog, total, wanted
         self._begin = time.monotonic()
-        self._bytes = 0
+        self._bytes = self._lines = 0
         self._bar = None
 
     def add(self, count: int) -> None:
@@ -32,6 +32,13 @@ class Progress:
                 leave=False,
                 file=sys.stderr,
             )
+
+    def count(self, lines: int) -> None:
+        """So many more lines are done."""
+        self._lines += lines
+        if self._bar is not None:
+            seconds = time.monotonic() - self._begin
+            self._bar.set_postfix_str(f"{self._lines / seconds:,.0f} lines/s", refresh=False)
 
     def close(self) -> None:
         """Take the bar away."""

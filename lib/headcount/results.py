@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from headcount import inputs, jobs
-from headcount.pieces import Piece, cut, is_stream
+from headcount.pieces import Mark, Marks, Piece, cut, is_stream
 from headcount.rejects import Reject
 
 _PIECE = 8 << 20  # bytes of a file that one process takes at a time
@@ -27,21 +27,32 @@ Process = Callable[[inputs.Block], Result]
 
 
 def results(
-    paths: list[str], process: Process, processes: int, on_read: Callable[[int], None]
+    paths: list[str],
+    process: Process,
+    processes: int,
+    on_read: Callable[[int], None],
+    marks: Marks,
 ) -> Iterator[tuple[str, int, Result]]:
-    """An input's name, a number of lines and their Result, in the order of the inputs' lines."""
+    """An input's name, a number of lines and their Result, in the order of the inputs' lines.
+
+    Inputs are read from their marks on.
+    """
     # Two streams may be one (- and /dev/stdin), which only one process can read.
     if processes > 1 and sum(map(is_stream, paths)) < 2:
-        pieces = list(cut(paths, _PIECE))
+        pieces = list(cut(paths, _PIECE, marks))
         if len(pieces) > 1:
-            yield from _spread(pieces, process, processes, on_read)
+            yield from _spread(pieces, process, processes, on_read, marks)
             return
-    for block in inputs.blocks(paths, on_read):
+    for block in inputs.blocks(paths, on_read, marks):
         yield block.name, block.lines(), process(block)
 
 
 def _spread(
-    pieces: list[Piece], process: Process, processes: int, on_read: Callable[[int], None]
+    pieces: list[Piece],
+    process: Process,
+    processes: int,
+    on_read: Callable[[int], None],
+    marks: Marks,
 ) -> Iterator[tuple[str, int, Result]]:
     def work(index: int) -> Iterator[tuple]:
         batch = _Batch()
@@ -51,10 +62,12 @@ def _spread(
                 yield index, *batch.take()
         yield index, *batch.take()
 
-    current = before = counted = 0  # lines before this piece in its input, and of it so far
+    current = None
+    before = counted = 0  # lines before this piece in its input, and of it so far
     for index, lines, read, rejects, *result in jobs.in_order(range(len(pieces)), work, processes):
         if index != current:
-            before = before + counted if pieces[index].start else 0
+            mark = marks.get(pieces[index].path, Mark())
+            before = mark.lines if pieces[index].start == mark.bytes else before + counted
             current, counted = index, 0
         counted += lines
         on_read(read)

