@@ -14,6 +14,6 @@ def test_the_readme_is_short():
 
 def test_the_two_commands_and_nothing_activated():
     text = README.read_text()
-    assert "$ make import " in text and "    make test\n" in text
+    assert "$ make import " in text and "`make test`" in text
     for target in ("import", "test"):
         assert f"\n{target}: " in (ROOT / "Makefile").read_text()
