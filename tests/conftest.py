@@ -49,5 +49,25 @@ def unprivileged():
     return setpriv
 
 
+@pytest.fixture
+def tiny_disk(tmp_path):
+    """A file system of 2 MB, and a function that gives it another size."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a small file system")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"cannot mount: {mounted.stderr.decode().strip()}")
+
+    def resize(size):
+        subprocess.run(["mount", "-o", f"remount,size={size}", folder], check=True)
+
+    yield folder, resize
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
 def pytest_addoption(parser):
     parser.addoption("--accept", action="store_true", help="rewrite what the cases expect")

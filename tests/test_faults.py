@@ -18,6 +18,7 @@ from pyroaring import BitMap
 
 from conftest import BARE, BIN, PROGRAMS, ROOT, run
 from events import NOON, event, write_padded
+from sessions import kill_session, members, query, session, settle, sound, stages, wait_until
 
 EXIT_WITHIN = 2  # seconds after a signal
 KILLED = {signal.SIGTERM: {143, -signal.SIGTERM}, signal.SIGINT: {130, -signal.SIGINT}}
@@ -25,12 +26,7 @@ OLD = b"2019-12-31\t1\n"  # what `small` says
 ROWS = "headcount.active_rows"  # how /proc shows the program that makes the rows
 
 
-# ---- what a database says, and what runs
-
-
-def query(db, sql):
-    with closing(sqlite3.connect(db)) as connection:
-        return connection.execute(sql).fetchall()
+# ---- what a database says
 
 
 def truth(db):
@@ -48,105 +44,6 @@ def truth(db):
 def runs(db):
     """The status of each run in the ledger."""
     return [status for (status,) in query(db, "SELECT status FROM run ORDER BY id")]
-
-
-def sound(db):
-    return query(db, "PRAGMA integrity_check") == [("ok",)]
-
-
-def stages(db):
-    return list(db.parent.glob(f"{db.name}.stage*"))
-
-
-class Member:
-    """A process of a session, as /proc shows it."""
-
-    def __init__(self, pid):
-        with open(f"/proc/{pid}/stat") as file:
-            fields = file.read().rpartition(")")[2].split()
-        self.pid, self.state, self.parent, self.session = (
-            pid,
-            fields[0],
-            int(fields[1]),
-            int(fields[3]),
-        )
-        self.ticks = int(fields[11]) + int(fields[12])
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            self.command = file.read().replace(b"\0", b" ").decode(errors="replace")
-
-
-def members(session):
-    """All living processes of a session."""
-    found = []
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            with contextlib.suppress(OSError):
-                member = Member(int(name))
-                if member.session == session and member.state != "Z":
-                    found.append(member)
-    return found
-
-
-def wait_until(condition, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not (result := condition()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
-    return result
-
-
-def settle(session, *programs):
-    """Wait until these programs run and the whole session waits for something."""
-
-    def running():
-        commands = [member.command for member in members(session)]
-        return all(any(program in command for command in commands) for program in programs)
-
-    wait_until(running)
-    begin = quiet_since = time.monotonic()
-    before = None
-    while time.monotonic() - quiet_since < 0.25:
-        assert time.monotonic() - begin < 5, "it never rests"
-        time.sleep(0.03)
-        now = sorted((member.pid, member.ticks) for member in members(session))
-        if now != before:
-            quiet_since, before = time.monotonic(), now
-
-
-@contextlib.contextmanager
-def session(program, *arguments, **options):
-    """A program in a session of its own, of which nothing is left afterwards."""
-    process = subprocess.Popen(
-        [BIN / program, *map(str, arguments)],
-        **{
-            "stdin": subprocess.DEVNULL,
-            "stdout": subprocess.PIPE,
-            "stderr": subprocess.PIPE,
-            "env": BARE,
-            "start_new_session": True,
-        }
-        | options,
-    )
-    try:
-        yield process
-    finally:
-        kill_session(process.pid)
-        process.wait()
-        for pipe in (process.stdin, process.stdout, process.stderr):
-            if pipe:
-                with contextlib.suppress(OSError):
-                    pipe.close()
-
-
-def kill_session(number):
-    for _ in range(50):
-        left = members(number)
-        for member in left:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(member.pid, signal.SIGKILL)
-        if not left:
-            return
-        time.sleep(0.02)
 
 
 # ---- inputs
@@ -984,26 +881,6 @@ def test_help_to_a_full_disk(program, option):
 def test_a_full_disk_behind_other_files(option):
     done = run("parse-engagement", option, "/dev/full", stdin=event() + b"{}\n", check=74)
     assert b"/dev/full" in done.stderr and b"No space left" in done.stderr
-
-
-@pytest.fixture
-def tiny_disk(tmp_path):
-    """A file system of 2 MB, and a function that gives it another size."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a small file system")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], capture_output=True
-    )
-    if mounted.returncode:
-        pytest.skip(f"cannot mount: {mounted.stderr.decode().strip()}")
-
-    def resize(size):
-        subprocess.run(["mount", "-o", f"remount,size={size}", folder], check=True)
-
-    yield folder, resize
-    subprocess.run(["umount", "-l", folder], check=True)
 
 
 @pytest.mark.parametrize("users", [60_000, 18_000], ids=["stage", "database"])
