@@ -7,7 +7,7 @@ import pytest
 
 from bench import ROOT, Failure, cases, report
 from bench.contenders import Contender
-from bench.targets import AtMost, Faster
+from bench.targets import AsFast, AtMost, Faster, Memory
 from bench.timing import Timed, rounds
 
 TRUTH = "2024-03-08\t2\n"
@@ -34,8 +34,8 @@ def test_every_case_runs_and_all_answers_agree(data):
     assert done.returncode == 0, done.stderr
     targets, details = done.stdout.split("\n\n2MB, one run, on ")
     rows = targets.splitlines()[2:]
-    assert len(rows) == len(cases.CASES) + 1  # the selective case has two targets
-    for who in ("DuckDB", "chDB", "Polars", "json loop", "SQLite"):
+    assert len(rows) == len(cases.CASES) + 4  # some have several targets
+    for who in ("DuckDB", "chDB", "Polars", "json loop", "SQLite", "dict loop"):
         assert f"| {who} |" in details, "who took part"
     assert "DuckDB 2" in details, "the peers' releases"
     # a second run makes no data
@@ -113,9 +113,20 @@ def test_targets_are_of_medians_and_of_peers_on_all_of_the_data():
         timed("wc", "baseline", 0.5),
     ]
     judged = Faster(3).judge(times)
-    assert (judged.against, judged.theirs, judged.ratio, judged.met) == ("fast", 3, "3.00×", True)
+    assert (judged.against, judged.ratio, judged.met) == ("fast, 3.00 s", "3.00×", True)
     assert not Faster(3.1).judge(times).met
     assert AtMost(2, "wc").judge(times).met and not AtMost(1.9, "wc").judge(times).met
+    judged = AsFast(5, "small").judge(times)
+    assert (judged.against, judged.ratio, judged.met) == ("small, 5.00 s", "5.00×", True)
+    assert not AsFast(5.1, "small").judge(times).met
+
+
+def test_memory_is_that_of_all_processes():
+    script = "import os; os.fork(); x = bytearray(50_000_000); x[:] = b'1' * len(x)"
+    times = [Timed(Contender("ours", [sys.executable, "-c", script], "ours"), [1])]
+    judged = Memory(90_000_000).judge(times)
+    assert not judged.met and judged.ratio == ""
+    assert Memory(400_000_000).judge(times).met
 
 
 def test_too_little_disk_is_said_before_anything_is_made(tmp_path):

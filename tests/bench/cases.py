@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench import count_cases, store_cases, year
+from bench import chat_cases, count_cases, store_cases, year
 from bench.case import Case
 from bench.data import Data
 
@@ -27,6 +27,9 @@ CASES = {
     "one-more-day": Kind(store_cases.one_more_day, {"day"}, year=True),
     "mau": Kind(store_cases.monthly, {"day"}, year=True),
     "sample": Kind(store_cases.sample, set()),
+    "site-activity": Kind(chat_cases.site_activity, {"chats", "slice"}),
+    "site-import": Kind(chat_cases.site_import, {"chats"}),
+    "site-more": Kind(chat_cases.one_more_percent, {"chats", "history"}),
 }
 
 

@@ -17,6 +17,7 @@ _COPY = 1 << 20
 
 # The room that each kind takes, in sizes of the events (compressed ones well overestimated).
 ROOM = {"events": 1, "escapes": 1, "gz": 0.2, "zst": 0.2, "small": 1, "slice": 0.1, "day": 1}
+ROOM |= {"chats": 1.7, "history": 1.5}
 
 
 class Data:
@@ -57,6 +58,26 @@ class Data:
         users = max(1, self.bytes // _MEAN_LINE)
         return self._generated("day.jsonl", "--days", "1", "--users", str(users))
 
+    def chats(self) -> Path:
+        """10 million chat lines in 1 GB (in fact, they take 1.6)."""
+        return self._chats("chat.jsonl", self.bytes // 100)
+
+    def more_chats(self) -> Path:
+        """One more for each hundred of them."""
+        return self._chats("more-chat.jsonl", self.bytes // 10_000, "--seed", "2")
+
+    def chats_slice(self) -> Path:
+        return self._slice("chat-slice.jsonl", self.chats())
+
+    def _chats(self, name: str, lines: int, *options: str) -> Path:
+        def write(path: Path) -> None:
+            truth = (self.folder / name).with_suffix(".tsv")
+            command = [BIN / "make-data", "chat", "--lines", str(lines), "--truth", truth]
+            with path.open("wb") as out:
+                subprocess.run([*command, *options], stdout=out, check=True)
+
+        return self._made(name, write)
+
     def gz(self) -> Path:
         def write(path: Path) -> None:
             # as gzip does it by default
@@ -79,12 +100,14 @@ class Data:
 
     def slice(self) -> Path:
         """The first tenth of the events, to the end of a line."""
+        return self._slice("slice.jsonl", self.events())
 
+    def _slice(self, name: str, whole: Path) -> Path:
         def write(path: Path) -> None:
-            with self.events().open("rb") as plain:
+            with whole.open("rb") as plain:
                 path.write_bytes(plain.read(min(self.bytes // 10, _SLICE)) + plain.readline())
 
-        return self._made("slice.jsonl", write)
+        return self._made(name, write)
 
     def small(self) -> list[Path]:
         """The events in files of 1 MB, each to the end of a line."""

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from bench import machine, report
+from bench import machine, report, targets
 from bench.contenders import Contender, importing, ours
 from bench.data import Data
 from bench.memory import peak
@@ -38,8 +38,8 @@ def table(folder: Path, sizes: list[str], runs: int) -> str:
                 [
                     f"`{timed.contender.name}`",
                     size,
-                    report.seconds(timed.median),
-                    report.seconds(timed.median / data.bytes * 10**9),
+                    targets.seconds(timed.median),
+                    targets.seconds(timed.median / data.bytes * 10**9),
                     f"{memory.together / 1e6:.0f} MB",
                     f"{memory.largest / 1e6:.0f} MB",
                 ]

@@ -2,16 +2,16 @@
 
 from dataclasses import dataclass
 
+from bench.memory import peak
 from bench.timing import Timed
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A row of the table. `against` and `theirs` are empty where there is only a limit."""
+    """A row of the table. `against` and `ratio` are empty where there is only a limit."""
 
-    ours: float
+    ours: str
     against: str
-    theirs: float | None
     ratio: str
     target: str
     met: bool
@@ -20,6 +20,16 @@ class Judged:
 def digits(value: float) -> str:
     """A number to three digits, or all before the point."""
     return f"{value:,.0f}" if value >= 100 else f"{value:#.3g}".rstrip(".")
+
+
+def seconds(value: float) -> str:
+    """Three digits: 12.3 s, 0.123 s, 1.23 ms."""
+    return f"{digits(value * 1000)} ms" if value < 0.01 else f"{digits(value)} s"
+
+
+def named(timed: Timed) -> str:
+    """Who took how long; of a part, in proportion."""
+    return f"{timed.contender.name}, {seconds(timed.whole)}"
 
 
 def _ours(times: list[Timed]) -> Timed:
@@ -38,8 +48,7 @@ class Faster:
         ours = _ours(times).median
         ratio = peer.median / ours
         target = f"≥ {self.times:g}× as fast"
-        name = peer.contender.name
-        return Judged(ours, name, peer.median, f"{digits(ratio)}×", target, ratio >= self.times)
+        return Judged(seconds(ours), named(peer), f"{digits(ratio)}×", target, ratio >= self.times)
 
 
 @dataclass(frozen=True)
@@ -54,9 +63,7 @@ class AtMost:
         ours = _ours(times).median
         ratio = ours / other.median
         target = f"≤ {self.times:g}× as long"
-        return Judged(
-            ours, self.against, other.median, f"{digits(ratio)}×", target, ratio <= self.times
-        )
+        return Judged(seconds(ours), named(other), f"{digits(ratio)}×", target, ratio <= self.times)
 
 
 @dataclass(frozen=True)
@@ -67,4 +74,31 @@ class Within:
 
     def judge(self, times: list[Timed]) -> Judged:
         ours = _ours(times).median
-        return Judged(ours, "", None, "", f"≤ {self.seconds:g} s", ours <= self.seconds)
+        return Judged(seconds(ours), "", "", f"≤ {self.seconds:g} s", ours <= self.seconds)
+
+
+@dataclass(frozen=True)
+class AsFast:
+    """Ours is at least so many times as fast as one that read a part, for the same bytes."""
+
+    times: float
+    against: str
+
+    def judge(self, times: list[Timed]) -> Judged:
+        other = next(timed for timed in times if timed.contender.name == self.against)
+        ours = _ours(times).median
+        ratio = other.whole / ours
+        target = f"≥ {self.times:g}× as fast"
+        return Judged(seconds(ours), named(other), f"{digits(ratio)}×", target, ratio >= self.times)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Ours takes at most so many bytes, all its processes together, in a run of its own."""
+
+    bytes: int
+
+    def judge(self, times: list[Timed]) -> Judged:
+        together = peak(_ours(times).contender).together
+        target = f"≤ {self.bytes / 1e9:g} GB"
+        return Judged(f"{together / 1e9:.2f} GB", "", "", target, together <= self.bytes)
