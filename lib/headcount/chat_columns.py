@@ -7,6 +7,7 @@ import marshal
 import os
 from array import array
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -137,12 +138,17 @@ def _keys(ids: list[str]) -> tuple[np.ndarray, list[int]]:
 
 
 class Collected:
-    """Packed tables of several processes, as one: with codes of this collection."""
+    """Packed tables of several processes, as one: with codes of this collection.
 
-    def __init__(self):
+    Its lines come in 2 to the power of `bits` parts; those of one id are in the same part.
+    """
+
+    def __init__(self, bits: int = 0):
         self.sites, self.names = Codes(), Codes()
         self._codes: dict[int, tuple[array, array]] = {}  # of each process: ours for its own
-        self._columns: list[list[np.ndarray]] = [[] for _ in Table._fields]
+        self._bits = bits
+        self.parts = range(1 << bits)
+        self._columns = [[[] for _ in Table._fields] for _ in self.parts]
         self.lines = 0  # collected and not taken
 
     def add(self, rows: bytes) -> list[Source]:
@@ -169,16 +175,28 @@ class Collected:
             np.frombuffer(names, np.uint32)[np.frombuffer(name, np.uint32)],
             np.frombuffer(kinds, np.uint8),
         )
-        for column, part in zip(self._columns, table, strict=True):
-            column.append(part)
         self.lines += table.lines
+        for part, some in zip(self._columns, self._cut(table), strict=True):
+            for column, rows in zip(part, some, strict=True):
+                column.append(rows)
 
-    def take(self) -> Table | None:
-        """All in one, and no longer here; None if there is nothing."""
-        if not self.lines:
+    def _cut(self, table: Table) -> list[Table]:
+        if not self._bits:
+            return [table]
+        part = (table.ids[:, 0] >> np.uint64(64 - self._bits)).astype(np.uint8)
+        table = table.rows(np.argsort(part, kind="stable"))
+        ends = np.cumsum(np.bincount(part, minlength=len(self.parts))).tolist()
+        return [
+            Table(*(column[start:end] for column in table)) for start, end in pairwise([0, *ends])
+        ]
+
+    def take(self, part: int = 0) -> Table | None:
+        """A part, which is no longer here; None if nothing has come."""
+        if not self._columns[part][0]:
             return None
-        self.lines = 0
-        return Table(*map(_joined, self._columns))
+        table = Table(*map(_joined, self._columns[part]))
+        self.lines -= table.lines
+        return table
 
 
 def _joined(parts: list[np.ndarray]) -> np.ndarray:

@@ -10,19 +10,24 @@ is online is a chat, otherwise an e-mail. Of lines with the same id the earliest
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from headcount import chat, chat_columns, chat_table, cli, filters, jobs, tsv
-from headcount.chat_table import KINDS, ODD, TIME_BITS
+from headcount.chat_table import KINDS, ODD, TIME_BITS, Table, joined
+
+_PARTS = 3  # bits: the more parts, the less memory, for only some are worked on at a time
+_NAME_BITS = np.uint64(32)
 
 
 class SiteActivity:
     """Collects packed tables, and counts."""
 
-    def __init__(self):
-        self._collected = chat_columns.Collected()
+    def __init__(self, threads: int):
+        self._threads = threads
+        self._collected = chat_columns.Collected(_PARTS)
 
     def add(self, rows: bytes) -> None:
         """Take in packed tables."""
@@ -30,52 +35,79 @@ class SiteActivity:
 
     def rows(self) -> bytes:
         """The answer: a line for each site, sorted by its id."""
-        table = self._collected.take()
-        if table is None:
-            return b""
-        texts = self._collected.sites.texts, self._collected.names.texts
-        _, times, sites, names, kinds = table.rows(chat_table.first_copies(table, *texts))
-        del table
-        kinds %= ODD
-        said = kinds == KINDS[None]
-        done = ~said
-        with ThreadPoolExecutor() as threads:  # numpy sorts without the interpreter's lock
-            visitors = threads.submit(self._distinct, sites[said], names[said])
-            messages = np.sort(chat_table.key(sites[said], times[said]))
-            online = kinds[done] == KINDS[chat.ONLINE]
-            changes = chat_table.changes(sites[done], names[done], times[done], online)
+        names = list(self._collected.sites)
+        with ThreadPoolExecutor(self._threads) as threads:  # numpy holds no lock for long
+            parts = [part for part in threads.map(self._part, self._collected.parts) if part]
+            if not parts:
+                return b""
+            messages, visitors, statuses = zip(*parts, strict=True)
+            _, times, sites, senders, kinds = joined(statuses)
+            online = kinds == KINDS[chat.ONLINE]
+            spans = chat_table.intervals(*chat_table.changes(sites, senders, times, online))
+            chats = threads.map(lambda keys: self._chats(keys, *spans), messages)
             counted = zip(
-                self._per_site(messages >> TIME_BITS),
-                self._chats(messages, *chat_table.intervals(*changes)),
-                self._distinct(sites[done], names[done]),
-                visitors.result(),
+                sum(self._per_site(keys >> TIME_BITS) for keys in messages).tolist(),
+                sum(chats).tolist(),
+                self._people([_pairs(sites, senders)]),
+                self._people(visitors),
                 strict=True,
             )
         lines = {
             site: f"{tsv.escape(site)},messages={chats},emails={total - chats},"
             f"operators={operators},visitors={visitors}\n"
-            for site, (total, chats, operators, visitors) in zip(
-                self._collected.sites, counted, strict=True
-            )
+            for site, (total, chats, operators, visitors) in zip(names, counted, strict=True)
             if total or operators  # else its lines were copies of earlier ones of other sites
         }
         return "".join(lines[site] for site in sorted(lines)).encode()
+
+    def _part(self, number: int) -> tuple[np.ndarray, np.ndarray, Table] | None:
+        """Of each id once: the sorted keys of messages, the pairs of who sent them, statuses."""
+        collected = self._collected
+        table = collected.take(number)
+        if table is None:
+            return None
+        kept = chat_table.first_copies(table, collected.sites.texts, collected.names.texts)
+        kinds = table.kinds % ODD
+        said = np.flatnonzero(kept & (kinds == KINDS[None]))
+        sites = table.sites[said]
+        messages = chat_table.key(sites, table.times[said])
+        messages.sort()
+        visitors = _pairs(sites, table.names[said])
+        statuses = table._replace(kinds=kinds).rows(kept & (kinds != KINDS[None]))
+        return messages, visitors, statuses
 
     def _per_site(self, sites: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
         """How many rows each site has, or what their weights come to."""
         found = np.bincount(sites.astype(np.int64), weights, len(self._collected.sites))
         return found.astype(np.int64)
 
-    def _distinct(self, sites: np.ndarray, names: np.ndarray) -> np.ndarray:
+    def _people(self, pairs: Sequence[np.ndarray]) -> list[int]:
         """How many names each site has."""
-        pairs = (sites.astype(np.uint64) << np.uint64(32)) | names
-        pairs.sort()  # np.unique takes eight times as long
-        return self._per_site(pairs[chat_table.firsts(pairs)] >> np.uint64(32))
+        return self._per_site(_distinct(np.concatenate(pairs)) >> _NAME_BITS).tolist()
 
     def _chats(self, messages: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
         """How many of the messages, as sorted keys, found each site online."""
         found = np.searchsorted(messages, ends) - np.searchsorted(messages, starts)
         return self._per_site(starts >> TIME_BITS, found)
+
+
+def _pairs(sites: np.ndarray, names: np.ndarray) -> np.ndarray:
+    """Each site and name that there are, as one number."""
+    if not len(sites):
+        return np.empty(0, np.uint64)
+    number = int(names.max()) + 1
+    if (int(sites.max()) + 1) * number > 4 * len(sites):
+        return _distinct((sites.astype(np.uint64) << _NAME_BITS) | names)
+    # Few that come often: to mark them takes a tenth of the time of sorting.
+    marked = np.zeros((int(sites.max()) + 1) * number, bool)
+    marked[sites.astype(np.int64) * number + names] = True
+    sites, names = np.divmod(np.flatnonzero(marked).astype(np.uint64), np.uint64(number))
+    return (sites << _NAME_BITS) | names
+
+
+def _distinct(numbers: np.ndarray) -> np.ndarray:
+    numbers.sort()  # np.unique takes eight times as long
+    return numbers[chat_table.firsts(numbers)]
 
 
 def main() -> int:
@@ -84,7 +116,7 @@ def main() -> int:
     filters.add_options(parser, "--rejects", "--jobs")
     options = parser.parse()
     options.jobs = options.jobs or jobs.processors()
-    activity = SiteActivity()
+    activity = SiteActivity(options.jobs)
     return filters.run(
         options,
         chat_columns.Columns(),
