@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from headcount import chat, filters
-from headcount.chat_table import KINDS, ODD, Table
+from headcount import chat, chat_scan, filters
+from headcount.chat_table import KINDS, ODD, Table, joined
 from headcount.inputs import Block
+from headcount.lines import All
 from headcount.results import Result
 
 _HEADER = 8  # bytes before a table: how long it is
@@ -66,6 +67,52 @@ class Source(NamedTuple):
     unfinished: bool
 
 
+class _WordCodes:
+    """Codes of texts that come as rows of words: found in a table, by a hash of the words."""
+
+    def __init__(self, codes: Codes):
+        self._codes = codes
+        self._bits = 12
+        self._clear()
+
+    def _clear(self) -> None:
+        size = 1 << self._bits
+        self._slots = np.full(size, -1, np.int64)
+        self._words = [np.zeros(size, np.uint64) for _ in range(chat_scan.MOST_WORDS)]
+        self._lengths = np.zeros(size, np.uint8)  # in words
+        self._used = 0
+
+    def __call__(self, words: np.ndarray) -> np.ndarray:
+        """The code of each row."""
+        slots = self._hash(words)
+        found = self._slots[slots]
+        missing = (found < 0) | (self._lengths[slots] > words.shape[1])
+        for known, some in zip(self._words, words.T, strict=False):
+            missing |= known[slots] != some
+        for row in np.flatnonzero(missing).tolist():
+            found[row] = self._look_up(words[row], int(slots[row]))
+        if self._used > len(self._slots) // 16:
+            self._bits += 2
+            self._clear()
+        return found.astype(np.uint32)
+
+    def _hash(self, words: np.ndarray) -> np.ndarray:
+        mixed = words[:, 0] * _MIX
+        for word in words.T[1:]:
+            mixed = (mixed ^ (mixed >> np.uint64(29)) ^ word) * _MIX
+        return (mixed >> np.uint64(64 - self._bits)).astype(np.int64)
+
+    def _look_up(self, words: np.ndarray, slot: int) -> int:
+        """By its text; it has its slot from now on."""
+        text = words.tobytes().rstrip(b"\0")
+        self._used += self._slots[slot] < 0
+        self._slots[slot] = code = self._codes[text.decode()]
+        for known, word in zip(self._words, words, strict=False):
+            known[slot] = word
+        self._lengths[slot] = -(-len(text) // 8)
+        return code
+
+
 class Columns:
     """Packs the lines of blocks as columns of numbers; the texts behind them come along once.
 
@@ -74,10 +121,17 @@ class Columns:
 
     def __init__(self, growing: Iterable[str] = ()):
         self._sites, self._names = Codes(), Codes()
+        self._site_codes, self._name_codes = _WordCodes(self._sites), _WordCodes(self._names)
+        self._scanner = chat_scan.Scanner()
         self._growing = frozenset(growing)
 
     def __call__(self, block: Block) -> Result:
         """One row: a packed table. Rejects as parse-chat has them."""
+        scanned = self._scanner(All(block))
+        if scanned is not None:
+            lines = block.lines()
+            source = Source(block.name, block.size, lines, lines, lines, 0, False)
+            return Result(self._packed(source, self._of_scanned(scanned)), lines)
         found, rejects = filters.sorted_out(block, chat.parse_all)
         size, lines, unfinished = block.size, block.lines(), False
         if rejects and block.name in self._growing and not block.text.endswith(b"\n"):
@@ -90,36 +144,59 @@ class Columns:
         ends = lines - (not unfinished and not block.text.endswith(b"\n"))
         source = Source(block.name, size, ends, lines, len(found), len(rejects), unfinished)
         filtered = block.lines() - len(found) - len(rejects)
-        return Result(self._packed(source, found), len(found), filtered, 0, rejects)
+        packed = self._packed(source, self._of_parsed(found))
+        return Result(packed, len(found), filtered, 0, rejects)
 
-    def _packed(self, source: Source, found: list[chat.Chat]) -> bytes:
+    def _of_parsed(self, found: list[chat.Chat]) -> Table:
         sites, names = self._sites, self._names
-        ids, odd = _keys([one.id for one in found])
+        ids, odd = _ids([one.id for one in found])
         message = chat.MESSAGE
         kinds = np.array(
             [0 if one.type == message else KINDS[one.data.status] for one in found], np.uint8
         )
         kinds[odd] += ODD
-        times = np.array([one.timestamp for one in found], np.int64) - chat.FIRST
-        columns = (
+        return Table(
             ids,
-            times.astype(np.uint64),
+            np.array([one.timestamp for one in found], np.int64),
             np.array([sites[one.site_id] for one in found], np.uint32),
             np.array([names[one.sender] for one in found], np.uint32),
             kinds,
         )
-        new = sites.take_new(), names.take_new()
-        content = [column.tobytes() for column in columns]
+
+    def _of_scanned(self, scanned: list[chat_scan.Scanned]) -> Table:
+        tables = [
+            Table(
+                some.ids,
+                some.times,
+                self._site_codes(some.sites),
+                self._name_codes(some.names),
+                _kinds(some),
+            )
+            for some in scanned
+        ]
+        return joined(tables)
+
+    def _packed(self, source: Source, table: Table) -> bytes:
+        # All bits in the first number: UUIDs may differ in any of them alone. It can be undone, so
+        # different ids stay different.
+        ids = table.ids.copy()
+        ids[:, 0] ^= ids[:, 1] * _MIX
+        times = (table.times - chat.FIRST).astype(np.uint64)
+        content = [column.tobytes() for column in table._replace(ids=ids, times=times)]
+        new = self._sites.take_new(), self._names.take_new()
         packed = marshal.dumps((os.getpid(), tuple(source), new, content))
         return len(packed).to_bytes(_HEADER) + packed
 
 
-def _keys(ids: list[str]) -> tuple[np.ndarray, list[int]]:
-    """Two numbers for each id, and which of them are hashes: an id that is a UUID is its own key.
+def _kinds(scanned: chat_scan.Scanned) -> np.ndarray:
+    kinds = np.where(scanned.online, KINDS[chat.ONLINE], KINDS[chat.OFFLINE])
+    return np.where(scanned.status, kinds, KINDS[None]).astype(np.uint8)
 
-    (BLAKE2b of 128 bits: two ids out of 10 million share one with a chance of 1 to 10^25.) All
-    128 bits are mixed into the first number, for UUIDs may differ in any of them alone. That can
-    be undone: different ids have different keys.
+
+def _ids(ids: list[str]) -> tuple[np.ndarray, list[int]]:
+    """Two numbers for each id, and which of them are hashes: an id that is a UUID is its own.
+
+    (BLAKE2b of 128 bits: two ids out of 10 million share one with a chance of 1 to 10^25.)
     """
     plain = ids
     if set(map(len, ids)) != {_UUID} or not all(map(str.isascii, ids)):
@@ -132,9 +209,7 @@ def _keys(ids: list[str]) -> tuple[np.ndarray, list[int]]:
     for i in odd:
         digest = hashlib.blake2b(ids[i].encode(), digest_size=16).digest()
         digits[i] = np.frombuffer(digest, np.uint8)
-    keys = digits.view(np.uint64)
-    keys[:, 0] ^= keys[:, 1] * _MIX
-    return keys, odd
+    return digits.view(np.uint64), odd
 
 
 class Collected:
