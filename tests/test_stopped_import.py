@@ -6,7 +6,6 @@ For more of it: KILL_LINES=5000000 KILLS=30 .venv/bin/pytest -s tests/test_stopp
 import contextlib
 import os
 import random
-import shutil
 import signal
 import subprocess
 import time
@@ -73,11 +72,12 @@ def committed(db):
 def test_kill_again_and_again_until_it_is_through(who, chats, undisturbed, tmp_path):
     """Of the whole group, or of one process; started again with no other action."""
     dice = random.Random(who)
-    kills = 0
+    kills = imports = 0
     seconds = undisturbed[1]
     while kills < KILLS:
-        db = tmp_path / f"{kills}.db"
-        worked, rounds = 0.0, 0
+        imports += 1
+        db = tmp_path / f"{imports}.db"
+        worked, killed = 0.0, 0
         while True:
             before = committed(db)
             begin = time.monotonic()
@@ -87,8 +87,7 @@ def test_kill_again_and_again_until_it_is_through(who, chats, undisturbed, tmp_p
                     process.wait(patience)
                 victims = sorted(members(process.pid), key=lambda member: member.pid)
                 if process.poll() is None and victims:
-                    kills += 1
-                    rounds += 1
+                    killed += 1
                     for victim in victims if who == "all" else [dice.choice(victims)]:
                         with contextlib.suppress(ProcessLookupError):
                             os.kill(victim.pid, signal.SIGKILL)
@@ -99,7 +98,8 @@ def test_kill_again_and_again_until_it_is_through(who, chats, undisturbed, tmp_p
             if process.returncode == 0:
                 break
         is_whole(db, chats, undisturbed)
-        print(f"{who}: {rounds} kills, {worked:.1f} s of work; undisturbed {seconds:.1f} s")
+        kills += killed
+        print(f"{who}: {killed} kills, {worked:.1f} s of work; undisturbed {seconds:.1f} s")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -151,18 +151,27 @@ def test_a_full_disk_in_the_middle(chats, undisturbed, tiny_disk):
     is_whole(db, chats, undisturbed)
 
 
-def test_a_file_that_is_replaced_while_it_is_read(chats, undisturbed, tmp_path):
-    db, path = tmp_path / "my.db", tmp_path / "chat.jsonl"
-    shutil.copy(chats[0], path)
-    with session(PROGRAM, "--db", db, path) as process:
-        # its processes have begun to read
-        wait_until(lambda: sum("headcount.import" in m.command for m in members(process.pid)) > 2)
-        path.rename(tmp_path / "chat.1")
-        path.write_bytes(b"")
+@pytest.mark.parametrize("how", ["replaced", "cut short", "removed"])
+def test_a_file_that_is_no_longer_the_same_once_it_is_read(how, tmp_path):
+    """A FIFO behind it holds up the import: once that is open, the file has been read."""
+    db, path, fifo = tmp_path / "my.db", tmp_path / "chat.jsonl", tmp_path / "fifo"
+    lines = run("make-data", "chat", "--lines", 10, "--duplicates", 0, check=0).stdout
+    path.write_bytes(lines)
+    os.mkfifo(fifo)
+    with session(PROGRAM, "--db", db, "--jobs", 1, path, fifo) as process:
+        with fifo.open("wb"):
+            if how == "cut short":
+                os.truncate(path, 5)
+            else:
+                path.rename(tmp_path / "chat.1")
+            if how == "replaced":
+                path.write_bytes(lines)
         _, message = process.communicate(timeout=30)
     assert process.returncode == 75 and b"was replaced or cut short while it was read" in message
-    run(PROGRAM, "--db", db, tmp_path / "chat.1", path, check=0)
-    is_whole(db, chats, undisturbed)
+    assert committed(db) == 0
+    path.write_bytes(lines)
+    run(PROGRAM, "--db", db, path, check=0)
+    assert committed(db) == 10
 
 
 def test_two_at_once(chats, undisturbed, tmp_path):

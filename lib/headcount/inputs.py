@@ -19,7 +19,7 @@ from headcount.failure import NO_INPUT, Failure
 from headcount.pieces import Mark, Marks, Piece
 from headcount.processes import Aside, widen_pipe
 
-CHUNK = 512 << 10  # measured: 4 % faster than half of it, and twice is no faster
+CHUNK = 1 << 20  # measured: chat lines 10 % faster than by half of it, and others no slower
 ASIDE_SIZE = 4 << 20  # bytes of an archive from which on a second process pays
 FIFO_WAIT_SECONDS = 60
 BOM = b"\xef\xbb\xbf"
