@@ -9,7 +9,7 @@ import pytest
 
 from conftest import run
 from headcount import chat, chat_scan
-from headcount.chat_columns import Codes, _WordCodes
+from headcount.codes import Codes, WordCodes
 from headcount.inputs import Block
 from headcount.lines import All
 
@@ -147,7 +147,7 @@ def test_what_is_left_to_the_parser(old, new):
 def test_texts_keep_their_codes_however_many_there_are():
     rng = random.Random(2)
     codes = Codes()
-    of_words = _WordCodes(codes)
+    of_words = WordCodes(codes)
     texts = [f"{rng.getrandbits(rng.choice([8, 60, 250]))}"[:40] for _ in range(20_000)]
     for start in range(0, len(texts), 500):
         some = texts[start : start + 500] + rng.sample(texts[: start + 500], 500)
