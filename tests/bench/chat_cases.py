@@ -65,7 +65,7 @@ def one_more_percent(data: Data) -> Case:
     return Case(
         "site activity, 1 % more",
         [_importing(db, more, ready=ready), whole],
-        [AtMost(0.2, whole.name)],
+        [AtMost(0.25, whole.name)],
     )
 
 
