@@ -1,0 +1,152 @@
+"""A polite client of server-sent events, which goes on where it was whenever it is cut off.
+
+httpx does HTTP. Around it: resuming by Last-Event-ID, waiting longer and longer, Retry-After, a
+limit to silence, and no redirect to another host or to an insecure one.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from headcount.failure import FAILED, TRY_LATER, Failure
+from headcount.sse import Event, Parser, Unusable
+
+_FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0  # seconds before another try, and after many
+_CONNECT = 10.0  # seconds
+_REDIRECTS = 5
+
+
+class Settings(NamedTuple):
+    """How to behave."""
+
+    user_agent: str
+    silence: float = 60.0  # seconds without a byte, after which a connection is given up
+    give_up: float = 300.0  # seconds without an event, after which all is
+    since: str | None = None  # where to begin, if there is no id
+    last_id: str = ""
+    max_event: int = 16 << 20
+
+
+class Unavailable(Exception):
+    """Worth another try, in so many seconds if the server has said so."""
+
+    def __init__(self, reason: str, seconds: float | None = None):
+        super().__init__(reason)
+        self.seconds = seconds
+
+
+def events(
+    url: str, settings: Settings, note: Callable[[str], None]
+) -> Iterator[list[Event | Unusable]]:
+    """What the stream brings, some events at a time, for ever; ends when the server says so (204).
+
+    `note` is told why a connection ended. Raises Failure for what no further try can mend, and 75
+    if nothing has come for too long.
+    """
+    import httpx  # slow to import: only for streams
+
+    last_id, retry, tries = settings.last_id, None, 0
+    heard = time.monotonic()
+    timeout = httpx.Timeout(_CONNECT, read=settings.silence)
+    with httpx.Client(timeout=timeout, follow_redirects=False) as client:
+        while True:
+            parser = Parser(settings.max_event, last_id)
+            asked = None
+            try:
+                for chunk in _body(client, url, settings, last_id):
+                    if found := list(parser.feed(chunk)):
+                        heard, tries = time.monotonic(), 0
+                        last_id = parser.last_id
+                        yield found
+                reason = "the server has closed the connection"
+            except _Ended:
+                return
+            except Unavailable as error:
+                reason, asked = str(error), error.seconds
+            except httpx.ReadTimeout:
+                reason = f"nothing has come for {settings.silence:g} s"
+            except httpx.TransportError as error:
+                reason = str(error) or type(error).__name__
+            retry = parser.retry if parser.retry is not None else retry
+            if time.monotonic() - heard + (asked or 0) > settings.give_up:
+                text = f"{url}: {reason}; no event for {settings.give_up:g} s: run it again later"
+                raise Failure(text, TRY_LATER)
+            seconds = _wait(tries, retry, asked)
+            tries += 1
+            note(f"{url}: {reason}; once more in {seconds:.1f} s")
+            time.sleep(seconds)
+
+
+class _Ended(Exception):
+    """The server wants no more of us."""
+
+
+def _body(client, url: str, settings: Settings, last_id: str) -> Iterator[bytes]:
+    headers = {
+        "Accept": "text/event-stream",
+        "Accept-Encoding": "identity",  # or a small answer could unpack to a huge one
+        "Cache-Control": "no-store",
+        "User-Agent": settings.user_agent,
+    }
+    if last_id:
+        headers["Last-Event-ID"] = last_id.encode()
+    params = {"since": settings.since} if settings.since and not last_id else None
+    for _ in range(_REDIRECTS + 1):
+        with client.stream("GET", url, headers=headers, params=params) as response:
+            if response.is_redirect:
+                url, params = _allowed(url, response), None
+                continue
+            _check(url, response)
+            yield from response.iter_raw()
+            return
+    raise Failure(f"{url}: more than {_REDIRECTS} redirects")
+
+
+def _allowed(url: str, response) -> str:
+    """Where a redirect leads. Raises Failure for another host, or from https to http."""
+    target = str(response.url.join(response.headers.get("location", "")))
+    old, new = urlsplit(url), urlsplit(target)
+    if old.hostname != new.hostname or (old.scheme, new.scheme) == ("https", "http"):
+        raise Failure(f"{url}: redirects to {target}: name that, if you trust it")
+    return target
+
+
+def _check(url: str, response) -> None:
+    status = response.status_code
+    if status == 204:
+        raise _Ended
+    if status in (408, 425, 429) or status >= 500:
+        raise Unavailable(f"status {status}", _retry_after(response.headers.get("retry-after")))
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if status != 200:
+        raise Failure(f"{url}: status {status} {response.reason_phrase}", FAILED)
+    if kind != "text/event-stream":
+        raise Failure(f"{url}: is {kind or 'of no type'}, not text/event-stream", FAILED)
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise Failure(f"{url}: comes compressed, though we take it plain only", FAILED)
+
+
+def _retry_after(value: str | None) -> float | None:
+    """Seconds, as a number or until a date; None for anything else."""
+    from email.utils import parsedate_to_datetime
+
+    if not value:
+        return None
+    if value.isascii() and value.isdigit():
+        return float(value[:9])
+    try:
+        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return None
+
+
+def _wait(tries: int, retry: int | None, asked: float | None) -> float:
+    """Seconds before another try: what was asked for, or twice as long each time, by chance."""
+    least = asked if asked is not None else (retry or 0) / 1000
+    longest = min(_LONGEST_WAIT, _FIRST_WAIT * 2**tries)
+    return least + random.uniform(0, longest)
