@@ -46,17 +46,30 @@ class Scanned(NamedTuple):
 
 
 class _Lines:
-    """Lines with the same number of quotes; `places` has a row for each place in a line."""
+    """Lines with the same number of quotes, or some `rows` of them."""
 
-    def __init__(self, data: np.ndarray, places: np.ndarray):
-        self._data, self.places = data, places
+    def __init__(self, data: np.ndarray, starts, quotes, ends, rows: np.ndarray | None = None):
+        self._data, self._rows = data, rows
+        self._starts, self._quotes, self._ends = starts, quotes, ends
+        self.last = quotes.shape[1] + 1  # the number of the last place
+
+    def at(self, place: int) -> np.ndarray:
+        """Where a place is, in each line."""
+        if place == 0:
+            found = self._starts
+        elif place == self.last:
+            found = self._ends
+        else:
+            found = self._quotes[:, place - 1]
+        return found if self._rows is None else found[self._rows]
 
     def first(self) -> bytes:
         """The first line."""
-        return self._data[self.places[0, 0] : self.places[-1, 0]].tobytes()
+        return self._data[self.at(0)[0] : self.at(self.last)[0]].tobytes()
 
     def rows(self, which: np.ndarray) -> _Lines:
-        return _Lines(self._data, self.places[:, which])
+        """Some of the lines."""
+        return _Lines(self._data, self._starts, self._quotes, self._ends, which)
 
     def _from(self, at: np.ndarray, size: int) -> np.ndarray:
         """So many bytes from these places on."""
@@ -66,18 +79,18 @@ class _Lines:
 
     def have(self, piece: Piece) -> bool:
         """Whether all lines have it."""
-        at = self.places[piece.place] + piece.offset
+        at = self.at(piece.place) + piece.offset
         return self._from(at, len(piece.text)).tobytes() == piece.text * len(at)
 
     def ends(self, piece: Piece, place: int) -> bool:
         """Whether the piece ends with that place in all lines."""
-        end = self.places[piece.place] + (piece.offset + len(piece.text) - 1)
-        return bool((end == self.places[place]).all())
+        end = self.at(piece.place) + (piece.offset + len(piece.text) - 1)
+        return bool((end == self.at(place)).all())
 
     def _lengths(self, span: Span) -> tuple[np.ndarray, np.ndarray]:
         """Where values start, and how long they are."""
-        start = self.places[span.place] + span.offset
-        return start, self.places[span.end] + span.until - start
+        start = self.at(span.place) + span.offset
+        return start, self.at(span.end) + span.until - start
 
     def texts(self, span: Span) -> np.ndarray:
         """Values as words, filled up with zeros."""
@@ -127,7 +140,7 @@ class Scanner:
     """Takes lines apart; it remembers how they were spelt last."""
 
     def __init__(self):
-        self._spellings: dict[bool, Spelling] = {}  # of statuses, and of messages
+        self._spellings: dict[tuple[int, bool], Spelling] = {}  # by last place, and if a status
 
     def __call__(self, lines: All) -> list[Scanned] | None:
         """The lines as columns; None if not all of them can be taken apart so."""
@@ -144,11 +157,13 @@ class Scanner:
                 body.tobytes().decode()
             return [self._scan(some) for some in _of_one_length(data)]
         except (ValueError, LookupError):
+            self._spellings.clear()
             return None
 
     def _scan(self, lines: _Lines) -> Scanned:
         """Raises ValueError or LookupError for lines that need a look of their own."""
-        kinds = lines.texts(Spelling(lines.first()).spans["type"])
+        known = self._spellings.get((lines.last, False)) or Spelling(lines.first())
+        kinds = lines.texts(known.spans["type"])
         status = kinds[:, 0] == _word(chat.STATUS)
         online = np.zeros(len(status), bool)
         spans = None
@@ -176,11 +191,12 @@ class Scanner:
 
     def _spelling(self, lines: _Lines, is_status: bool) -> Spelling:
         """How all of these lines are spelt."""
-        known = self._spellings.get(is_status)
+        known = self._spellings.get((lines.last, is_status))
         if known is None or not _are_spelt(lines, known):
-            self._spellings[is_status] = known = Spelling(lines.first())
+            known = Spelling(lines.first())
             if not _are_spelt(lines, known):
                 raise ValueError("another spelling")
+            self._spellings[lines.last, is_status] = known
         return known
 
 
@@ -195,9 +211,9 @@ def _of_one_length(data: np.ndarray) -> Iterator[_Lines]:
     quotes = np.flatnonzero(data == ord('"'))
     number, rest = divmod(len(quotes), len(ends))
     if not rest:
-        places = quotes.reshape(-1, number).T
-        if number and (places[0] >= starts).all() and (places[-1] < ends).all():
-            yield _Lines(data, np.vstack([starts, places, ends]))
+        of_lines = quotes.reshape(-1, number)
+        if number and (of_lines[:, 0] >= starts).all() and (of_lines[:, -1] < ends).all():
+            yield _Lines(data, starts, of_lines, ends)
             return
     behind = np.searchsorted(quotes, ends)
     counts = np.diff(behind, prepend=0)
@@ -206,18 +222,16 @@ def _of_one_length(data: np.ndarray) -> Iterator[_Lines]:
         raise ValueError("no lines of one spelling")
     for number in kinds:
         rows = np.flatnonzero(counts == number)
-        places = quotes[behind[rows] - np.arange(number, 0, -1)[:, None]]
-        yield _Lines(data, np.vstack([starts[rows], places, ends[rows]]))
+        of_lines = quotes[behind[rows][:, None] - np.arange(number, 0, -1)]
+        yield _Lines(data, starts[rows], of_lines, ends[rows])
 
 
 def _are_spelt(lines: _Lines, spelling: Spelling) -> bool:
-    if len(lines.places) != len(spelling.gaps) + len(spelling.strings) + 1:
-        return False
     for piece, then in zip(spelling.pieces, [*spelling.pieces[1:], None], strict=True):
         if not lines.have(piece):
             return False
         if then is None:
-            place = len(lines.places) - 1
+            place = lines.last
         elif then.offset < 0:  # behind the timestamp, by whose end it is placed
             continue
         else:

@@ -81,8 +81,9 @@ def first_copies(
 
 def sorted_by_id(table: Table) -> Table:
     """All rows, sorted by the ids' first numbers."""
-    nearly = table.rows(_grouped(table.ids[:, 0])[0])
-    return nearly.rows(np.argsort(nearly.ids[:, 0], kind="stable"))  # quick, for what is left
+    order, _ = _grouped(table.ids[:, 0])
+    nearly = np.take(table.ids[:, 0], order)
+    return table.rows(order[np.argsort(nearly, kind="stable")])  # quick, for what is left
 
 
 def _grouped(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
