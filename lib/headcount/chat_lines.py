@@ -71,11 +71,10 @@ def _read(db: sqlite3.Connection, row: int) -> Table:
 def merge(
     db: sqlite3.Connection, table: Table, sites: Texts, names: Texts
 ) -> tuple[Table, np.ndarray]:
-    """Add lines; returns those that were kept, and the sites of old lines that gave way to them.
+    """Add lines, sorted by id; returns those that were kept, and the sites of those that gave way.
 
-    A line gives way to one of the same id that is earlier.
+    An old line gives way to one of the same id that is earlier.
     """
-    table = sorted_by_id(table)
     wanted = np.ascontiguousarray(table.ids[:, 0])
     marks = np.zeros(1 << _MARKED, bool)  # of the first bits of the wanted hashes
     marks[wanted >> _UNMARKED] = True

@@ -20,7 +20,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from headcount import cli, filters, interrupt, jobs, ledger, marks, store, zones
 from headcount.account import Account
 from headcount.chat_columns import Collected, Columns, Source
-from headcount.chat_table import Table
+from headcount.chat_table import Table, sorted_by_id
 from headcount.failure import INTERRUPTED, Failure
 from headcount.inputs import shown
 from headcount.pieces import Mark
@@ -67,6 +67,9 @@ class Importer:
             note(f"{shown(source.name)}: the last line has no end yet: left for the next run")
 
     def _hand_over(self) -> None:
+        table = self._collected.take()
+        if table is not None:
+            table = sorted_by_id(table)  # here, while the other thread may still be writing
         if self._writing is not None:
             self._writing.result()
         self._last = time.monotonic()
@@ -74,7 +77,7 @@ class Importer:
         self._moved.clear()
         self._writing = self._thread.submit(
             self._writer.write,
-            self._collected.take(),
+            table,
             self._collected.sites.take_new(),
             self._collected.names.take_new(),
             moved,

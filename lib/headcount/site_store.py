@@ -30,7 +30,7 @@ class Merger:
         self._sites, self._names = array("I"), array("I")  # ours for the codes of the tables
 
     def merge(self, table: Table, new_sites: list[str], new_names: list[str]) -> int:
-        """Within a transaction: add lines; returns how many were no copies.
+        """Within a transaction: add lines, sorted by id; returns how many were no copies.
 
         `new_sites` and `new_names` are the texts of the codes that no table had before.
         """
