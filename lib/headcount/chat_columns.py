@@ -37,6 +37,7 @@ class Source(NamedTuple):
     """
 
     name: str
+    start: int
     bytes: int
     ends: int
     lines: int
@@ -62,7 +63,7 @@ class Columns:
         scanned = self._scanner(All(block))
         if scanned is not None:
             lines = block.lines()
-            source = Source(block.name, block.size, lines, lines, lines, 0, False)
+            source = Source(block.name, block.start, block.size, lines, lines, lines, 0, False)
             return Result(self._packed(source, self._of_scanned(scanned)), lines)
         found, rejects = filters.sorted_out(block, chat.parse_all)
         size, lines, unfinished = block.size, block.lines(), False
@@ -74,7 +75,9 @@ class Columns:
                 unfinished = True
                 rejects.pop()
         ends = lines - (not unfinished and not block.text.endswith(b"\n"))
-        source = Source(block.name, size, ends, lines, len(found), len(rejects), unfinished)
+        source = Source(
+            block.name, block.start, size, ends, lines, len(found), len(rejects), unfinished
+        )
         filtered = block.lines() - len(found) - len(rejects)
         packed = self._packed(source, self._of_parsed(found))
         return Result(packed, len(found), filtered, 0, rejects)

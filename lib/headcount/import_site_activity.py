@@ -61,8 +61,10 @@ class Importer:
         account.reasons["rejected"] += source.rejected
         if source.name in self._files:
             mark = self._marks.get(source.name, Mark())
-            self._marks[source.name] = Mark(mark.bytes + source.bytes, mark.lines + source.ends)
-            self._moved.add(source.name)
+            # Each process stops at its own place when it is interrupted: there may be a gap.
+            if source.start == mark.bytes:
+                self._marks[source.name] = Mark(mark.bytes + source.bytes, mark.lines + source.ends)
+                self._moved.add(source.name)
         if source.unfinished and not self._options.quiet:
             note(f"{shown(source.name)}: the last line has no end yet: left for the next run")
 

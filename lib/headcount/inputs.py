@@ -30,14 +30,18 @@ class Block:
 
     `text` views the bytes, and only until the next block is asked for: take what is to be kept.
     `name` is the input's path, `-` for stdin; `line` is the number of the first line. `size` is
-    how many bytes of the input these are, with a byte order mark that was dropped.
+    how many bytes of the input these are, with a byte order mark that was dropped, and `start` how
+    many stand before them.
     """
 
-    __slots__ = ("_lines", "line", "name", "size", "text")
+    __slots__ = ("_lines", "line", "name", "size", "start", "text")
 
-    def __init__(self, data: Str | bytes, name: str = "-", line: int = 1, dropped: int = 0):
+    def __init__(
+        self, data: Str | bytes, name: str = "-", line: int = 1, dropped: int = 0, start: int = 0
+    ):
         self.text = data if isinstance(data, Str) else Str(data)
         self.size = len(self.text) + dropped
+        self.start = start
         self.name = name
         self.line = line
         self._lines: int | None = None
@@ -89,8 +93,9 @@ def piece_blocks(piece: Piece, on_read=lambda count: None, *, alone=False) -> It
                 text = text[dropped:]
                 if not len(text):
                     continue
-            block = Block(text, path, line, dropped)
+            block = Block(text, path, line, dropped, start)
             line += block.lines()
+            start += block.size
             yield block
 
 
