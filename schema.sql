@@ -3,7 +3,7 @@
 -- active_user_table is what one queries. It is derived: the truth is active_day, the set of users
 -- of each local day, so that a re-run, an overlap or a late event can count nobody twice.
 
-PRAGMA user_version = 2; -- of this schema
+PRAGMA user_version = 3; -- of this schema
 
 CREATE TABLE IF NOT EXISTS active_user_table (
     date              DATE PRIMARY KEY NOT NULL CHECK (date IS strftime('%Y-%m-%d', date)),
@@ -86,6 +86,14 @@ CREATE TABLE IF NOT EXISTS run_reject (
     PRIMARY KEY (run_id, reason)
 );
 
+-- The lines that a run left out because they are to be left out, by reason.
+CREATE TABLE IF NOT EXISTS run_filter (
+    run_id INTEGER NOT NULL REFERENCES run (id),
+    reason TEXT NOT NULL,
+    lines  INTEGER NOT NULL,
+    PRIMARY KEY (run_id, reason)
+);
+
 -- How far a pipeline has read a file that it reads bit by bit: whole lines, and the bytes they take.
 CREATE TABLE IF NOT EXISTS input_mark (
     pipeline    TEXT NOT NULL,
@@ -164,4 +172,83 @@ CREATE TABLE IF NOT EXISTS chat_site (
 CREATE TABLE IF NOT EXISTS chat_name (
     id  INTEGER PRIMARY KEY,
     key TEXT NOT NULL UNIQUE
+);
+
+-- Recent changes: every event once, by its meta.id, whole, and beside it what one filters by.
+-- (An index on ids, which are random, would have a page of it written with every row: so that is
+-- recent_change_id, which follows some ten thousand rows behind.)
+CREATE TABLE IF NOT EXISTS recent_change_raw (
+    pk         INTEGER PRIMARY KEY,
+    id         TEXT NOT NULL,
+    timestamp  INTEGER NOT NULL, -- seconds since 1970, UTC: when it happened
+    wiki       TEXT NOT NULL,
+    type       TEXT NOT NULL,
+    bot        INTEGER NOT NULL CHECK (bot IN (0, 1)),
+    user       TEXT,
+    created_at TEXT NOT NULL, -- UTC: when it came
+    event      TEXT NOT NULL  -- the JSON as it came
+);
+
+CREATE INDEX IF NOT EXISTS recent_change_by_time ON recent_change_raw (timestamp, wiki, type, bot, user);
+
+-- The ids of all rows but the newest, to know an event that comes again.
+CREATE TABLE IF NOT EXISTS recent_change_id (
+    id TEXT PRIMARY KEY NOT NULL,
+    pk INTEGER NOT NULL
+) WITHOUT ROWID;
+
+-- The last row whose id is in recent_change_id; one row, or none.
+CREATE TABLE IF NOT EXISTS recent_change_indexed (
+    pk INTEGER NOT NULL
+);
+
+CREATE VIEW IF NOT EXISTS v_recent_change AS
+SELECT
+    pk,
+    id,
+    bot,
+    json_extract(event, '$.server_name') AS server_name,
+    json_extract(event, '$.server_url') AS server_url,
+    strftime('%Y-%m-%dT%H:%M:%SZ', timestamp, 'unixepoch') AS edit_ts, -- UTC
+    json_extract(event, '$.title') AS title,
+    type AS edit_type,
+    user AS username,
+    wiki,
+    created_at
+FROM recent_change_raw;
+
+-- The words of titles and comments, for full-text search: SELECT pk FROM recent_change_search
+-- WHERE recent_change_search MATCH 'word'. It follows the table when the stream leaves time.
+CREATE VIEW IF NOT EXISTS recent_change_text AS
+SELECT pk, json_extract(event, '$.title') AS title, json_extract(event, '$.comment') AS comment
+FROM recent_change_raw;
+
+CREATE VIRTUAL TABLE IF NOT EXISTS recent_change_search USING fts5 (
+    title, comment, content = recent_change_text, content_rowid = pk
+);
+
+-- Up to where a stream has been read: what its server wants to hear to go on behind it.
+CREATE TABLE IF NOT EXISTS stream_position (
+    url           TEXT PRIMARY KEY NOT NULL,
+    last_event_id TEXT NOT NULL,
+    updated_at    TEXT NOT NULL -- UTC
+);
+
+-- The offsets that were seen in each part of a stream, and those between them that were not.
+CREATE TABLE IF NOT EXISTS stream_extent (
+    topic        TEXT NOT NULL,
+    partition    INTEGER NOT NULL,
+    first_offset INTEGER NOT NULL,
+    last_offset  INTEGER NOT NULL,
+    PRIMARY KEY (topic, partition)
+);
+
+CREATE TABLE IF NOT EXISTS stream_gap (
+    topic        TEXT NOT NULL,
+    partition    INTEGER NOT NULL,
+    first_offset INTEGER NOT NULL,
+    last_offset  INTEGER NOT NULL CHECK (last_offset >= first_offset),
+    near         TEXT,          -- UTC: when an event beside it happened
+    noticed_at   TEXT NOT NULL, -- UTC
+    PRIMARY KEY (topic, partition, first_offset)
 );

@@ -1,4 +1,4 @@
-# What every import-* pipeline shares: one at a time, entered in the ledger, all or nothing.
+# What every import-* pipeline shares: never twice at once, entered in the ledger, all or nothing.
 # shellcheck shell=bash disable=SC2154 # files, signal and quiet are pipeline.sh's; settings the pipeline's
 
 db=$(readlink -f "$lib/../data")/headcount.db
@@ -46,6 +46,7 @@ import_bit_by_bit() { # FUNCTION
 	if ((${#files[@]})); then
 		run_job "$1" || status=$?
 		if [[ $signal && $status != 0 ]]; then status=$(signal_status); fi
+		if ((status == 2)); then exit 2; fi # it has said why
 		if ((status != 0 && status != 65)); then die "$status" "$unfinished"; fi
 		if [[ ! -e $stage/account ]]; then die 1 "the import stopped early: $unfinished"; fi
 	fi
@@ -58,10 +59,11 @@ begin() {
 	local file
 	if ((${#files[@]} == 0)); then files=(-); fi
 	for file in "${files[@]}"; do
-		if [[ $file != - && ! -e $file ]]; then die 66 "$(printf %q "$file"): no such file"; fi
+		if [[ $file != - && $file != http*://* && ! -e $file ]]; then die 66 "$(printf %q "$file"): no such file"; fi
 	done
 	if reads_terminal; then usage_error 'name files, or pipe events in'; fi
 	db=$(readlink -f -- "$db") || die 74 'cannot write the database: no such directory'
+	turn=$db.$prog
 	lock
 	trap tidy EXIT
 	remove_stages # of a run that was killed
@@ -69,16 +71,17 @@ begin() {
 	enter
 }
 
-# One import at a time: the kernel drops the lock with the process, however that ends.
+# Each pipeline once at a time (an endless one would keep all others out): the kernel drops the
+# lock with the process, however that ends. SQLite has those of others take turns.
 lock() {
 	local mask status=0
 	mask=$(umask)
 	umask 077
-	{ exec 9>>"$db.lock"; } 2>/dev/null || die 74 "cannot write $db.lock"
+	{ exec 9>>"$turn.lock"; } 2>/dev/null || die 74 "cannot write $turn.lock"
 	umask "$mask"
 	run_job flock -w "$wait" 9 || status=$?
 	stop_if_signalled
-	if ((status)); then die 75 "another import holds $db.lock; waited $wait s"; fi
+	if ((status)); then die 75 "another import holds $turn.lock; waited $wait s"; fi
 }
 
 # A signal is heeded once there is a directory, or none: what is just being made escapes removal.
@@ -86,10 +89,10 @@ make_stage() {
 	local status=0
 	trap 'signal=INT' INT
 	trap 'signal=TERM' TERM HUP
-	stage=$(mktemp -d "$db.stage.XXXXXX" 2>/dev/null) || status=$?
+	stage=$(mktemp -d "$turn.stage.XXXXXX" 2>/dev/null) || status=$?
 	trap - INT TERM HUP
 	stop_if_signalled
-	if ((status)); then die 74 "cannot write $db.stage"; fi
+	if ((status)); then die 74 "cannot write $turn.stage"; fi
 }
 
 stop_if_signalled() {
@@ -137,7 +140,7 @@ upsert_rows() { # TABLE
 }
 
 # Whoever holds the lock may: nobody else has one. A filter that is just dying may still write.
-remove_stages() { rm -rf "$db".stage.* 2>/dev/null || { sleep 0.1 && rm -rf "$db".stage.*; }; }
+remove_stages() { rm -rf "$turn".stage.* 2>/dev/null || { sleep 0.1 && rm -rf "$turn".stage.*; }; }
 
 # Enters a run that came to nothing, and leaves nothing behind.
 tidy() {

@@ -75,7 +75,7 @@ load support
 
 @test "a held lock is waited for, then exit 75" {
 	event ann 1 >events
-	exec 8>>my.db.lock
+	exec 8>>my.db.import-active-users.lock
 	flock 8
 	run import-active-users --db my.db --wait 0.2 events
 	[ "$status" = 75 ]

@@ -21,7 +21,7 @@ def sound(db):
 
 
 def stages(db):
-    return list(db.parent.glob(f"{db.name}.stage*"))
+    return list(db.parent.glob(f"{db.name}.*.stage*"))
 
 
 class Member:

@@ -6,10 +6,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Answer:
-    """What one request gets: a status, headers, pieces of a body, and what to do behind them."""
+    """What one request gets: a status, headers, pieces of a body, and what to do behind them.
+
+    In place of pieces there may be one function that makes them from the path and the headers.
+    """
 
     def __init__(self, *pieces, status=200, headers=None, hang=False):
-        self.pieces, self.status, self.hang = pieces, status, hang
+        self.pieces = pieces[0] if pieces and callable(pieces[0]) else lambda *_: pieces
+        self.status, self.hang = status, hang
         self.headers = {"Content-Type": "text/event-stream"} | (headers or {})
 
 
@@ -27,7 +31,7 @@ def serving(*answers):
                 self.send_header(name, value)
             self.end_headers()
             with contextlib.suppress(OSError):
-                for piece in answer.pieces:
+                for piece in answer.pieces(self.path, self.headers):
                     self.wfile.write(piece)
                     self.wfile.flush()
             if answer.hang:

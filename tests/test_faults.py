@@ -320,7 +320,7 @@ def test_a_signal_in_each_phase(phase, number, target, db, long_files):
     before = truth(db)
     with contextlib.ExitStack() as stack:
         if phase == "lock":
-            lock = stack.enter_context(open(f"{db}.lock", "a"))
+            lock = stack.enter_context(open(f"{db}.import-active-users.lock", "a"))
             fcntl.flock(lock, fcntl.LOCK_EX)
         writer = stack.enter_context(closing(sqlite3.connect(db, isolation_level=None)))
         if phase == "begin":
@@ -751,7 +751,7 @@ def test_imports_at_once_that_do_not_wait(tmp_path):
 
 def test_a_held_lock(db, tmp_path):
     (tmp_path / "new.jsonl").write_bytes(event(user="new"))
-    with open(f"{db}.lock", "a") as lock:
+    with open(f"{db}.import-active-users.lock", "a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         start = time.monotonic()
         done = run(
@@ -817,8 +817,8 @@ def test_a_writer_that_lets_go_in_time_is_waited_for(db, tmp_path):
 
 def test_a_deleted_lock_file(db, tmp_path):
     (tmp_path / "new.jsonl").write_bytes(event(user="new"))
-    os.close(os.open(f"{db}.lock", os.O_CREAT))
-    os.unlink(f"{db}.lock")
+    os.close(os.open(f"{db}.import-active-users.lock", os.O_CREAT))
+    os.unlink(f"{db}.import-active-users.lock")
     run("import-active-users", "--db", db, tmp_path / "new.jsonl", check=0)
     assert truth(db)[0] == {"2019-12-31": 2}
 
@@ -985,7 +985,7 @@ def test_what_holds_user_ids_is_private(tmp_path):
             reader.execute("SELECT count(*) FROM run").fetchall()
             process.communicate(timeout=20)
             assert process.returncode == 65
-            for path in (db, f"{db}-wal", f"{db}-shm", f"{db}.lock", rejects):
+            for path in (db, f"{db}-wal", f"{db}-shm", f"{db}.import-active-users.lock", rejects):
                 assert mode(path) == 0o600, path
     assert sorted(path.name for path in tmp_path.iterdir() if "stage" in path.name) == []
 

@@ -170,6 +170,12 @@ def start(main: Callable[[], int], *, drains: bool = True) -> None:
     os._exit(status)
 
 
+def note(text: str, options) -> None:
+    """Say something that is no failure, unless `options` want it quiet."""
+    if not options.quiet:
+        print(f"{os.path.basename(sys.argv[0])}: {text}", file=sys.stderr)
+
+
 def _is_text(value) -> bool:
     try:
         str(value).encode()

@@ -1,4 +1,4 @@
-"""Now, as the database writes it."""
+"""Times as the database writes them."""
 
 from datetime import UTC, datetime
 
@@ -8,3 +8,8 @@ FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 def now() -> str:
     """The present UTC time in ISO format, to the second; such texts sort by time."""
     return datetime.now(UTC).strftime(FORMAT)
+
+
+def at(seconds: int) -> str:
+    """Likewise, so many seconds after the start of 1970."""
+    return datetime.fromtimestamp(seconds, UTC).strftime(FORMAT)

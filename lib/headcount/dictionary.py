@@ -11,7 +11,7 @@ _LOOKUP = 500  # texts at a time: twice as fast as one by one, and more is no fa
 def ids(db: sqlite3.Connection, table: str, keys: Iterable[str]) -> dict[str, int]:
     """The id of each key, within a transaction; new ones get one, in the order of the keys."""
     texts = sorted(set(keys))
-    known = _select(db, f"SELECT key, id FROM {table} WHERE key", texts)
+    known = select(db, f"SELECT key, id FROM {table} WHERE key", texts)
     last = db.execute(f"SELECT coalesce(max(id), 0) FROM {table}").fetchone()[0]
     new = {text: last + i for i, text in enumerate((t for t in texts if t not in known), 1)}
     db.executemany(f"INSERT INTO {table} (key, id) VALUES (?, ?)", new.items())
@@ -20,12 +20,13 @@ def ids(db: sqlite3.Connection, table: str, keys: Iterable[str]) -> dict[str, in
 
 def keys(db: sqlite3.Connection, table: str, ids: Iterable[int]) -> dict[int, str]:
     """The key of each id."""
-    return _select(db, f"SELECT id, key FROM {table} WHERE id", list(ids))
+    return select(db, f"SELECT id, key FROM {table} WHERE id", list(ids))
 
 
-def _select(db: sqlite3.Connection, select: str, wanted: list) -> dict:
+def select(db: sqlite3.Connection, columns: str, wanted: list) -> dict:
+    """What a query of two columns finds where the column that it ends with is in `wanted`."""
     found = {}
-    query = f"{select} IN ({', '.join('?' * _LOOKUP)})"
+    query = f"{columns} IN ({', '.join('?' * _LOOKUP)})"
     for start in range(0, len(wanted), _LOOKUP):
         some = wanted[start : start + _LOOKUP]
         found |= dict(db.execute(query, some + [None] * (_LOOKUP - len(some))))

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
-import os
 import sqlite3
 import sys
 import time
@@ -65,8 +64,9 @@ class Importer:
             if source.start == mark.bytes:
                 self._marks[source.name] = Mark(mark.bytes + source.bytes, mark.lines + source.ends)
                 self._moved.add(source.name)
-        if source.unfinished and not self._options.quiet:
-            note(f"{shown(source.name)}: the last line has no end yet: left for the next run")
+        if source.unfinished:
+            text = "the last line has no end yet: left for the next run"
+            cli.note(f"{shown(source.name)}: {text}", self._options)
 
     def _hand_over(self) -> None:
         table = self._collected.take()
@@ -166,11 +166,6 @@ class _Writer:
         self._open.close()
 
 
-def note(text: str) -> None:
-    """Say something that is no failure."""
-    print(f"{os.path.basename(sys.argv[0])}: {text}", file=sys.stderr)
-
-
 def main() -> int:
     """PIPELINE [FILE…] - merge chat lines into the database"""
     parser = cli.Parser(main.__doc__)
@@ -181,9 +176,9 @@ def main() -> int:
     options.jobs = options.jobs or jobs.processors()
     with store.for_import(options.db, options.wait, create=False) as db:
         files, begun, changed = marks.find(db, options.pipeline, options.files)
-    if not options.quiet:
-        for path in changed:
-            note(f"{shown(path)}: no longer the file that was read: read from its start")
+    for path in changed:
+        text = "no longer the file that was read: read from its start"
+        cli.note(f"{shown(path)}: {text}", options)
     with contextlib.closing(Importer(options, files, begun)) as importer:
         return filters.run(
             options,

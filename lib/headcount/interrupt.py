@@ -83,6 +83,11 @@ def read(fd: int, size: int) -> bytes:
             continue
 
 
+def wait(fd: int, seconds: float) -> bool:
+    """Whether there is something to read, or an interrupt, within so many seconds."""
+    return requested() or bool(_poll(fd, _wake).poll(seconds * 1000))
+
+
 def read_into(fd: int, view: memoryview) -> int:
     """Likewise, from a regular file into `view`; returns how many bytes."""
     return 0 if requested() else os.readv(fd, [view])

@@ -10,10 +10,12 @@ import argparse
 import os
 import sqlite3
 import stat
+from collections.abc import Mapping
 
 from headcount import __version__, clock, decimals, rejects, zones
 from headcount.account import Account
 from headcount.failure import NO_INPUT, OTHER_SETTINGS, Failure
+from headcount.pieces import is_url
 
 _EDGE = 64 << 10
 
@@ -49,14 +51,14 @@ def begin(
     """Enter a run; returns its number and the inputs to read.
 
     Files that a finished run has read, unchanged since, are skipped (unless `again`). The caller
-    holds the lock of imports, so a run that still counts as running was killed.
+    holds the lock of its pipeline, so a run of that which still counts as running was killed.
     Raises Failure 78 if the database was made with other settings, 66 for a missing input.
     """
     check_settings(db, settings)
     db.execute(
         "UPDATE run SET status = 'aborted', ended_at = ?, message = 'killed' "
-        "WHERE status = 'running'",
-        [clock.now()],
+        "WHERE status = 'running' AND pipeline = ?",
+        [clock.now(), pipeline],
     )
     run_id = db.execute(
         "INSERT INTO run (pipeline, version, zone_rules, status, started_at) "
@@ -66,7 +68,7 @@ def begin(
     due = []
     for path in dict.fromkeys(paths):
         size = mark = None
-        if path != "-":
+        if path != "-" and not is_url(path):
             try:
                 size, mark = os.stat(path).st_size, fingerprint(path)
             except (OSError, ValueError) as error:
@@ -137,10 +139,22 @@ def finish(
         "UPDATE run_input SET lines = ? WHERE run_id = ? AND path = ?",
         [(lines, run_id, _text(path)) for path, lines in account.inputs.items()],
     )
+    enter_reasons(db, run_id, "run_reject", account.reasons)
+
+
+def enter_reasons(
+    db: sqlite3.Connection, run_id: int, table: str, reasons: Mapping[str, int]
+) -> None:
+    """Enter how many lines a run has rejected (run_reject) or left out (run_filter), and why."""
     db.executemany(
-        "INSERT INTO run_reject (run_id, reason, rejects) VALUES (?, ?, ?)",
-        [(run_id, reason, count) for reason, count in account.reasons.items()],
+        f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)",
+        [(run_id, reason, count) for reason, count in reasons.items() if count],
     )
+
+
+def forget_inputs(db: sqlite3.Connection, run_id: int) -> None:
+    """Let no file of a run count as read: it has stopped before their ends."""
+    db.execute("UPDATE run_input SET fingerprint = NULL WHERE run_id = ?", [run_id])
 
 
 def enter_lines(db: sqlite3.Connection, run_id: int, account: Account) -> None:
@@ -197,7 +211,7 @@ def fail(db: sqlite3.Connection, run_id: int, message: str) -> None:
 def _seconds(text: str) -> str:
     value = decimals.exact(text)
     if not 0 <= value < 10**9:
-        raise ValueError(f"{text!r} is no sensible number of seconds")
+        raise ValueError("no sensible number of seconds")
     return decimals.plain(value)
 
 
@@ -207,10 +221,13 @@ def settings_option(text: str) -> tuple[str, str]:
     try:
         if name == "min-engagement":
             value = _seconds(value)
+        if name == "recent-changes.fraction":
+            value = decimals.plain(decimals.exact(value))
         if name == "valuable-events":
             value = ",".join(sorted(set(value.split(","))))
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"--{name}: {error}") from None
+        option = name.rpartition(".")[2]
+        raise argparse.ArgumentTypeError(f"--{option}: {value!r} is {error}") from None
     if not equals:
         raise argparse.ArgumentTypeError("NAME=VALUE")
     return name, value

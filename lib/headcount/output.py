@@ -23,6 +23,14 @@ def write(fd: int, data: bytes, name: str = "standard output") -> None:
             raise Failure(f"cannot write {name}: {error.strerror}", WRITE_FAILED) from None
 
 
+def wait_for_reader_to_go(fd: int) -> None:
+    """Return once nobody reads this pipe any more; never, if it is something else."""
+    poll = select.poll()
+    poll.register(fd, 0)  # a closed pipe is told without being asked for
+    while not any(event & (select.POLLERR | select.POLLNVAL) for _, event in poll.poll()):
+        pass
+
+
 def open_private(path: str, flags: int) -> int:
     """Open a file for writing that only its owner may read (it can hold user ids)."""
     try:

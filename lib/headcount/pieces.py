@@ -69,6 +69,11 @@ def is_plain(path: str) -> bool:
         return not is_archive(file.read(MAGIC_LENGTH))
 
 
+def is_url(path: str) -> bool:
+    """Whether an input is a stream of some server."""
+    return path.startswith(("http://", "https://"))
+
+
 def is_stream(path: str) -> bool:
     """Whether an input can be read only once, from its start; not if it is not there."""
     if path == "-":

@@ -13,15 +13,17 @@ from headcount.inputs import BOM
 from headcount.rejects import Reject
 
 MAX_EVENT = 16 << 20  # bytes
+_LF = 10
 MESSAGE = "message"  # the type of an event that names none
 
 
 class Event(NamedTuple):
-    """An event. `id` is the last one that the stream gave, "" for none."""
+    """An event. `id` is the last one that the stream gave, "" for none; `line` where it begins."""
 
     id: str
     type: str
-    data: str
+    data: bytes  # UTF-8
+    line: int
 
 
 class Unusable(NamedTuple):
@@ -56,17 +58,17 @@ class Parser:
         if not self._begun:
             data = self._after_bom(data)
         self._rest += data
-        while (end := self._rest.find(b"\n\n", self._searched)) >= 0:
-            block = bytes(self._rest[:end])
-            del self._rest[: end + 2]
-            self._searched = 0
-            if self._skipping:
-                self._skipping = False
-            elif len(block) > self._max_event:
-                yield self._too_large(block)
-            elif block and (event := self._event(block)) is not None:
-                yield event
-            self._line += block.count(b"\n") + 2
+        if self._rest.find(b"\n\n", self._searched) >= 0:
+            *blocks, rest = bytes(self._rest).split(b"\n\n")
+            self._rest = bytearray(rest)
+            for block in blocks:
+                if self._skipping:
+                    self._skipping = False
+                elif len(block) > self._max_event:
+                    yield self._too_large(block)
+                elif block and (event := self._event(block)) is not None:
+                    yield event
+                self._line += block.count(b"\n") + 2
         self._searched = max(0, len(self._rest) - 1)
         if len(self._rest) > self._max_event:
             if not self._skipping:
@@ -105,28 +107,32 @@ class Parser:
         return self._unusable(Reject("event too large", detail), block[: self._max_event])
 
     def _unusable(self, reject: Reject, block: bytes) -> Unusable:
-        blank = len(block) - len(block.lstrip(b"\n"))
-        return Unusable(reject, self._line + blank, block)
+        return Unusable(reject, self._begin(block), block)
+
+    def _begin(self, block: bytes) -> int:
+        """The line of an event's first one that is not blank."""
+        return self._line + (len(block) - len(block.lstrip(b"\n")) if block[0] == _LF else 0)
 
     def _event(self, block: bytes) -> Event | Unusable | None:
         """None where a block only says when to come again, or the id so far."""
-        try:
-            lines = block.decode().split("\n")
-        except UnicodeDecodeError:
-            return self._unusable(Reject("not UTF-8"), block)
-        data, kind = [], ""
-        for line in lines:
-            field, _, value = line.partition(":")
-            value = value.removeprefix(" ")
-            if field == "data":
+        if not block.isascii():
+            try:
+                block.decode()
+            except UnicodeDecodeError:
+                return self._unusable(Reject("not UTF-8"), block)
+        data, kind = [], b""
+        for line in block.split(b"\n"):
+            field, _, value = line.partition(b":")
+            value = value.removeprefix(b" ")
+            if field == b"data":
                 data.append(value)
-            elif field == "event":
+            elif field == b"event":
                 kind = value
-            elif field == "id":
-                if "\0" not in value:
-                    self.last_id = value
-            elif field == "retry" and value.isascii() and value.isdigit():
+            elif field == b"id":
+                if b"\0" not in value:
+                    self.last_id = value.decode()
+            elif field == b"retry" and value.isdigit():
                 self.retry = int(value[:9])
         if not data:
             return None
-        return Event(self.last_id, kind or MESSAGE, "\n".join(data))
+        return Event(self.last_id, kind.decode() or MESSAGE, b"\n".join(data), self._begin(block))

@@ -1,0 +1,136 @@
+"""What guards the pages: who may ask, which scripts may run, what SQL may do.
+
+Nothing but loopback names as Host (a page elsewhere cannot reach us by a name of its own), no
+method that changes anything, no script but those of templates, no statement but reading ones.
+"""
+
+import contextvars
+import re
+import secrets
+import sqlite3
+from importlib.resources import files
+
+from datasette import hookimpl
+from jinja2.ext import Extension
+
+# Scripts by nonce alone: our own CSV output, which anyone can shape, must not be one.
+_POLICY = (
+    "default-src 'none'; script-src 'nonce-{}'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+_HOST = re.compile(rb"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE)
+_nonce = contextvars.ContextVar("nonce", default="")
+
+# datasette-dashboards 0.8 puts cells of tables and metrics into the page as HTML: make it text.
+_DASHBOARDS_PATH = "/-/static-plugins/datasette_dashboards/dashboards.js"
+_DASHBOARDS_JS = files("datasette_dashboards").joinpath("static/dashboards.js").read_bytes()
+if _DASHBOARDS_JS.count(b".innerHTML = ") != 3:
+    raise RuntimeError("another datasette-dashboards: see how it writes cells, and adapt guard.py")
+_DASHBOARDS_JS = _DASHBOARDS_JS.replace(b".innerHTML = ", b".textContent = ")
+
+
+class Nonces(Extension):
+    """Gives the scripts of templates, and of nothing else, the nonce of the page."""
+
+    def preprocess(self, source, name, filename=None):
+        return re.sub(r"<script(?=[\s>{])", '<script nonce="{{ nonce() }}"', source)
+
+
+@hookimpl
+def prepare_jinja2_environment(env):
+    env.add_extension(Nonces)
+    env.globals["nonce"] = _nonce.get
+
+
+@hookimpl
+def asgi_wrapper():
+    return _guarded
+
+
+def _guarded(app):
+    async def answer(scope, receive, send):
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+        nonce = secrets.token_urlsafe(16)
+        _nonce.set(nonce)
+        more = [
+            (b"content-security-policy", _POLICY.format(nonce).encode()),
+            (b"x-content-type-options", b"nosniff"),
+            (b"referrer-policy", b"same-origin"),
+            (b"cross-origin-resource-policy", b"same-origin"),
+            (b"cross-origin-opener-policy", b"same-origin"),
+        ]
+
+        async def say(status, kind, body):
+            headers = [(b"content-type", kind + b"; charset=utf-8"), *more]
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+
+        async def send_more(message):
+            if message["type"] == "http.response.start":
+                message = message | {"headers": [*message.get("headers", []), *more]}
+            await send(message)
+
+        hosts = [value for name, value in scope["headers"] if name == b"host"]
+        if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
+            await say(400, b"text/plain", b"Only 127.0.0.1, localhost and [::1] are served here\n")
+        elif scope["method"] not in ("GET", "HEAD"):
+            await say(405, b"text/plain", b"Nothing can be changed here\n")
+        elif scope["path"] == _DASHBOARDS_PATH:
+            await say(200, b"text/javascript", _DASHBOARDS_JS)
+        else:
+            await app(scope, receive, send_more)
+
+    return answer
+
+
+_ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE}
+_PRAGMAS = {
+    "data_version",
+    "database_list",
+    "foreign_key_list",
+    "index_info",
+    "index_list",
+    "index_xinfo",
+    "table_info",
+    "table_xinfo",
+}
+# printf can make a gigabyte of one character, and no time limit stops it.
+_FORBIDDEN = {
+    "edit",
+    "format",
+    "fts3_tokenizer",
+    "load_extension",
+    "printf",
+    "readfile",
+    "writefile",
+}
+_LONGEST = 20_000_000  # bytes of a value: more than the largest event of a stream
+
+
+def _authorize(action, first, second, _database, _trigger):
+    name = (first or "").lower()
+    if action in _ALLOWED:
+        allowed = True
+    elif action == sqlite3.SQLITE_FUNCTION:
+        allowed = (second or "").lower() not in _FORBIDDEN
+    elif action == sqlite3.SQLITE_PRAGMA:
+        allowed = name in _PRAGMAS or (name == "schema_version" and second is None)
+    else:
+        # a search index asks for this when it is opened, and never does it
+        allowed = action == sqlite3.SQLITE_UPDATE and name == "sqlite_master"
+    return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY
+
+
+@hookimpl(trylast=True)
+def prepare_connection(conn, database):
+    if database in (None, "_internal", "_memory"):  # Datasette's own
+        return
+    conn.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
+    conn.setlimit(sqlite3.SQLITE_LIMIT_SQL_LENGTH, 100_000)
+    conn.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+    conn.setlimit(sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1000)
+    conn.setlimit(sqlite3.SQLITE_LIMIT_WORKER_THREADS, 0)
+    conn.set_authorizer(_authorize)
