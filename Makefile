@@ -1,4 +1,5 @@
 # make import   sets up what is missing, imports EVENTS and shows the numbers
+# make serve    shows DB in a web browser (PORT=8001)
 # make test     sets up what tests need and runs every one of them
 # make bench    measures ours against others' programs: SIZE=1GB RUNS=5 CASES="selective gz",
 #               README=1 (writes its table), GROWTH=1 SIZES="100MB 1GB" (time and memory by size)
@@ -7,16 +8,20 @@ SHELL = /bin/bash
 EVENTS = data/sample/events.jsonl.gz
 DB = data/headcount.db
 TZ_NAME = America/Chicago
+PORT = 8001
 
 bash_files = $(shell grep -lE '^\#!.*bash|shellcheck shell=bash' bin/* lib/* .ci/run 2>/dev/null) $(wildcard tests/*.bats tests/*.bash) tests/bench/peers/jq_count
 python_files = lib tests $(shell grep -lE '^\#!.*lib/python' bin/*)
 
-.PHONY: set-up import test bench lint fmt docs accept lock clean
+.PHONY: set-up import serve test bench lint fmt docs accept lock clean
 
 set-up: .venv/runtime
 
 .venv/runtime: requirements.lock
 	@lib/set-up runtime
+
+.venv/serve: .venv/runtime
+	@lib/set-up serve
 
 .venv/test: .venv/runtime
 	@lib/set-up test
@@ -30,8 +35,11 @@ import: .venv/runtime
 	bin/show-report --db "$(DB)" active_users
 	bin/show-report --db "$(DB)" active_users --format chart
 
-test: lint .bench/venv/bench
-	.venv/bin/python -m pytest -n auto
+serve: .venv/serve
+	bin/serve-db --db "$(DB)" --port $(PORT)
+
+test: lint .venv/serve .bench/venv/bench
+	.venv/bin/python -m pytest -n auto --dist worksteal
 	.venv/bin/bats tests
 
 bench: .venv/runtime .bench/venv/bench

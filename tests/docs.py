@@ -55,7 +55,8 @@ def console(block: str, copy: Path) -> str:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        shown = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", NOW, done.stdout)
+        # sample data is older
+        shown = re.sub(r"20(?!2[0-5])\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", NOW, done.stdout)
         shown = re.sub(r"^make(\[\d+\])?: (Entering|Leaving).*\n", "", shown, flags=re.M)
         parts.append(f"$ {command}\n" + re.sub(r" +$", "", shown, flags=re.M))
     return "".join(parts)

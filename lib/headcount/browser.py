@@ -31,6 +31,7 @@ _SETTINGS = {
     "sql_time_limit_ms": 5000,
     "facet_time_limit_ms": 500,
     "max_returned_rows": 1000,
+    "default_page_size": 50,
     "max_csv_mb": 10,
     "allow_csv_stream": False,
     "allow_download": False,
@@ -126,7 +127,13 @@ def _metadata(tables: list[str]) -> dict:
     described = {name: _TABLES.get(name, {"hidden": True}) for name in tables}
     return {
         "title": "Headcount",
-        "databases": {NAME: {"tables": described, "queries": queries}},
+        "databases": {
+            NAME: {
+                "tables": described,
+                "queries": queries,
+                "description_html": '<a href="/-/dashboards">Dashboards with charts</a>',
+            }
+        },
         "plugins": {"datasette-dashboards": dashboards()},
     }
 
@@ -172,7 +179,7 @@ def check(path: str) -> None:
 
 
 def serve(path: str, port: int, note: Callable[[str], None]) -> int:
-    """Serve until a signal ends it; returns the exit status. Raises Failure if the port is taken."""
+    """Serve until a signal ends it; returns the exit status. Raises Failure for a taken port."""
     datasette = _datasette(path)
     asyncio.run(datasette.invoke_startup())
     listener = socket.socket()

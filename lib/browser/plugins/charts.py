@@ -9,11 +9,10 @@ from headcount import reports
 _TIMES = ("date", "window_start", "minute")  # columns that are instants or days
 
 
-def _chart(view_name, table):
+def _chart(request):
     """What to draw on this page; None for nothing."""
-    if view_name != "table" or table not in reports.names():
-        return None
-    return reports.load(table).chart
+    name = request.url_vars.get("table") if request else None
+    return reports.load(name).chart if name in reports.names() else None
 
 
 @hookimpl
@@ -22,8 +21,8 @@ def extra_css_urls(datasette):
 
 
 @hookimpl
-def extra_js_urls(view_name, table, datasette):
-    if not _chart(view_name, table):
+def extra_js_urls(request, datasette):
+    if not _chart(request):
         return []
     urls = datasette.urls
     vega = [
@@ -34,10 +33,10 @@ def extra_js_urls(view_name, table, datasette):
 
 
 @hookimpl
-def extra_body_script(view_name, table):
-    chart = _chart(view_name, table)
+def extra_body_script(request):
+    chart = _chart(request)
     if not chart:
         return ""
     label, value, title = chart
     kind = "temporal" if label in _TIMES else "nominal"
-    return f"drawChart({json.dumps(label)}, {json.dumps(kind)}, {json.dumps(value)}, {json.dumps(title)})"
+    return f"drawChart({', '.join(map(json.dumps, (label, kind, value, title)))})"

@@ -1,0 +1,30 @@
+"""A database with something of everything, and serve-db showing it."""
+
+import contextlib
+import re
+import subprocess
+
+from conftest import BARE, BIN, run
+
+
+def fill(db):
+    """Active users, some of whose days are provisional; chats; recent changes, hostile ones too."""
+    run("import-active-users", "--db", db, BIN.parent / "data/sample/events.jsonl.gz", check=0)
+    lines = run("make-data", "chat", "--lines", 3000, "--sites", 4, check=0).stdout
+    run("import-site-activity", "--db", db, check=0, stdin=lines)
+    options = ["--events", 9000, "--hostile", 0.05, "--holes", 2, "--rate", 2]
+    lines = run("make-data", "recent-changes", *options, check=0).stdout
+    run("import-recent-changes", "--db", db, check=0, stdin=lines)
+
+
+@contextlib.contextmanager
+def serve_db(db, *options):
+    """serve-db on some free port; gives its address."""
+    command = [BIN / "serve-db", "--db", db, "--port", "0", *options]
+    process = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True, env=BARE)
+    try:
+        said = process.stderr.readline()
+        yield re.search(r"http://127\.0\.0\.1:\d+", said)[0]
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
