@@ -14,6 +14,7 @@ from headcount.rejects import Reject
 
 MAX_EVENT = 16 << 20  # bytes
 _LF = 10
+_COMMENTS = 4096  # bytes of comments are not as many as that
 MESSAGE = "message"  # the type of an event that names none
 
 
@@ -81,7 +82,10 @@ class Parser:
     @property
     def unfinished(self) -> bool:
         """Whether the stream has broken off within an event."""
-        return bool(self._rest.strip(b"\n")) or self._skipping
+        if self._skipping or len(self._rest) > _COMMENTS:
+            return True
+        lines = self._rest.split(b"\n")
+        return any(line and not line.startswith(b":") for line in lines)
 
     def _with_lf(self, data: bytes) -> bytes:
         if self._ended_with_cr and data.startswith(b"\n"):

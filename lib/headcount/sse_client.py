@@ -18,6 +18,7 @@ from headcount.sse import Event, Parser, Unusable
 
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0  # seconds before another try, and after many
 _CONNECT = 10.0  # seconds
+_DRIP = 100  # bytes a second: an event that comes slower will never end
 _REDIRECTS = 5
 
 
@@ -57,11 +58,14 @@ def events(
         while True:
             parser = Parser(settings.max_event, last_id)
             asked = None
+            drip = _Drip(settings.silence)
             try:
                 for chunk in _body(client, url, settings, last_id):
-                    if found := list(parser.feed(chunk)):
+                    found = list(parser.feed(chunk))
+                    last_id = parser.last_id
+                    drip.check(len(chunk), bool(found) or not parser.unfinished)
+                    if found:
                         heard, tries = time.monotonic(), 0
-                        last_id = parser.last_id
                         yield found
                 reason = "the server has closed the connection"
             except _Ended:
@@ -82,11 +86,35 @@ def events(
             time.sleep(seconds)
 
 
+class _Drip:
+    """Watches for an event that comes byte by byte: such a connection is not silent, but dead."""
+
+    def __init__(self, silence: float):
+        self._silence = silence
+        self._since: float | None = None  # when the event that has not ended began
+        self._bytes = 0
+
+    def check(self, size: int, is_between: bool) -> None:
+        """More bytes have come. Raises Unavailable if they are too few for too long."""
+        now = time.monotonic()
+        if is_between:
+            self._since = None
+        elif self._since is None:
+            self._since, self._bytes = now, 0
+        else:
+            self._bytes += size
+            seconds = now - self._since
+            if seconds > self._silence and self._bytes < _DRIP * seconds:
+                raise Unavailable(f"an event has not ended for {self._silence:g} s")
+
+
 class _Ended(Exception):
     """The server wants no more of us."""
 
 
 def _body(client, url: str, settings: Settings, last_id: str) -> Iterator[bytes]:
+    import httpx
+
     headers = {
         "Accept": "text/event-stream",
         "Accept-Encoding": "identity",  # or a small answer could unpack to a huge one
@@ -95,11 +123,12 @@ def _body(client, url: str, settings: Settings, last_id: str) -> Iterator[bytes]
     }
     if last_id:
         headers["Last-Event-ID"] = last_id.encode()
-    params = {"since": settings.since} if settings.since and not last_id else None
+    if settings.since and not last_id:
+        url = str(httpx.URL(url).copy_merge_params({"since": settings.since}))
     for _ in range(_REDIRECTS + 1):
-        with client.stream("GET", url, headers=headers, params=params) as response:
+        with client.stream("GET", url, headers=headers) as response:
             if response.is_redirect:
-                url, params = _allowed(url, response), None
+                url = _allowed(url, response)
                 continue
             _check(url, response)
             yield from response.iter_raw()

@@ -72,7 +72,7 @@ def one_more_percent(data: Data) -> Case:
 def _import(db: Path, chats: Path) -> None:
     command = [BIN / "import-site-activity", "--quiet", "--db", db, chats]
     subprocess.run(command, check=True)
-    Path(f"{db}.lock").unlink()
+    Path(f"{db}.import-site-activity.lock").unlink()
 
 
 def _importing(db: Path, *chats: Path, **options) -> Contender:
