@@ -17,10 +17,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 SCREENSHOTS = ROOT / ".ci" / "screenshots"
 README_PICTURE = ROOT / "data" / "sample" / "recent-changes.png"
 
-pytestmark = [
-    pytest.mark.skipif(not CHROMIUM, reason="no Chromium: apt-get install chromium"),
-    pytest.mark.xdist_group("browser"),
-]
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium: apt-get install chromium")
 
 # As root, on a machine without a screen and, perhaps, without the internet.
 ARGUMENTS = [

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from headcount import dictionary
 
-MOST = 50_000  # rows that the index is behind
+MOST = 100_000  # rows that the index is behind
 
 
 class Ids:
