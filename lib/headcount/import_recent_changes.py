@@ -13,6 +13,7 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from headcount import account as accounts
 from headcount import (
@@ -54,6 +55,9 @@ class Importer:
         self._position = ""
         self._waiting = 0  # events that are not committed
         self._since = 0.0
+        self._has_settings = False  # in the database
+        self._thread = ThreadPoolExecutor(1)
+        self._committing: Future | None = None
         self._rows: list[Row] = []
         self._offsets: dict[tuple[str, int], list[int]] = defaultdict(list)
 
@@ -106,14 +110,17 @@ class Importer:
         """Commit what has waited for long; while there is so little to do, enter words."""
         if self._waiting and time.monotonic() - self._since >= _SECONDS:
             self.commit()
+            self.settle()
             with store.transaction(self._db):
                 self._store.index_words()
 
     def commit(self) -> None:
-        """Commit what has come."""
-        with store.transaction(self._db):
-            if not self.account.lines:
+        """Commit what has come: another thread waits for the disk, while more is parsed."""
+        self.settle()
+        with store.transaction(self._db, self._commit_aside):
+            if not self._has_settings:
                 ledger.enter_settings(self._db, dict(self._options.setting))
+            self._has_settings = True
             kept = self._store.add(self._rows)
             self.account.lines += self._waiting
             self.account.kept += kept
@@ -128,8 +135,18 @@ class Importer:
         self._offsets.clear()
         self._waiting = 0
         if self._store.has_many_ids:
+            self.settle()
             with store.transaction(self._db):
                 self._store.index_ids()
+
+    def _commit_aside(self) -> None:
+        self._committing = self._thread.submit(self._db.execute, "COMMIT")
+
+    def settle(self) -> None:
+        """Wait until what was to be committed is; nothing else may use the database before."""
+        if self._committing is not None:
+            self._committing.result()
+            self._committing = None
 
     def _enter(self, account: Account) -> None:
         account.filtered = self._left_out.total()
@@ -209,6 +226,7 @@ def main() -> int:
         importer = Importer(options, db, log)
         read(importer, options, progress)
         importer.commit()
+        importer.settle()
         progress.close()
         log.close()
         if interrupt.requested():

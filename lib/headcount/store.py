@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from headcount.cli import ROOT
 from headcount.failure import (
@@ -41,7 +41,9 @@ def for_import(path: str, wait: float, *, create: bool = True) -> Iterator[sqlit
         raise Failure(f"cannot write {path}: {error.strerror}", WRITE_FAILED) from None
     with (
         errors(path),
-        contextlib.closing(sqlite3.connect(path, timeout=wait, isolation_level=None)) as db,
+        contextlib.closing(
+            sqlite3.connect(path, timeout=wait, isolation_level=None, check_same_thread=False)
+        ) as db,
     ):
         db.execute("PRAGMA foreign_keys = ON")
         _check_version(db, path)
@@ -114,12 +116,18 @@ def _statements(script: str) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def transaction(db: sqlite3.Connection):
-    """One transaction that holds the write lock from its start; all or nothing."""
+def transaction(db: sqlite3.Connection, commit: Callable[[], None] | None = None):
+    """One transaction that holds the write lock from its start; all or nothing.
+
+    `commit` ends it in another way: in another thread, say.
+    """
     db.execute("BEGIN IMMEDIATE")
     try:
         yield
-        db.execute("COMMIT")
+        if commit:
+            commit()
+        else:
+            db.execute("COMMIT")
     except BaseException:
         with contextlib.suppress(sqlite3.Error):
             db.execute("ROLLBACK")
