@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterable
 
 _LOOKUP = 500  # texts at a time: twice as fast as one by one, and more is no faster
+_STEP = 100  # so that there are few different statements: SQLite keeps those it has prepared
 
 
 def ids(db: sqlite3.Connection, table: str, keys: Iterable[str]) -> dict[str, int]:
@@ -26,8 +27,9 @@ def keys(db: sqlite3.Connection, table: str, ids: Iterable[int]) -> dict[int, st
 def select(db: sqlite3.Connection, columns: str, wanted: list) -> dict:
     """What a query of two columns finds where the column that it ends with is in `wanted`."""
     found = {}
-    query = f"{columns} IN ({', '.join('?' * _LOOKUP)})"
     for start in range(0, len(wanted), _LOOKUP):
         some = wanted[start : start + _LOOKUP]
-        found |= dict(db.execute(query, some + [None] * (_LOOKUP - len(some))))
+        missing = -len(some) % _STEP
+        query = f"{columns} IN ({', '.join('?' * (len(some) + missing))})"
+        found |= dict(db.execute(query, some + [None] * missing))
     return found

@@ -84,7 +84,8 @@ class Importer:
             self.commit()
 
     def _take_change(self, data: bytes, name: str, line: int) -> None:
-        change, place = recent_change.parse(data)
+        # of a stream read-sse has seen to that
+        change, place = recent_change.parse(data, is_utf8=self._options.url is not None)
         if place is not None:
             topic, partition, offset = place
             self._offsets[topic, partition].append(offset)

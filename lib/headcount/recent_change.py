@@ -93,11 +93,11 @@ _decode_domain = msgspec.json.Decoder(_AnyDomain).decode
 _decode_any = msgspec.json.Decoder(_Any).decode
 
 
-def parse(data: bytes) -> Found:
-    """What the JSON of an event says."""
+def parse(data: bytes, *, is_utf8: bool = False) -> Found:
+    """What the JSON of an event says; `is_utf8` if that is known already."""
     try:
         change = _decode(data)
-        if not data.isascii():
+        if not is_utf8 and not data.isascii():
             data.decode()
     except msgspec.ValidationError:
         return _unusual(data)
