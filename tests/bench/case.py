@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 from bench.contenders import Contender
-from bench.targets import AsFast, AtMost, Faster, Memory, Within
+from bench.targets import AsFast, AtMost, Faster, Memory, Rate, Within
 
 
 @dataclass(frozen=True)
 class Case:
     title: str
     contenders: list[Contender]
-    targets: list[Faster | AsFast | AtMost | Memory | Within]
+    targets: list[Faster | AsFast | AtMost | Memory | Rate | Within]
     truth: str | None = None  # where it is known from elsewhere; else all have to agree

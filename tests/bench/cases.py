@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench import chat_cases, count_cases, store_cases, year
+from bench import chat_cases, count_cases, store_cases, stream_cases, year
 from bench.case import Case
 from bench.data import Data
 
@@ -29,6 +29,7 @@ CASES = {
     "sample": Kind(store_cases.sample, set()),
     "site-activity": Kind(chat_cases.site_activity, {"chats", "slice"}),
     "site-import": Kind(chat_cases.site_import, {"chats"}),
+    "stream": Kind(stream_cases.stream, {"stream"}),
     "site-more": Kind(chat_cases.one_more_percent, {"chats", "history"}),
 }
 

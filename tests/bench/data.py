@@ -17,7 +17,7 @@ _COPY = 1 << 20
 
 # The room that each kind takes, in sizes of the events (compressed ones well overestimated).
 ROOM = {"events": 1, "escapes": 1, "gz": 0.2, "zst": 0.2, "small": 1, "slice": 0.1, "day": 1}
-ROOM |= {"chats": 1.7, "history": 1.5}
+ROOM |= {"chats": 1.7, "history": 1.5, "stream": 3}
 
 
 class Data:
@@ -77,6 +77,19 @@ class Data:
                 subprocess.run([*command, *options], stdout=out, check=True)
 
         return self._made(name, write)
+
+    def stream(self) -> tuple[Path, int]:
+        """A million events of recent changes in 1 GB (in fact, they take 1.4), and how many."""
+        events = self.bytes // 1000
+        command = [BIN / "make-data", "recent-changes", "--sse", "--events", str(events)]
+
+        def write(path: Path) -> None:
+            with path.open("wb") as out:
+                subprocess.run(
+                    [*command, "--duplicates", "0", "--canaries", "0"], stdout=out, check=True
+                )
+
+        return self._made("stream.sse", write), events
 
     def gz(self) -> Path:
         def write(path: Path) -> None:

@@ -45,7 +45,7 @@ def details(results: list[tuple[Case, list[Timed]]]) -> str:
                     f"read {part:.1%} of it; in proportion {seconds(timed.whole)}, ÷ ours of that"
                 )
             if timed.contender.inside:
-                note = "without the start of Python"
+                note = "without the start of the program"
             rows.append(
                 [
                     case.title,

@@ -93,6 +93,20 @@ class AsFast:
 
 
 @dataclass(frozen=True)
+class Rate:
+    """Ours does at least so many of `number` things a second."""
+
+    least: int
+    number: int
+    what: str
+
+    def judge(self, times: list[Timed]) -> Judged:
+        rate = self.number / _ours(times).median
+        target = f"≥ {self.least:,} {self.what}/s"
+        return Judged(f"{digits(rate)} {self.what}/s", "", "", target, rate >= self.least)
+
+
+@dataclass(frozen=True)
 class Memory:
     """Ours takes at most so many bytes, all its processes together, in a run of its own."""
 
