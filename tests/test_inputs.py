@@ -20,7 +20,7 @@ import pytest
 
 from conftest import BARE, BIN, run
 from events import NOON, event, write_padded
-from headcount import decompress, inputs, processes
+from headcount import decompress, inputs, processes, whole_lines
 from headcount.decompress import zstd_library
 from headcount.failure import NO_INPUT, Failure
 
@@ -106,7 +106,7 @@ def test_an_archive_counts_as_its_content(kind, tmp_path):
 
 @every_archive
 def test_an_archive_in_pieces_of_one_byte(kind, monkeypatch, tmp_path):
-    monkeypatch.setattr(inputs, "CHUNK", 1)
+    monkeypatch.setattr(whole_lines, "CHUNK", 1)
     assert content(tmp_path / "a", b"".join(ARCHIVES[kind])) == FIRST + SECOND
 
 
@@ -309,7 +309,7 @@ def test_blocks_are_the_same_however_they_arrive(pieces, monkeypatch, tmp_path):
     data = inputs.BOM + b"a\n\n\r\nb\0c\n" + b"d" * 1000 + b"\n" + b"e"
     path = tmp_path / "a"
     path.write_bytes(data)
-    monkeypatch.setattr(inputs, "CHUNK", pieces)
+    monkeypatch.setattr(whole_lines, "CHUNK", pieces)
     blocks = inputs.blocks([str(path), str(path)])
     texts = [(block.line, bytes(block.text)) for block in blocks]  # a view lives for one turn
     assert b"".join(text for _, text in texts) == data[3:] * 2

@@ -18,7 +18,7 @@ import pytest
 
 from conftest import BARE, BIN, run
 from events import event, write_padded
-from headcount import active_rows, cli, inputs, jobs, results
+from headcount import active_rows, cli, inputs, jobs, results, whole_lines
 from headcount.decompress import zstd_library
 from headcount.failure import FAILED, NO_INPUT, Failure
 from headcount.pieces import cut, total_size
@@ -67,7 +67,7 @@ class Here:
         if not pid:
             try:
                 results._PIECE = piece or results._PIECE
-                inputs.CHUNK = chunk or inputs.CHUNK
+                whole_lines.CHUNK = chunk or whole_lines.CHUNK
                 active_rows._REMEMBERED = chunk or active_rows._REMEMBERED
                 os.dup2(os.open(self.stdin, os.O_RDONLY), 0)
                 os.dup2(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 1)
@@ -354,7 +354,7 @@ def test_pieces_are_all_lines_in_order(seed, monkeypatch, tmp_path):
     for _ in range(30):
         data = some_lines(rng)
         (tmp_path / "a").write_bytes(data)
-        monkeypatch.setattr(inputs, "CHUNK", rng.choice([1, 3, 16, 1 << 18]))
+        monkeypatch.setattr(whole_lines, "CHUNK", rng.choice([1, 3, 16, 1 << 18]))
         size = rng.choice([1, 2, 10, 50, 200])
         pieces = list(cut([path], size, {}))
         several += len(pieces) > 1
@@ -419,7 +419,7 @@ def test_a_file_that_grows_or_shrinks_behind_its_pieces(tmp_path):
 
 @pytest.mark.parametrize("number", [1, 2, 5])
 def test_progress_adds_up_to_all_bytes(number, monkeypatch, tmp_path):
-    monkeypatch.setattr(inputs, "CHUNK", 1000)
+    monkeypatch.setattr(whole_lines, "CHUNK", 1000)
     monkeypatch.setattr(results, "_PIECE", 5000)
     plain, archive = tmp_path / "plain", tmp_path / "archive"
     plain.write_bytes(event() * 200)

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 from sqlite_utils import Database
 
-from headcount import ledger, store
+from headcount import db_settings, ledger, store
 from headcount.account import Account, total
 from headcount.failure import Failure
 
@@ -100,7 +100,7 @@ def test_the_accounts_of_a_pipe_must_meet():
 
 
 def test_one_spelling_for_one_meaning():
-    assert ledger.settings_option("min-engagement=3.0") == ("min-engagement", "3")
-    assert ledger.settings_option("min-engagement=2.50") == ("min-engagement", "2.5")
-    assert ledger.settings_option("valuable-events=b,a,b") == ("valuable-events", "a,b")
-    assert ledger.settings_option("user=b,a") == ("user", "b,a"), "here the order means something"
+    assert db_settings.option("min-engagement=3.0") == ("min-engagement", "3")
+    assert db_settings.option("min-engagement=2.50") == ("min-engagement", "2.5")
+    assert db_settings.option("valuable-events=b,a,b") == ("valuable-events", "a,b")
+    assert db_settings.option("user=b,a") == ("user", "b,a"), "here the order means something"

@@ -5,7 +5,7 @@ import os
 import stat
 import sys
 
-from headcount import cli, ledger, output, store, zones
+from headcount import cli, db_settings, ledger, output, store, zones
 from headcount.failure import OK, Failure
 
 
@@ -17,7 +17,7 @@ def main() -> int:
     parser = cli.Parser(main.__doc__)
     parser.add_argument("step", choices=("begin", "fail"), help="which")
     parser.add_argument("files", nargs="*", metavar="FILE", help="begin: all inputs")
-    parser.add_argument("--setting", type=ledger.settings_option, action="append", default=[])
+    parser.add_argument("--setting", type=db_settings.option, action="append", default=[])
     parser.add_argument("--again", action="store_true", help="begin: skip no input")
     parser.add_argument("--run", type=int, help="fail: which run")
     parser.add_argument("--message", help="fail: why")

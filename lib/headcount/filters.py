@@ -12,7 +12,7 @@ from types import MappingProxyType
 from headcount import account, cli, inputs, interrupt, jobs, output, processes, tsv
 from headcount.failure import INTERRUPTED, OK, REJECTS
 from headcount.lines import All
-from headcount.pieces import Marks, is_stream, total_size
+from headcount.pieces import Marks, is_stream
 from headcount.progress import Progress
 from headcount.rejects import Reject, RejectLog
 from headcount.results import Process, Result, results
@@ -121,11 +121,7 @@ def run(
     """
     prog = os.path.basename(sys.argv[0])
     paths = options.files or ["-"]
-    size = total_size(paths, marks)
-    wanted = options.progress or (
-        size is not None and sys.stderr is not None and sys.stderr.isatty() and not options.quiet
-    )
-    progress = Progress(prog, size, wanted)
+    progress = Progress.of(options, prog, marks)
     log = RejectLog(rejecter or prog, getattr(options, "rejects", None))
     ours = account.Account(prog, reasons=log.reasons)
     ours.inputs = dict.fromkeys(paths, 0)

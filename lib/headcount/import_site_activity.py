@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from headcount import cli, filters, interrupt, jobs, ledger, marks, store, zones
+from headcount import cli, db_settings, filters, interrupt, jobs, ledger, marks, store, zones
 from headcount.account import Account
 from headcount.chat_columns import Collected, Columns, Source
 from headcount.chat_table import Table, sorted_by_id
@@ -136,7 +136,7 @@ class _Writer:
     ) -> None:
         """Commit lines, with the new texts behind their codes, and how far they bring us."""
         with self._transaction() as db:
-            ledger.enter_settings(db, self._settings)
+            db_settings.enter(db, self._settings)
             if table is not None:
                 kept = self._merger.merge(table, sites, names)
                 self._kept += kept

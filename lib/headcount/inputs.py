@@ -3,23 +3,21 @@
 import contextlib
 import errno
 import itertools
-import math
 import os
 import select
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from types import MappingProxyType
 
 from stringzilla import Str
 
-from headcount import interrupt, tsv
+from headcount import interrupt, tsv, whole_lines
 from headcount.decompress import MAGIC_FIRST_BYTES, MAGIC_LENGTH, decompressed
 from headcount.failure import NO_INPUT, Failure
 from headcount.pieces import Mark, Marks, Piece
-from headcount.processes import Aside, widen_pipe
+from headcount.processes import widen_pipe
 
-CHUNK = 1 << 20  # measured: chat lines 10 % faster than by half of it, and others no slower
 ASIDE_SIZE = 4 << 20  # bytes of an archive from which on a second process pays
 FIFO_WAIT_SECONDS = 60
 BOM = b"\xef\xbb\xbf"
@@ -104,7 +102,7 @@ def _texts(fd: int, piece: Piece, on_read, alone: bool) -> Iterator[Str]:
     name = shown(piece.path)
     chunks = _chunks(fd, name, on_read)
     if piece.start:
-        return _file_lines(fd, piece, b"", on_read)
+        return whole_lines.of_file(fd, piece, b"", on_read)
     head = _head(chunks)
     info = os.fstat(fd)
     regular = stat.S_ISREG(info.st_mode)
@@ -114,11 +112,11 @@ def _texts(fd: int, piece: Piece, on_read, alone: bool) -> Iterator[Str]:
     interrupted = interrupt.requested if regular else interrupt.requested_soon
     if archive := decompressed(name, head, chunks):
         if aside:
-            return _lines_aside(archive, fd, piece, on_read)
-        return _whole_lines(archive, interrupted)
+            return whole_lines.aside(archive, fd, on_read)
+        return whole_lines.of_chunks(archive, interrupted)
     if regular:
-        return _file_lines(fd, piece, head[: piece.stop], on_read)
-    return _whole_lines(itertools.chain([head], chunks), interrupted)
+        return whole_lines.of_file(fd, piece, head[: piece.stop], on_read)
+    return whole_lines.of_chunks(itertools.chain([head], chunks), interrupted)
 
 
 @contextlib.contextmanager
@@ -149,11 +147,11 @@ def _opened(path: str, name: str):
 
 def _chunks(fd: int, name: str, on_read) -> Iterator[bytes]:
     try:
-        chunk = _await_writer(fd, name) or interrupt.read(fd, CHUNK)
+        chunk = _await_writer(fd, name) or interrupt.read(fd, whole_lines.CHUNK)
         while chunk:
             on_read(len(chunk))
             yield chunk
-            chunk = interrupt.read(fd, CHUNK)
+            chunk = interrupt.read(fd, whole_lines.CHUNK)
     except OSError as error:
         raise Failure(f"{name}: cannot read: {error.strerror}") from None
 
@@ -171,7 +169,7 @@ def _await_writer(fd: int, name: str) -> bytes:
     deadline = time.monotonic() + FIFO_WAIT_SECONDS
     while not poll.poll(50) and not interrupt.requested():
         try:
-            if data := os.read(fd, CHUNK):
+            if data := os.read(fd, whole_lines.CHUNK):
                 return data
         except BlockingIOError:
             return b""
@@ -189,70 +187,3 @@ def _head(chunks: Iterator[bytes]) -> bytes:
             break
         head += more
     return head
-
-
-def _whole_lines(chunks: Iterable[bytes], interrupted: Callable[[], bool]) -> Iterator[Str]:
-    rest: list[bytes] = []  # pieces of a line without its end: joined once, however long
-    for chunk in chunks:
-        cut = chunk.rfind(b"\n") + 1
-        if cut:
-            yield Str(b"".join((*rest, memoryview(chunk)[:cut])))  # one copy
-            rest = [chunk[cut:]] if cut < len(chunk) else []
-        elif chunk:
-            rest.append(chunk)
-    if rest and not interrupted():  # an interrupted writer's last line is not whole
-        yield Str(b"".join(rest))
-
-
-def _file_lines(fd: int, piece: Piece, head: bytes, on_read) -> Iterator[Str]:
-    """Whole lines of a regular file, read into one buffer again and again: no copies."""
-    left = math.inf if piece.stop is None else piece.stop - piece.start - len(head)
-    buffer = bytearray(max(CHUNK, 2 * len(head)))
-    buffer[: len(head)] = head
-    searched, filled = 0, len(head)
-    while True:
-        text, view = Str(buffer), memoryview(buffer)
-        cut = text.rfind(b"\n", searched, filled) + 1
-        if cut:
-            yield text[:cut]
-            view[: filled - cut] = view[cut:filled]
-            filled -= cut
-        if filled == len(buffer):  # a line that is longer
-            buffer = buffer + bytearray(len(buffer))
-            text, view = Str(buffer), memoryview(buffer)
-        searched = filled
-        try:
-            count = interrupt.read_into(fd, view[filled : filled + min(CHUNK, left)])
-        except OSError as error:
-            raise Failure(f"{shown(piece.path)}: cannot read: {error.strerror}") from None
-        if not count or interrupt.requested():
-            break
-        on_read(count)
-        left -= count
-        filled += count
-    if filled and not interrupt.requested():  # an interrupted writer's last line is not whole
-        yield text[:filled]
-
-
-def _lines_aside(chunks: Iterable[bytes], fd: int, piece: Piece, on_read) -> Iterator[Str]:
-    """Whole lines of an archive, which another process reads from `fd` and decompresses."""
-    reported = os.lseek(fd, 0, os.SEEK_CUR)
-    rest, long = b"", []  # the start of a line; one that does not fit before a part, in pieces
-    with contextlib.closing(Aside(chunks)) as content:
-        while not interrupt.requested() and (part := content.take(rest)) is not None:
-            at = os.lseek(fd, 0, os.SEEK_CUR)  # the other's, too
-            on_read(at - reported)
-            reported = at
-            text = Str(part)
-            cut = text.rfind(b"\n") + 1
-            if cut and long:
-                yield Str(b"".join((*long, part[:cut])))
-                long.clear()
-            elif cut:
-                yield text[:cut]
-            rest = bytes(part[cut:])
-            if long or len(rest) > content.ROOM:
-                long.append(rest)
-                rest = b""
-    if (long or rest) and not interrupt.requested():
-        yield Str(b"".join((*long, rest)))

@@ -1,4 +1,4 @@
-"""The ledger: what every import read, where each line went, and what the database was made with.
+"""The ledger: what every import read, and where each line went.
 
 enter_run is how a pipeline begins a run, before it reads anything, and how it enters a failure;
 the sink calls `finish` in the transaction of the data.
@@ -6,15 +6,14 @@ the sink calls `finish` in the transaction of the data.
 
 from __future__ import annotations
 
-import argparse
 import os
 import sqlite3
 import stat
 from collections.abc import Mapping
 
-from headcount import __version__, clock, decimals, rejects, zones
+from headcount import __version__, clock, db_settings, rejects, zones
 from headcount.account import Account
-from headcount.failure import NO_INPUT, OTHER_SETTINGS, Failure
+from headcount.failure import NO_INPUT, Failure
 from headcount.pieces import is_url
 
 _EDGE = 64 << 10
@@ -54,7 +53,7 @@ def begin(
     holds the lock of its pipeline, so a run of that which still counts as running was killed.
     Raises Failure 78 if the database was made with other settings, 66 for a missing input.
     """
-    check_settings(db, settings)
+    db_settings.check(db, settings)
     db.execute(
         "UPDATE run SET status = 'aborted', ended_at = ?, message = 'killed' "
         "WHERE status = 'running' AND pipeline = ?",
@@ -102,25 +101,6 @@ def _was_read(db: sqlite3.Connection, pipeline: str, fingerprint: str) -> bool:
     return found.fetchone() is not None
 
 
-def enter_settings(db: sqlite3.Connection, settings: dict[str, str]) -> None:
-    """Keep what the database is made with. Raises Failure 78 if it was made with others."""
-    check_settings(db, settings)
-    db.executemany("INSERT INTO setting VALUES (?, ?) ON CONFLICT DO NOTHING", settings.items())
-
-
-def check_settings(db: sqlite3.Connection, settings: dict[str, str]) -> None:
-    """Raises Failure 78 unless the database was made with these settings, or is new."""
-    made_with = dict(db.execute("SELECT name, value FROM setting"))
-    for name, value in settings.items():
-        if made_with.get(name, value) != value:
-            raise Failure(
-                f"this database was made with --{name.rpartition('.')[2]} "
-                f"{made_with[name] or '(none)'}, not "
-                f"{value or '(none)'}: give the same options, or another --db",
-                OTHER_SETTINGS,
-            )
-
-
 def finish(
     db: sqlite3.Connection,
     run_id: int,
@@ -132,7 +112,7 @@ def finish(
     Raises Failure if lines are unaccounted for.
     """
     account.check()
-    enter_settings(db, settings)
+    db_settings.enter(db, settings)
     enter_lines(db, run_id, account)
     db.execute("UPDATE run SET status = 'done', ended_at = ? WHERE id = ?", [clock.now(), run_id])
     db.executemany(
@@ -206,28 +186,3 @@ def fail(db: sqlite3.Connection, run_id: int, message: str) -> None:
         "WHERE id = ? AND status = 'running'",
         [clock.now(), message, run_id],
     )
-
-
-def _seconds(text: str) -> str:
-    value = decimals.exact(text)
-    if not 0 <= value < 10**9:
-        raise ValueError("no sensible number of seconds")
-    return decimals.plain(value)
-
-
-def settings_option(text: str) -> tuple[str, str]:
-    """NAME=VALUE, in one spelling: 3.0 is 3, and the order of valuable events means nothing."""
-    name, equals, value = text.partition("=")
-    try:
-        if name == "min-engagement":
-            value = _seconds(value)
-        if name == "recent-changes.fraction":
-            value = decimals.plain(decimals.exact(value))
-        if name == "valuable-events":
-            value = ",".join(sorted(set(value.split(","))))
-    except ValueError as error:
-        option = name.rpartition(".")[2]
-        raise argparse.ArgumentTypeError(f"--{option}: {value!r} is {error}") from None
-    if not equals:
-        raise argparse.ArgumentTypeError("NAME=VALUE")
-    return name, value

@@ -4,7 +4,7 @@ import argparse
 import re
 from collections.abc import Callable
 
-from headcount import cli, inputs, interrupt, output
+from headcount import cli, interrupt, output, processes, sampling
 from headcount.failure import INTERRUPTED, OK
 
 _BLOCK = 1 << 20
@@ -37,13 +37,7 @@ def some(text: str) -> int:
 
 def fraction(text: str) -> float:
     """A number from 0 to 1."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:  # nan, too
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 1")
-    return value
+    return float(sampling.fraction(text))
 
 
 def add_fractions(parser: cli.Parser, *options: tuple[str, float, str]) -> None:
@@ -87,7 +81,7 @@ def write(options, make: Callable[[float], bytes]) -> int:
     `make` is told which part of all is done: at least 0, less than 1. Standard output stays open:
     when it ends, an answer in another file has to be complete.
     """
-    inputs.widen_pipe(1)
+    processes.widen_pipe(1)
     total = options.lines if options.size is None else options.size
     by_size = options.size is not None
     done = held = 0

@@ -1,7 +1,11 @@
 """A progress bar on stderr, for people who wait."""
 
+from __future__ import annotations
+
 import sys
 import time
+
+from headcount.pieces import Marks, total_size
 
 DELAY_SECONDS = 1
 
@@ -14,6 +18,13 @@ class Progress:
         self._begin = time.monotonic()
         self._bytes = self._lines = 0
         self._bar = None
+
+    @classmethod
+    def of(cls, options, prog: str, marks: Marks) -> Progress:
+        """For the inputs of `options.files`, from their marks on, and for whom it is wanted."""
+        size = total_size(options.files or ["-"], marks)
+        watched = sys.stderr is not None and sys.stderr.isatty() and not options.quiet
+        return cls(prog, size, options.progress or (size is not None and watched))
 
     def add(self, count: int) -> None:
         """`count` more bytes have been read."""
