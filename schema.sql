@@ -176,7 +176,7 @@ CREATE TABLE IF NOT EXISTS chat_name (
 
 -- Recent changes: every event once, by its meta.id, whole, and beside it what one filters by.
 -- (An index on ids, which are random, would have a page of it written with every row: so that is
--- recent_change_id, which follows some ten thousand rows behind.)
+-- recent_change_id, which follows up to a hundred thousand rows behind.)
 CREATE TABLE IF NOT EXISTS recent_change_raw (
     pk         INTEGER PRIMARY KEY,
     id         TEXT NOT NULL,

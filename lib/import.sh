@@ -5,6 +5,7 @@ db=$(readlink -f "$lib/../data")/headcount.db
 max_rejects=1%
 wait=60
 replace=()
+url='' # of a stream, which is then the only one of `files`
 run=''
 unfinished='what was read is kept; run it again to go on'
 
@@ -59,7 +60,7 @@ begin() {
 	local file
 	if ((${#files[@]} == 0)); then files=(-); fi
 	for file in "${files[@]}"; do
-		if [[ $file != - && $file != http*://* && ! -e $file ]]; then die 66 "$(printf %q "$file"): no such file"; fi
+		if [[ $file != - && $file != "$url" && ! -e $file ]]; then die 66 "$(printf %q "$file"): no such file"; fi
 	done
 	if reads_terminal; then usage_error 'name files, or pipe events in'; fi
 	db=$(readlink -f -- "$db") || die 74 'cannot write the database: no such directory'

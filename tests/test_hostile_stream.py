@@ -51,17 +51,26 @@ GONE = b"HTTP/1.1 204 No Content\r\n\r\n"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
 
 
-def flood(piece, pieces, end=b""):
-    def behave(connection, number):
-        if number > 1:
+def once(behave):
+    """Does so for the first connection; tells those after it to go."""
+
+    def answer(connection, number):
+        if number == 1:
+            behave(connection)
+        else:
             connection.sendall(GONE)
-            return
+
+    return answer
+
+
+def flood(piece, pieces, end=b""):
+    def behave(connection):
         connection.sendall(HEAD + b"\r\nid: 1\ndata: first\n\n")
         for _ in range(pieces):
             connection.sendall(piece)
         connection.sendall(end)
 
-    return behave
+    return once(behave)
 
 
 @pytest.mark.parametrize(
@@ -109,33 +118,27 @@ def test_a_bomb_is_not_unpacked():
 
 
 def test_an_event_that_drips_is_given_up_and_asked_for_again():
-    def behave(connection, number):
-        if number > 1:
-            connection.sendall(GONE)
-            return
+    def drip(connection):
         connection.sendall(HEAD + b"\r\nid: 7\ndata: a\n\n")
         for byte in b"data: never to end":
             time.sleep(0.1)
             connection.sendall(bytes([byte]))
 
-    with raw_server(behave) as (port, came):
+    with raw_server(once(drip)) as (port, came):
         done = run("read-sse", "--silence", "0.5", f"http://127.0.0.1:{port}/", check=0)
     assert done.stdout == b'{"id":"7","event":"message","data":"a"}\n'
     assert b"has not ended for 0.5 s" in done.stderr and len(came) == 2
 
 
 def test_comments_keep_a_quiet_stream_alive():
-    def behave(connection, number):
-        if number > 1:
-            connection.sendall(GONE)
-            return
+    def comment(connection):
         connection.sendall(HEAD + b"\r\n")
         for _ in range(12):
             time.sleep(0.1)
             connection.sendall(b":\n")
         connection.sendall(b"data: a\n\n")
 
-    with raw_server(behave) as (port, came):
+    with raw_server(once(comment)) as (port, came):
         done = run("read-sse", "--silence", "0.5", f"http://127.0.0.1:{port}/", check=0)
     assert b'"a"' in done.stdout and b"has not ended" not in done.stderr and len(came) == 2
 

@@ -72,6 +72,10 @@ def windows(db):
     )
 
 
+def has_tables(db):
+    return db.exists() and query(db, "SELECT 1 FROM sqlite_schema WHERE name = 'stream_gap'")
+
+
 def is_true(db, made):
     """Whether the database holds what was made, each once, and misses what was left out."""
     assert windows(db) == made.windows
@@ -259,6 +263,8 @@ def test_only_events_of_the_type_count(db):
         (["--fraction", "some"], b"--fraction"),
         (["--max-rejects", "1"], b"--max-rejects"),
         (["--replace"], b"--replace"),
+        (["--since", "2024-03-08", "file"], b"--since is for a stream"),
+        (["http://127.0.0.1:1/"], b"--url"),
     ],
 )
 def test_wrong_usage(options, said, db):
@@ -287,8 +293,7 @@ def test_an_event_is_there_after_a_second_and_its_words_too(sane, db):
         serving(Stream(sane.body).answer(37, hang=True)) as (url, _),
         session("import-recent-changes", "--db", db, "--url", url) as process,
     ):
-        wait_until(db.exists)
-        wait_until(lambda: query(db, "SELECT count(*) FROM sqlite_schema") > [(5,)])
+        wait_until(lambda: has_tables(db))
         began = time.monotonic()
         wait_until(lambda: len(query(db, CHANGES)) == 37)
         assert time.monotonic() - began < 4
@@ -297,6 +302,19 @@ def test_an_event_is_there_after_a_second_and_its_words_too(sane, db):
         assert query(db, "SELECT kept, status FROM run") == [(37, "running")]
         process.send_signal(signal.SIGTERM)
         assert process.wait(2) == 143
+
+
+def test_words_are_entered_while_a_stream_goes_on_though_batches_fill_up(sane, db):
+    slow = Stream(sane.body).answer(1500, piece=30_000, pause=0.1, hang=True)
+    with (
+        serving(slow) as (url, _),
+        session("import-recent-changes", "--db", db, "--url", url, "--batch", 5),
+    ):
+        wait_until(lambda: has_tables(db))
+        words = "SELECT count(*) FROM recent_change_search_docsize"
+        wait_until(lambda: query(db, "SELECT max(pk) FROM recent_change_raw")[0][0])
+        wait_until(lambda: query(db, words)[0][0] > 100)
+        assert query(db, "SELECT max(pk) FROM recent_change_raw")[0][0] < 1400
 
 
 @pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -336,7 +354,7 @@ def test_a_second_start_leaves_the_first_alone_and_other_imports_go_on(sane, db,
         serving(Stream(sane.body).answer(50, hang=True)) as (url, _),
         session("import-recent-changes", "--db", db, "--url", url),
     ):
-        wait_until(lambda: db.exists() and (db.parent / f"{db.name}-wal").exists())
+        wait_until(lambda: has_tables(db))
         wait_until(lambda: len(query(db, CHANGES)) == 50)
         assert b"another" in bring(db, "--url", url, "--wait", 0, check=75).stderr
         events = BIN.parent / "data/sample/events.jsonl.gz"
@@ -374,6 +392,35 @@ def test_garbage_and_giants_are_rejects_and_the_stream_goes_on(sane, db):
     reasons = dict(query(db, "SELECT reason, rejects FROM run_reject"))
     assert reasons["event too large"] >= 1 and reasons["not UTF-8"] == 1
     assert query(db, "SELECT lines = kept + filtered + duplicate + rejected FROM run") == [(1,)]
+
+
+def test_lines_may_end_with_cr_alone(sane, db):
+    bring(db, stdin=sane.body.replace(b"\n", b"\r"))
+    assert is_true(db, sane)
+    ((lines, kept, filtered, *_),) = query(db, LINES)
+    assert lines >= kept > 0 and filtered >= 0
+
+
+def test_events_as_large_as_allowed_and_no_larger_in_files(sane, db):
+    body = b"data: " + b"x" * 5000 + b"\n\n" + sane.body
+    bring(db, "--max-event", "4KB", check=65, stdin=body)
+    assert query(db, "SELECT reason FROM run_reject") == [("event too large",)]
+    assert is_true(db, sane)
+
+
+def test_a_full_disk_loses_nothing_of_what_was_committed(sane, tiny_disk):
+    folder, resize = tiny_disk
+    db = folder / "my.db"
+    resize("8m")
+    with serving(Stream(sane.body).answer(), GONE) as (url, _):
+        done = bring(db, "--url", url, "--quiet", check=74)
+        assert b"cannot write" in done.stderr and b"Traceback" not in done.stderr
+        assert sound(db) and 0 < len(query(db, CHANGES)) < sane.totals["changes"]
+        resize("500m")
+    with serving(Stream(sane.body).answer(), GONE) as (second, _):
+        rename(db, url, second)
+        bring(db, "--url", second, "--quiet")
+    assert is_true(db, sane)
 
 
 # ---- cut off, killed
@@ -414,7 +461,7 @@ def test_killed_again_and_again_every_event_comes_once(sane, db):
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(rng.choice(members(process.pid)).pid, signal.SIGKILL)
                     time.sleep(rng.uniform(0, 0.3))
-            if db.exists() and query(db, "SELECT count(*) FROM sqlite_schema") > [(5,)]:
+            if has_tables(db):
                 seen.append(len(query(db, CHANGES)))
     assert seen == sorted(seen)
     with serving(stream.answer(), GONE) as (second, _):

@@ -52,7 +52,7 @@ _TABLES = {
     },
     "site_activity": {"description": "Chats, e-mails, operators and visitors of each site"},
     "site_activity_by_day": {
-        "description": "Likewise, by local day",
+        "description": "Chats, e-mails, operators and visitors of each site, by local day",
         "sort_desc": "date",
         "facets": ["site_id"],
     },
@@ -175,7 +175,8 @@ def check(path: str) -> None:
                     "EXPLAIN " + re.sub(r"\[\[|\]\]", "", chart["query"]), filters
                 )
 
-    asyncio.run(explain())
+    with store.errors(path, "read"):
+        asyncio.run(explain())
 
 
 def serve(path: str, port: int, note: Callable[[str], None]) -> int:
@@ -191,6 +192,7 @@ def serve(path: str, port: int, note: Callable[[str], None]) -> int:
             raise Failure(f"port {port}: {error.strerror}; choose another --port", FAILED) from None
         text = f"port {port} is in use: another serve-db? choose another --port"
         raise Failure(text, FAILED) from None
+    listener.listen()  # whoever comes from now on is answered
     note(f"http://{_HOST}:{listener.getsockname()[1]}/-/dashboards (Ctrl-C ends it)")
     config = uvicorn.Config(datasette.app(), log_level="warning", lifespan="on")
     uvicorn.Server(config).run(sockets=[listener])

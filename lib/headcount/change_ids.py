@@ -1,7 +1,7 @@
 """Which ids of changes are known: an index of most rows, and a set of the newest.
 
 Ids are random, so each would go to another page of an index, to be written with every commit. So
-the index takes some ten thousand rows at a time, when a page gets many at once.
+the index takes a hundred thousand rows at a time, when a page gets many at once.
 """
 
 from __future__ import annotations

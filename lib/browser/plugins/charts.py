@@ -6,8 +6,6 @@ from datasette import hookimpl
 
 from headcount import reports
 
-_TIMES = ("date", "window_start", "minute")  # columns that are instants or days
-
 
 def _chart(request):
     """What to draw on this page; None for nothing."""
@@ -38,5 +36,5 @@ def extra_body_script(request):
     if not chart:
         return ""
     label, value, title = chart
-    kind = "temporal" if label in _TIMES else "nominal"
+    kind = "temporal" if label == "date" else "nominal"
     return f"drawChart({', '.join(map(json.dumps, (label, kind, value, title)))})"

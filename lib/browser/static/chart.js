@@ -8,9 +8,8 @@ async function drawChart(label, kind, value, title) {
   const rows = await (await fetch(url)).json();
   const box = table.parentNode.insertBefore(document.createElement("div"), table);
   box.className = "chart";
-  // Days and instants are UTC's here, whatever the clock of whoever looks at them.
-  const unit = label === "date" ? "utcyearmonthdate" : "utcyearmonthdatehoursminutes";
-  const sort = kind === "nominal" ? "-y" : null;
+  // A day is the same day, whatever the clock of whoever looks at it.
+  const axis = kind === "temporal" ? { timeUnit: "utcyearmonthdate" } : { sort: "-y" };
   const spec = {
     $schema: "https://vega.github.io/schema/vega-lite/v6.json",
     title,
@@ -19,7 +18,7 @@ async function drawChart(label, kind, value, title) {
     data: { values: rows },
     mark: kind === "temporal" ? { type: "line", point: true, tooltip: true } : { type: "bar", tooltip: true },
     encoding: {
-      x: { field: label, type: kind, sort, title: null, timeUnit: kind === "temporal" ? unit : undefined },
+      x: { field: label, type: kind, title: null, ...axis },
       y: { field: value, type: "quantitative", title: value.replaceAll("_", " ") },
     },
   };
