@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import time
+from collections import Counter, defaultdict
 
 import pytest
 
@@ -162,6 +163,12 @@ def test_the_same_id_again_is_a_duplicate_whatever_else_it_says(db):
     assert query(db, LINES) == [(3, 1, 0, 2, 0), (1, 0, 0, 1, 0)]
 
 
+def test_a_copy_in_another_batch_is_known(db):
+    event = '{"meta":{"id":"%s"},"wiki":"w","type":"t","bot":false,"timestamp":5}\n'
+    bring(db, "--batch", 1, stdin="".join(event % name for name in "abacab").encode())
+    assert query(db, LINES) == [(6, 3, 0, 3, 0)]
+
+
 def test_ids_are_known_whether_indexed_or_not(sane, tmp_path, db):
     path = tmp_path / "lines"
     path.write_bytes(sane.lines)
@@ -200,6 +207,93 @@ def test_a_replay_fills_holes(nasty, sane, tmp_path, db):
     assert all(time.strptime(at, "%Y-%m-%dT%H:%M:%SZ") for (at,) in near)
     bring(db, stdin=b"".join(reversed(lines)))
     assert is_true(db, sane)
+
+
+# ---- reports
+
+
+def report(db, name, **params):
+    given = [word for pair in params.items() for word in ("--param", "=".join(map(str, pair)))]
+    text = run("show-report", name, "--db", db, "--format", "json", *given, check=0).stdout
+    return [tuple(row.values()) for row in json.loads(text)]
+
+
+def window(seconds, minutes):
+    start = seconds // (60 * minutes) * 60 * minutes
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(start))
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory):
+    """A day and a half in few events, and what they say, each once, without canaries."""
+    folder = tmp_path_factory.mktemp("reported")
+    made = Made(folder, "--events", 4000, "--rate", 0.03, "--users", 60, "--holes", 3)
+    bring(folder / "my.db", stdin=made.lines)
+    events = {e["meta"]["id"]: e for e in map(json.loads, made.lines.splitlines())}
+    sound_ones = [e for e in events.values() if e["meta"]["domain"] != "canary"]
+    return folder / "my.db", made, sound_ones
+
+
+@pytest.mark.parametrize("minutes", [15, 1, 7, 1440])
+def test_changes_by_window(reported, minutes):
+    db, made, events = reported
+    counted = Counter(
+        (window(e["timestamp"], minutes), e["wiki"], e["type"], int(e["bot"])) for e in events
+    )
+    rows = sorted((*key, count) for key, count in counted.items())
+    assert report(db, "changes_by_window", minutes=minutes) == rows
+    if minutes == 15:
+        assert report(db, "changes_by_window") == rows == made.windows
+        begin, end = rows[len(rows) // 3][0], rows[len(rows) // 2][0]
+        some = [row for row in rows if begin <= row[0] < end and row[1] == "enwiki"]
+        assert report(db, "changes_by_window", since=begin, until=end, wiki="enwiki") == some != []
+
+
+@pytest.mark.parametrize("bots", ["yes", "no"])
+def test_top_users_by_window(reported, bots):
+    db, _, events = reported
+    counted = defaultdict(Counter)
+    for e in events:
+        if bots == "yes" or not e["bot"]:
+            counted[window(e["timestamp"], 180)][e["user"]] += 1
+    assert max(map(len, counted.values())) > 10, "or nobody would be left out"
+    rows = [
+        (start, rank, user, count)
+        for start in sorted(counted)
+        for rank, (user, count) in enumerate(
+            sorted(counted[start].items(), key=lambda pair: (-pair[1], pair[0]))[:10], 1
+        )
+    ]
+    assert report(db, "top_users_by_window", minutes=180, bots=bots) == rows
+
+
+def test_the_last_quarter_of_an_hour(reported):
+    db, _, events = reported
+    last = max(e["timestamp"] for e in events) - 3600
+    some = [e for e in events if last - 900 < e["timestamp"] <= last]
+    counted = Counter(e["wiki"] for e in some)
+    rows = [
+        (
+            wiki,
+            count,
+            sum(e["bot"] for e in some if e["wiki"] == wiki),
+            len({e["user"] for e in some if e["wiki"] == wiki}),
+        )
+        for wiki, count in sorted(counted.items(), key=lambda pair: (-pair[1], pair[0]))
+    ]
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(last))
+    assert report(db, "changes_last_15_minutes", now=now) == rows != []
+
+
+def test_the_busiest_pages_and_the_holes(reported):
+    db, made, events = reported
+    counted = Counter((e["wiki"], e["title"]) for e in events)
+    rows = sorted(((-n, *page) for page, n in counted.items()))[:20]
+    found = report(db, "busiest_pages")
+    assert [(-row[2], row[0], row[1]) for row in found] == rows
+    gaps = report(db, "stream_gaps")
+    assert [row[:4] for row in gaps] == made.holes and len(gaps) == 3
+    assert all(row[4] == row[3] - row[2] + 1 for row in gaps)
 
 
 # ---- options
