@@ -249,6 +249,19 @@ def test_changes_by_window(reported, minutes):
         assert report(db, "changes_by_window", since=begin, until=end, wiki="enwiki") == some != []
 
 
+def test_since_is_included_and_until_is_not(reported):
+    db, _, events = reported
+    times = sorted(e["timestamp"] for e in events)
+    begin, end = times[1000], times[3000]
+    some = sum(begin <= at < end for at in times)
+    since, until = (time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at)) for at in (begin, end))
+    span = {"since": since, "until": until}
+    assert sum(row[-1] for row in report(db, "changes_by_window", **span)) == some
+    assert sum(row[2] for row in report(db, "busiest_pages", last=9999, **span)) == some
+    users = report(db, "top_users_by_window", minutes=1, **span)
+    assert {row[0] for row in users} == {window(at, 1) for at in times if begin <= at < end}
+
+
 @pytest.mark.parametrize("bots", ["yes", "no"])
 def test_top_users_by_window(reported, bots):
     db, _, events = reported
