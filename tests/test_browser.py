@@ -95,6 +95,14 @@ class Page:
         """The number on a card."""
         return self.page.locator(f"#chart-{chart}").inner_text().strip()
 
+    def clipped(self):
+        """Metrics that are wider than their cards."""
+        script = (
+            "texts => texts.filter(p => p.scrollWidth > p.closest('.dashboard-card-chart')"
+            ".clientWidth).map(p => p.innerText)"
+        )
+        return self.page.locator(".dashboard-card-chart > div > p").evaluate_all(script)
+
     def keep(self, name):
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
@@ -110,6 +118,7 @@ def page(request, chromium, base):
     yield page
     page.keep(request.node.name)
     assert page.page.evaluate("document.documentElement.scrollWidth") <= request.param
+    assert page.clipped() == []
     page.close()
 
 
@@ -287,6 +296,7 @@ def test_the_picture_of_the_readme(chromium, base, request):
     page.page.set_viewport_size({"width": 1100, "height": 760})
     page.open("/-/dashboards/recent-changes")
     page.marks("#chart-minutes", "area mark")
+    assert page.clipped() == []
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     page.page.screenshot(path=SCREENSHOTS / README_PICTURE.name)
     page.close()
