@@ -3,7 +3,7 @@
 -- active_user_table is what one queries. It is derived: the truth is active_day, the set of users
 -- of each local day, so that a re-run, an overlap or a late event can count nobody twice.
 
-PRAGMA user_version = 3; -- of this schema
+PRAGMA user_version = 4; -- of this schema
 
 CREATE TABLE IF NOT EXISTS active_user_table (
     date              DATE PRIMARY KEY NOT NULL CHECK (date IS strftime('%Y-%m-%d', date)),
@@ -252,3 +252,58 @@ CREATE TABLE IF NOT EXISTS stream_gap (
     noticed_at   TEXT NOT NULL, -- UTC
     PRIMARY KEY (topic, partition, first_offset)
 );
+
+-- Comments: what repeated crawls of pages have brought, each page, post and comment once, by its id.
+-- Of several parents, posts, pages, types and times of one the least is kept, of up-likes and
+-- messages the greatest: so the order of crawls, files and runs has no influence.
+CREATE TABLE IF NOT EXISTS page (
+    page_id TEXT PRIMARY KEY NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS post (
+    post_id TEXT PRIMARY KEY NOT NULL,
+    page_id TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- What is told of posts beside the crawls: of some that no crawl has shown, and not of all others.
+CREATE TABLE IF NOT EXISTS post_meta (
+    post_id    TEXT PRIMARY KEY NOT NULL,
+    page_id    TEXT,
+    type       TEXT,
+    created_at TEXT, -- UTC
+    name_id    TEXT
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS comment (
+    pk         INTEGER PRIMARY KEY,
+    comment_id TEXT NOT NULL UNIQUE,
+    post_id    TEXT NOT NULL,
+    parent_id  TEXT,          -- the comment that this one replies to; it may be unknown
+    created_at TEXT NOT NULL, -- UTC
+    up_likes   INTEGER,
+    message    TEXT
+);
+
+CREATE INDEX IF NOT EXISTS comment_by_parent ON comment (parent_id) WHERE parent_id IS NOT NULL;
+CREATE INDEX IF NOT EXISTS comment_by_time ON comment (created_at, parent_id);
+
+-- Texts whose comments have not come yet.
+CREATE TABLE IF NOT EXISTS waiting_text (
+    comment_id TEXT PRIMARY KEY NOT NULL,
+    message    TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- The words of messages, for full-text search: SELECT rowid AS pk FROM comment_search
+-- WHERE comment_search MATCH 'word'.
+CREATE VIRTUAL TABLE IF NOT EXISTS comment_search USING fts5 (
+    message, content = comment, content_rowid = pk
+);
+
+CREATE TRIGGER IF NOT EXISTS comment_search_follows AFTER UPDATE OF message ON comment
+WHEN new.message IS NOT old.message
+BEGIN
+    INSERT INTO comment_search (comment_search, rowid, message)
+    SELECT 'delete', old.pk, old.message WHERE old.message IS NOT NULL;
+    INSERT INTO comment_search (rowid, message)
+    SELECT new.pk, new.message WHERE new.message IS NOT NULL;
+END;

@@ -5,7 +5,9 @@ db=$(readlink -f "$lib/../data")/headcount.db
 max_rejects=1%
 wait=60
 replace=()
-url='' # of a stream, which is then the only one of `files`
+settings=()
+input_kinds=() # --kind KIND for each of `files`, where there are several kinds
+url=''         # of a stream, which is then the only one of `files`
 run=''
 unfinished='what was read is kept; run it again to go on'
 
@@ -113,7 +115,7 @@ enter() {
 }
 
 enter_run() {
-	ledger begin "${settings[@]}" "${quiet[@]}" "${replace[@]/--replace/--again}" \
+	ledger begin "${settings[@]}" "${quiet[@]}" "${replace[@]/--replace/--again}" "${input_kinds[@]}" \
 		--max-rejects "$max_rejects" -- "${files[@]}" >"$stage/run"
 }
 

@@ -45,9 +45,12 @@ usage_error() { # MESSAGE
 	exit 2
 }
 
+# One more input, in the array `files`; a pipeline whose inputs are of several kinds has its own.
+take_file() { files+=("$1"); }
+
 # Reads the options of a pipeline. Its take_option gets an option and the word behind it, and
 # returns 0 if it used the option alone, 1 if it used both, 2 if it does not know it.
-# Leaves the rest in the array `files`.
+# Gives the rest to take_file.
 read_options() {
 	files=()
 	while (($#)); do
@@ -58,7 +61,11 @@ read_options() {
 		case $option in
 		--help) publish "$(usage)" && exit ;;
 		--version) publish "$prog $("$bin/local-day" --version | sed 's/.* //')" && exit ;;
-		--) shift && files+=("$@") && return ;;
+		--)
+			shift
+			for value in "$@"; do take_file "$value"; done
+			return
+			;;
 		-?*)
 			take_option "$option" "$value" || used=$?
 			case $used in
@@ -72,7 +79,7 @@ read_options() {
 			*) usage_error "unknown option $option" ;;
 			esac
 			;;
-		*) files+=("$1") ;;
+		*) take_file "$1" ;;
 		esac
 		shift
 	done

@@ -12,4 +12,9 @@ def now() -> str:
 
 def at(seconds: int) -> str:
     """Likewise, so many seconds after the start of 1970."""
-    return datetime.fromtimestamp(seconds, UTC).strftime(FORMAT)
+    return text(datetime.fromtimestamp(seconds, UTC))
+
+
+def text(utc: datetime) -> str:
+    """Likewise, of a UTC time."""
+    return utc.strftime(FORMAT).rjust(20, "0")  # the year 999 would have three digits

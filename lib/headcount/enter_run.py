@@ -19,6 +19,12 @@ def main() -> int:
     parser.add_argument("files", nargs="*", metavar="FILE", help="begin: all inputs")
     parser.add_argument("--setting", type=db_settings.option, action="append", default=[])
     parser.add_argument("--again", action="store_true", help="begin: skip no input")
+    parser.add_argument(
+        "--kind",
+        action="append",
+        default=[],
+        help="begin: what each input is read as, where that is not always the same",
+    )
     parser.add_argument("--run", type=int, help="fail: which run")
     parser.add_argument("--message", help="fail: why")
     parser.shared("--db", "--wait", "--quiet", "--max-rejects")
@@ -43,7 +49,9 @@ def _begin(parser, options) -> int:
             except ValueError as error:
                 parser.error(str(error))
     with store.for_import(options.db, options.wait) as db, store.transaction(db):
-        run_id, due = ledger.begin(db, parser.prog, settings, options.files, again=options.again)
+        run_id, due = ledger.begin(
+            db, parser.prog, settings, options.files, again=options.again, kinds=options.kind
+        )
     mode = stat.S_IMODE(os.stat(options.db).st_mode)
     if mode & 0o077 and not options.quiet:
         print(f"{parser.prog}: others may open {options.db}: chmod 600 it", file=sys.stderr)

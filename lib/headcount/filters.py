@@ -6,7 +6,7 @@ a line that is filtered out; `each_line` makes of it what `run` wants, a functio
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import MappingProxyType
 
 from headcount import account, cli, inputs, interrupt, jobs, output, processes, tsv
@@ -100,6 +100,38 @@ def sorted_out(block: inputs.Block, parse_all: Callable[[All], list]) -> tuple[l
     return found, rejects
 
 
+def tally(
+    found: Iterable[tuple[str, int, Result]],
+    ours: account.Account,
+    log: RejectLog,
+    progress: Progress,
+    take: Callable[[bytes], None] = lambda rows: None,
+    at_once: int = _WRITE,
+) -> None:
+    """Count what is found in inputs (their names, numbers of lines, Results).
+
+    Rows go to `take`, at least `at_once` bytes at a time; rejects to the log.
+    """
+    pending, held = [], 0
+    for name, lines, result in found:
+        progress.count(lines)
+        pending.append(result.rows)
+        held += len(result.rows)
+        if held >= at_once:
+            take(b"".join(pending))
+            pending.clear()
+            held = 0
+        for reject in result.rejects:
+            log.add(*reject)
+        records = lines if result.records is None else result.records
+        ours.lines += records
+        ours.inputs[name] = ours.inputs.get(name, 0) + records
+        ours.kept += result.kept
+        ours.filtered += result.filtered
+        ours.duplicate += result.duplicate
+    take(b"".join(pending))
+
+
 def run(
     options,
     process: Process,
@@ -129,28 +161,18 @@ def run(
     # Who reads a stream wants to see at once what comes; from files, many small writes cost time.
     at_once = 1 if any(map(is_stream, paths)) else _WRITE
     take = take or (lambda rows: output.write(1, rows))
-    pending, held = [], 0
     number = getattr(options, "jobs", 1) or (1 if processes.is_pipe(1) else jobs.processors())
-    for name, lines, result in results(paths, process, number, progress.add, marks):
-        progress.count(lines)
-        pending.append(result.rows)
-        held += len(result.rows)
-        if held >= at_once:
-            take(b"".join(pending))
-            pending.clear()
-            held = 0
-        for reject in result.rejects:
-            log.add(*reject)
-        ours.lines += lines
-        ours.inputs[name] += lines
-        ours.kept += result.kept
-        ours.filtered += result.filtered
-        ours.duplicate += result.duplicate
-    take(b"".join(pending))
+    found = results(paths, process, number, progress.add, marks)
+    tally(found, ours, log, progress, take, at_once)
     progress.close()
     log.close()
     ours.check()
-    rows = finish(ours)
+    return end(options, ours, finish(ours))
+
+
+def end(options, ours: account.Account, rows: bytes = b"") -> int:
+    """Give the account, print the last rows; returns the exit status."""
+    ours.check()
     if options.account:
         ours.write(options.account)
     output.write(1, rows)

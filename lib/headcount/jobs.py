@@ -5,6 +5,7 @@ the numbers of the pieces from one other pipe, which was filled before they bega
 goes to whoever is free, and nobody waits for a scheduler.
 """
 
+import contextlib
 import marshal
 import os
 import select
@@ -31,18 +32,26 @@ def processors() -> int:
         return os.cpu_count() or 1
 
 
-def in_order(pieces: Sequence, work: Callable[..., Iterable], jobs: int) -> Iterator:
+def in_order(
+    pieces: Sequence,
+    work: Callable[..., Iterable],
+    jobs: int,
+    at_end: Callable[[], None] = lambda: None,
+) -> Iterator:
     """The results of `work(piece)` for each piece in turn, worked out by that many processes.
 
+    Each process calls `at_end` when there are no more pieces.
     Results are what marshal can carry. Raises the first Failure, or one if a process died.
     """
     workers: list[_Worker] = []
     try:
         with _Turns(pieces) as turns:
             for _ in range(min(jobs, len(pieces))):
-                workers.append(_Worker(turns, work, workers))
+                workers.append(_Worker(turns, work, at_end, workers))
         for number in range(len(pieces)):
             yield from _results_of_piece(number, workers)
+        for worker in workers:
+            worker.await_end()
     finally:
         for worker in workers:
             worker.stop()
@@ -107,8 +116,8 @@ def _receive(workers: list["_Worker"]) -> None:
 class _Worker(Process):
     """A process that works on some of the pieces, and what has come from it."""
 
-    def __init__(self, turns: _Turns, work: Callable, others: list["_Worker"]):
-        super().__init__(lambda writer: _serve(turns, work, writer), others)
+    def __init__(self, turns: _Turns, work: Callable, at_end: Callable, others: list["_Worker"]):
+        super().__init__(lambda writer: _serve(turns, work, at_end, writer), others)
         self._held = 0  # bytes that have come and not been asked for
         self.ended = self.died = False
         self._messages: deque[tuple[int, tuple]] = deque()  # how long, and what
@@ -139,6 +148,16 @@ class _Worker(Process):
         """Whether the first of its messages is about that piece."""
         return bool(self._messages) and self._messages[0][1][1] == number
 
+    def await_end(self) -> None:
+        """Wait until it has done all. Raises Failure if that failed, or if it died."""
+        while not self.ended:
+            self.receive()
+        if self.died:
+            raise Failure("a process of this program died", FAILED)
+        for _, (kind, _, content) in self._messages:
+            if kind == _FAILURE:
+                raise Failure(*content)
+
     def take(self) -> tuple:
         """The next message: its kind and what it brings."""
         size, (kind, _, content) = self._messages.popleft()
@@ -146,20 +165,27 @@ class _Worker(Process):
         return kind, content
 
 
-def _serve(turns: _Turns, work: Callable, writer: int) -> None:
+def _serve(turns: _Turns, work: Callable, at_end: Callable, writer: int) -> None:
     """Send the results of the pieces that come to this process."""
 
     def send(kind: int, number: int | None = None, content=None) -> None:
         message = marshal.dumps((kind, number, content))
         output.write(writer, len(message).to_bytes(_HEADER) + message, "a pipe")
 
-    for number, piece in turns:
+    @contextlib.contextmanager
+    def failures_sent(number: int | None = None):
         try:
-            for result in work(piece):
-                send(_RESULT, number, result)
-            send(_END, number)
+            yield
         except Failure as failure:
             send(_FAILURE, number, (str(failure), failure.status))
         except MemoryError:
             send(_FAILURE, number, ("out of memory", FAILED))
+
+    for number, piece in turns:
+        with failures_sent(number):
+            for result in work(piece):
+                send(_RESULT, number, result)
+            send(_END, number)
+    with failures_sent():
+        at_end()
     send(_DONE)

@@ -6,10 +6,11 @@ the sink calls `finish` in the transaction of the data.
 
 from __future__ import annotations
 
+import itertools
 import os
 import sqlite3
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from headcount import __version__, clock, db_settings, rejects, zones
 from headcount.account import Account
@@ -19,8 +20,10 @@ from headcount.pieces import is_url
 _EDGE = 64 << 10
 
 
-def fingerprint(path: str) -> str | None:
-    """What tells that a file is the very same as before; None for what is no regular file.
+def fingerprint(path: str, kind: str | None = None) -> str | None:
+    """What tells that a file is the very same as before, and read as the same kind of input.
+
+    None for what is no regular file.
 
     Device, inode, size and times change with every write; the hash of both ends is for the file
     systems whose times are coarse. A copy has another fingerprint, and is simply read again.
@@ -35,7 +38,7 @@ def fingerprint(path: str) -> str | None:
         file.seek(max(0, info.st_size - _EDGE))
         digest.update(file.read(_EDGE))
     identity = (info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns)
-    digest.update(repr(identity).encode())
+    digest.update(repr(identity if kind is None else (*identity, kind)).encode())
     return digest.hexdigest()
 
 
@@ -46,10 +49,12 @@ def begin(
     paths: list[str],
     *,
     again: bool,
+    kinds: Sequence[str] = (),
 ) -> tuple[int, list[str]]:
     """Enter a run; returns its number and the inputs to read.
 
-    Files that a finished run has read, unchanged since, are skipped (unless `again`). The caller
+    Files that a finished run has read, unchanged since, are skipped (unless `again`); if there are
+    `kinds`, one for each path, only if they were read as the same kind. The caller
     holds the lock of its pipeline, so a run of that which still counts as running was killed.
     Raises Failure 78 if the database was made with other settings, 66 for a missing input.
     """
@@ -65,11 +70,11 @@ def begin(
         [pipeline, __version__, zones.rules_version(), clock.now()],
     ).lastrowid
     due = []
-    for path in dict.fromkeys(paths):
+    for path, kind in dict(itertools.zip_longest(paths, kinds)).items():
         size = mark = None
         if path != "-" and not is_url(path):
             try:
-                size, mark = os.stat(path).st_size, fingerprint(path)
+                size, mark = os.stat(path).st_size, fingerprint(path, kind)
             except (OSError, ValueError) as error:
                 reason = getattr(error, "strerror", None) or error
                 raise Failure(f"{path}: cannot open: {reason}", NO_INPUT) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from types import MappingProxyType
 from typing import NamedTuple
 
 from headcount import inputs, jobs
@@ -14,13 +15,17 @@ _BATCH = 1 << 18  # bytes of rows and rejects that it sends at once
 
 
 class Result(NamedTuple):
-    """What became of some lines: rows to print, and where the lines went."""
+    """What became of some lines: rows to print, and where the lines went.
+
+    Where a line holds several records, these are counted, and `records` says how many there are.
+    """
 
     rows: bytes
     kept: int = 0
     filtered: int = 0
     duplicate: int = 0
     rejects: Iterable[tuple[Reject, str, int, bytes]] = ()  # (why, input, line, raw line)
+    records: int | None = None  # None: as many as lines
 
 
 Process = Callable[[inputs.Block], Result]
@@ -31,20 +36,22 @@ def results(
     process: Process,
     processes: int,
     on_read: Callable[[int], None],
-    marks: Marks,
+    marks: Marks = MappingProxyType({}),
+    at_end: Callable[[], None] = lambda: None,
 ) -> Iterator[tuple[str, int, Result]]:
     """An input's name, a number of lines and their Result, in the order of the inputs' lines.
 
-    Inputs are read from their marks on.
+    Inputs are read from their marks on. Each process calls `at_end` when it has no more to do.
     """
     # Two streams may be one (- and /dev/stdin), which only one process can read.
     if processes > 1 and sum(map(is_stream, paths)) < 2:
         pieces = list(cut(paths, _PIECE, marks))
         if len(pieces) > 1:
-            yield from _spread(pieces, process, processes, on_read, marks)
+            yield from _spread(pieces, process, processes, on_read, marks, at_end)
             return
     for block in inputs.blocks(paths, on_read, marks):
         yield block.name, block.lines(), process(block)
+    at_end()
 
 
 def _spread(
@@ -53,6 +60,7 @@ def _spread(
     processes: int,
     on_read: Callable[[int], None],
     marks: Marks,
+    at_end: Callable[[], None],
 ) -> Iterator[tuple[str, int, Result]]:
     def work(index: int) -> Iterator[tuple]:
         batch = _Batch()
@@ -64,7 +72,8 @@ def _spread(
 
     current = None
     before = counted = 0  # lines before this piece in its input, and of it so far
-    for index, lines, read, rejects, *result in jobs.in_order(range(len(pieces)), work, processes):
+    done = jobs.in_order(range(len(pieces)), work, processes, at_end)
+    for index, lines, read, rejects, records, *result in done:
         if index != current:
             mark = marks.get(pieces[index].path, Mark())
             before = mark.lines if pieces[index].start == mark.bytes else before + counted
@@ -72,7 +81,7 @@ def _spread(
         counted += lines
         on_read(read)
         numbered = [(Reject(*why), name, before + at, raw) for why, name, at, raw in rejects]
-        yield pieces[index].path, lines, Result(*result, numbered)
+        yield pieces[index].path, lines, Result(*result, numbered, records)
 
 
 class _Batch:
@@ -86,14 +95,16 @@ class _Batch:
         self._rows: list[bytes] = []
         self._rejects: list[tuple] = []
         self._counts = [0, 0, 0]
+        self._records = 0
 
     def read(self, count: int) -> None:
         """So many more bytes have been read."""
         self._read += count
 
     def add(self, lines: int, result: Result) -> None:
-        rows, *counts, rejects = result
+        rows, *counts, rejects, records = result
         self._lines += lines
+        self._records += lines if records is None else records
         self._counts = [sum(pair) for pair in zip(self._counts, counts, strict=True)]
         self._rows.append(rows)
         self.size += len(rows)
@@ -102,8 +113,9 @@ class _Batch:
             self.size += len(raw) + 100
 
     def take(self) -> tuple:
-        """Empties it. Lines, bytes read, rejects, rows, kept, filtered, duplicate: for marshal."""
+        """Empties it. What `_spread` wants, for marshal."""
         rows = b"".join(self._rows)
-        content = (self._lines, self._read, self._rejects, rows, *self._counts)
+        head = (self._lines, self._read, self._rejects, self._records)
+        content = (*head, rows, *self._counts)
         self._empty()
         return content

@@ -21,7 +21,7 @@ from headcount.failure import (
     Failure,
 )
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 _PAGE = 16 << 10  # bytes: large BLOBs are written in 3/4 of the time that 4 KB pages take
 
 
@@ -67,6 +67,9 @@ def for_reading(path: str) -> Iterator[sqlite3.Connection]:
         _check_version(db, path)
         if _version(db) == 0:
             raise Failure(f"{path} is empty: no import has begun yet", NO_INPUT)
+        from headcount import sql_days  # only reports need it
+
+        sql_days.register(db)
         yield db
 
 

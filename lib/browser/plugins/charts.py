@@ -36,5 +36,5 @@ def extra_body_script(request):
     if not chart:
         return ""
     label, value, title = chart
-    kind = "temporal" if label == "date" else "nominal"
+    kind = "temporal" if label in ("date", "day") else "nominal"
     return f"drawChart({', '.join(map(json.dumps, (label, kind, value, title)))})"

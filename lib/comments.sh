@@ -1,0 +1,52 @@
+# What the pipelines of comments share: inputs of three kinds, and folders of them.
+# shellcheck shell=bash disable=SC2154 # files is pipeline.sh's
+
+kind=''
+declare -A kind_of # each of `files`
+
+# --info FILE…, --posts FILE…, --text FILE…: what follows is of that kind.
+take_kind() { # OPTION VALUE, as read_options wants it
+	case $1 in
+	--info | --posts | --text) kind=${1#--} && take_file "$2" ;;
+	*) return 2 ;;
+	esac
+	return 1
+}
+
+# A folder stands for the files in it.
+take_file() { # PATH
+	local file count=${#files[@]}
+	if [[ ! $kind ]]; then usage_error "is $(printf %q "$1") --info, --posts or --text?"; fi
+	if [[ ! -d $1 ]]; then
+		add_file "$1"
+		return
+	fi
+	while IFS= read -rd '' file; do add_file "$file"; done < <(
+		find -H "$1" -mindepth 1 -name '[._]*' -prune -o \( -type f -o -type l \) -print0 | sort -z
+	)
+	if ((${#files[@]} == count)); then die 66 "$(printf %q "$1"): no files in it"; fi
+}
+
+# Names that start with . or _ are not data: programs that write folders of parts leave marks and
+# checksums beside them.
+add_file() { # FILE
+	local file=$1
+	if [[ ${file##*/} == [._]* ]]; then return; fi
+	if [[ $file == -?* ]]; then file=./$file; fi
+	case ${kind_of[$file]-} in
+	'') kind_of[$file]=$kind && files+=("$file") ;;
+	"$kind") ;;
+	*) usage_error "$(printf %q "$1") is named as --${kind_of[$file]} and as --$kind" ;;
+	esac
+}
+
+# The options that name `files` again, for a program.
+files_by_kind() { # prints them, each ended by NUL
+	local file kind
+	for kind in info posts text; do
+		printf -- '--%s\0' "$kind"
+		for file in "${files[@]}"; do
+			if [[ ${kind_of[$file]} == "$kind" ]]; then printf '%s\0' "$file"; fi
+		done
+	done
+}

@@ -1,0 +1,64 @@
+"""The tables of comments, and how two rows with one key become one.
+
+Each column keeps the least or the greatest of its values, null being none at all: so it makes no
+difference in which order rows come, or how often.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+Row = tuple  # a key and a value for each column
+
+
+class Table(NamedTuple):
+    """A table of the database, or of a stage of it: its key, and which value each column keeps."""
+
+    name: str
+    key: str
+    least: tuple[str, ...] = ()
+    greatest: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All of them, as they stand in a row."""
+        return (self.key, *self.least, *self.greatest)
+
+    def merged(self, one: Row, other: Row) -> Row:
+        """One row of two with the same key."""
+        values = [one[0]]
+        for i, pair in enumerate(zip(one[1:], other[1:], strict=True)):
+            known = [value for value in pair if value is not None]
+            keep = min if i < len(self.least) else max
+            values.append(keep(known, default=None))
+        return tuple(values)
+
+    def merge_into(self, target: str, rows: str) -> str:
+        """The statement that merges a query's rows (its columns are ours) into a table.
+
+        It changes as many rows as are new or become others.
+        """
+        columns = ", ".join(self.columns)
+        changes, differs = [], []
+        for names, keep, beyond in ((self.least, "min", "<"), (self.greatest, "max", ">")):
+            for name in names:
+                new = f"excluded.{name}"
+                changes.append(f"{name} = coalesce({keep}({name}, {new}), {name}, {new})")
+                differs.append(f"{new} {beyond} {name} OR ({name} IS NULL AND {new} IS NOT NULL)")
+        action = "NOTHING"
+        if changes:
+            action = f"UPDATE SET {', '.join(changes)} WHERE {' OR '.join(differs)}"
+        return (
+            f"INSERT INTO {target} ({columns}) SELECT {columns} FROM ({rows}) WHERE true "
+            f"ON CONFLICT ({self.key}) DO {action}"
+        )
+
+
+PAGE = Table("page", "page_id")
+POST = Table("post", "post_id", least=("page_id",))
+POST_META = Table("post_meta", "post_id", least=("page_id", "type", "created_at", "name_id"))
+COMMENT = Table(
+    "comment", "comment_id", least=("post_id", "parent_id", "created_at"), greatest=("up_likes",)
+)
+TEXT = Table("text", "comment_id", greatest=("message",))
+TABLES = (PAGE, POST, POST_META, COMMENT, TEXT)

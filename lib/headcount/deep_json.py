@@ -1,0 +1,27 @@
+"""JSON of any depth, for the rare line in which typed decoders give up (at some 1,000 levels)."""
+
+from __future__ import annotations
+
+import re
+
+# A \u escape of half a character; pairs of them, and backslashes that are escaped, are passed over.
+_HALF = re.compile(
+    rb"\\(?:\\|u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F]))"
+)
+
+
+def decode(line: bytes) -> object:
+    """What a line of JSON holds, as Python objects. Raises ValueError if it is not RFC 8259's."""
+    from ijson import IncompleteJSONError, JSONError, ObjectBuilder, basic_parse  # rarely needed
+
+    # the parser would put a question mark
+    if any(found[1] for found in _HALF.finditer(line)):
+        raise ValueError("half of a surrogate pair")
+    line.decode()
+    builder = ObjectBuilder()
+    try:
+        for event, value in basic_parse(line, use_float=False):
+            builder.event(event, value)
+    except (JSONError, IncompleteJSONError) as error:
+        raise ValueError(str(error).partition("\n")[0].strip()) from None
+    return builder.value

@@ -1,0 +1,89 @@
+"""The import of comments: `python -m headcount.import_comments PIPELINE …`.
+
+Rows are staged first, sorted; once all inputs have been read to their ends, they are merged into
+the tables, and the run is closed, in one transaction.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from headcount import cli, comment_inputs, comment_store, comments, ledger, output, store, tsv
+from headcount.account import Account
+from headcount.comment_stage import Stage, attached
+from headcount.comment_tables import COMMENT, PAGE, POST
+from headcount.failure import OK, REJECTS, Failure, ReaderGone
+from headcount.inputs import Block
+from headcount.results import Result
+
+
+class Crawls:
+    """Stages what the lines of blocks say."""
+
+    def __init__(self, stage: Stage):
+        self._stage = stage
+
+    def __call__(self, block: Block) -> Result:
+        rejects, records, blank = [], 0, 0
+        pages, posts, rows = [], [], []
+        for number, crawl in comments.crawls(block):
+            if crawl is None:
+                blank += 1
+                continue
+            records += crawl.records
+            rejects += [(why, block.name, number, raw) for why, raw in crawl.rejects]
+            if crawl.page_id is not None:
+                pages.append((crawl.page_id,))
+                posts += [(post_id, crawl.page_id) for post_id in crawl.post_ids]
+                rows += [row[:-1] for row in crawl.comments]  # all but the level
+        for table, some in ((PAGE, pages), (POST, posts), (COMMENT, rows)):
+            self._stage.add(table, some)
+        kept = len(pages) + len(posts) + len(rows)
+        return Result(b"", kept, blank, 0, rejects, records + blank)
+
+
+def load(options, account: Account) -> list[bytes]:
+    """Merge what is staged into the database, and close the run; returns what has grown, as rows."""
+    ledger.refuse_rejects(
+        account.rejected, account.lines, options.max_rejects, "nothing was imported"
+    )
+    with (
+        store.for_import(options.db, options.wait, create=False) as db,
+        attached(db, options.stage) as runs,
+        store.transaction(db),
+    ):
+        before = comment_store.sizes(db)
+        changed = comment_store.load(db, runs)
+        account.duplicate, account.kept = account.duplicate + account.kept - changed, changed
+        ledger.finish(db, options.run, {}, account)
+        after = comment_store.sizes(db)
+    return [tsv.row(name, before[name], after[name]) for name in after if before[name] != after[name]]
+
+
+def main() -> int:
+    """PIPELINE --info FILE… - merge crawls, posts and texts into the database"""
+    parser = cli.Parser(main.__doc__)
+    parser.add_argument("--run", type=int, required=True, help="the run of the ledger that this is")
+    parser.add_argument("--stage", required=True, help="a folder for rows on their way")
+    parser.shared("--db", "--wait", "--max-rejects")
+    comment_inputs.add_options(parser)
+    options = parser.parse()
+    account = Account(parser.prog)
+    stage = Stage(options.stage)
+    comment_inputs.read(options, account, Crawls(stage), stage.add, at_end=stage.flush)
+    stage.flush()
+    rows = load(options, account)
+    account.write(options.account)
+    # Not before the commit: no number is published that may yet fail.
+    try:
+        output.write(1, b"".join(rows))
+    except Failure as failure:
+        raise Failure(f"all is imported, but {failure}", failure.status) from None
+    except ReaderGone:
+        pass  # `… | head`
+    return REJECTS if account.rejected else OK
+
+
+if __name__ == "__main__":
+    sys.argv.pop(0)  # messages come in the pipeline's name
+    cli.start(main, drains=False)
