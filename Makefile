@@ -20,6 +20,9 @@ set-up: .venv/runtime
 .venv/runtime: requirements.lock
 	@lib/set-up runtime
 
+.venv/parquet: .venv/runtime
+	@lib/set-up parquet
+
 .venv/serve: .venv/runtime
 	@lib/set-up serve
 
@@ -38,7 +41,7 @@ import: .venv/runtime
 serve: .venv/serve
 	bin/serve-db --db "$(DB)" --port $(PORT)
 
-test: lint .venv/serve .bench/venv/bench
+test: lint .venv/parquet .venv/serve .bench/venv/bench
 	.venv/bin/python -m pytest -n auto --dist worksteal
 	.venv/bin/bats tests
 

@@ -43,7 +43,8 @@ def _merge(db: sqlite3.Connection, table: Table, runs: list[str]) -> int:
         return db.execute(table.merge_into(target, grouped(table, runs))).rowcount
     # All is new, whatever comes again: so there is no need to sort it, and indexes may come last.
     indexes = db.execute(
-        "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = ? AND sql NOT NULL",
+        "SELECT name, sql FROM sqlite_schema "
+        "WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL",
         [table.name],
     ).fetchall()
     for name, _ in indexes:

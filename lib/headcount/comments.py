@@ -94,7 +94,7 @@ def crawls(block: Block) -> Iterator[tuple[int, Crawl | None]]:
 
 
 def decode(line: bytes) -> Page:
-    """What a line says, if it is as it should be; its times are not looked at. Raises ValueError."""
+    """What a line says, but for its times, if it is as it should be. Raises ValueError."""
     page = _decode(line)
     if not line.isascii():
         line.decode()

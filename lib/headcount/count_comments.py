@@ -60,7 +60,8 @@ class Comments:
         """All reports; by type of post, of comments made at or after an instant in seconds."""
         if not self._columns:
             return b""
-        firsts, seconds, likes, parents, posts = map(np.concatenate, zip(*self._columns, strict=True))
+        columns = map(np.concatenate, zip(*self._columns, strict=True))
+        firsts, seconds, likes, parents, posts = columns
         self._columns.clear()
         place = np.arange(len(firsts))
         copies = np.flatnonzero(firsts != place)

@@ -43,7 +43,7 @@ class Crawls:
 
 
 def load(options, account: Account) -> list[bytes]:
-    """Merge what is staged into the database, and close the run; returns what has grown, as rows."""
+    """Merge what is staged, and close the run; returns what has grown in the database, as rows."""
     ledger.refuse_rejects(
         account.rejected, account.lines, options.max_rejects, "nothing was imported"
     )
@@ -57,7 +57,8 @@ def load(options, account: Account) -> list[bytes]:
         account.duplicate, account.kept = account.duplicate + account.kept - changed, changed
         ledger.finish(db, options.run, {}, account)
         after = comment_store.sizes(db)
-    return [tsv.row(name, before[name], after[name]) for name in after if before[name] != after[name]]
+    grown = (name for name in after if before[name] != after[name])
+    return [tsv.row(name, before[name], after[name]) for name in grown]
 
 
 def main() -> int:

@@ -6,18 +6,15 @@ import math
 from collections.abc import Iterator
 from typing import BinaryIO
 
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow.parquet import ParquetFile
+
 from headcount import tables
 from headcount.failure import Failure
 from headcount.inputs import shown
 from headcount.rejects import Reject
 from headcount.tables import Batch, How
-
-try:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    from pyarrow.parquet import ParquetFile
-except ModuleNotFoundError:
-    raise Failure("Parquet needs one more step: make .venv/parquet") from None
 
 _ROWS = 1 << 17  # at a time
 _PLACE = "place of the row"

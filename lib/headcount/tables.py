@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
-import stat
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
-from headcount import inputs
+from headcount import extras, inputs
 from headcount.failure import FAILED, Failure
 from headcount.inputs import Block, shown
+from headcount.pieces import is_plain
 from headcount.rejects import Reject
 
 PARQUET, CSV, TSV = KINDS = ("parquet", "csv", "tsv")
@@ -68,11 +69,11 @@ def batches(
     # (The text of a block is there only until the next one is asked for.)
     rest = itertools.chain([first], blocks)
     if is_parquet:
+        extras.install("parquet")
         from headcount import parquet_table  # slow to import
 
         with _as_file(path, rest) as file:
             yield from parquet_table.batches(file, path, how)
-        on_read(0)
     else:
         from headcount import text_table
 
@@ -92,17 +93,18 @@ def chosen(path: str, names: Sequence[str], columns: Sequence[str] | None) -> li
     return [names.index(column) for column in columns]
 
 
-def _as_file(path: str, blocks: Iterator[Block]):
+@contextlib.contextmanager
+def _as_file(path: str, blocks: Iterator[Block]) -> Iterator[BinaryIO]:
     """An input that can be read at any place: a copy, if it is a pipe or an archive."""
-    if path != "-" and stat.S_ISREG(os.stat(path).st_mode):
+    if is_plain(path):
         with open(path, "rb") as file:
-            if file.read(len(_MAGIC)) == _MAGIC:
-                return open(path, "rb")
-    copy = tempfile.TemporaryFile()
-    for block in blocks:
-        copy.write(memoryview(block.text))
-    copy.seek(0)
-    return copy
+            yield file
+        return
+    with tempfile.TemporaryFile() as copy:
+        for block in blocks:
+            copy.write(memoryview(block.text))
+        copy.seek(0)
+        yield copy
 
 
 def _is_named_tsv(path: str) -> bool:

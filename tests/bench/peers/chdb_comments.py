@@ -1,4 +1,4 @@
-"""chdb_comments.py --posts GLOB --info GLOB - the reports of comments, as ClickHouse's experts count
+"""chdb_comments.py --posts GLOB --info GLOB - the reports of comments, as its experts do
 
 Prints what count-comments does. All cores.
 """

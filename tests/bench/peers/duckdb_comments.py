@@ -1,4 +1,4 @@
-"""duckdb_comments.py --posts FILE… --info FILE… - the reports of comments, as DuckDB's experts count
+"""duckdb_comments.py --posts FILE… --info FILE… - the reports of comments, as its experts do
 
 Prints what count-comments does. All cores. FILE may be a glob.
 
@@ -33,7 +33,8 @@ db.execute(
     replies AS (
         SELECT post_id, c.h_id AS nested_in, unnest(c.comments.data) AS r FROM comments
     )
-    SELECT id, min(parent) AS parent, min(post_id) AS post_id, min(time) AS time, max(likes) AS likes
+    SELECT id, min(parent) AS parent, min(post_id) AS post_id, min(time) AS time,
+        max(likes) AS likes
     FROM (
         SELECT c.h_id AS id, NULL AS parent, post_id, c.created_time AS time, c.up_likes AS likes
         FROM comments
