@@ -1,4 +1,4 @@
-"""Comments of a block of lines as columns: how processes that parse hand them to one that counts."""
+"""Comments of a block as columns: how processes that parse hand them to one that counts."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ def _split_csv(how: How) -> _Split:
         while at < len(lines):
             begin = at
             reader = csv.reader(
-                islice(lines, at, None),
+                map(lines.__getitem__, range(at, len(lines))),
                 delimiter=how.delimiter,
                 escapechar=how.escape,
                 strict=True,
