@@ -295,8 +295,11 @@ CREATE TABLE IF NOT EXISTS waiting_text (
 
 -- The words of messages, for full-text search: SELECT rowid AS pk FROM comment_search
 -- WHERE comment_search MATCH 'word'.
+CREATE VIEW IF NOT EXISTS comment_message AS
+SELECT pk, message FROM comment WHERE message IS NOT NULL;
+
 CREATE VIRTUAL TABLE IF NOT EXISTS comment_search USING fts5 (
-    message, content = comment, content_rowid = pk
+    message, content = comment_message, content_rowid = pk
 );
 
 CREATE TRIGGER IF NOT EXISTS comment_search_follows AFTER UPDATE OF message ON comment

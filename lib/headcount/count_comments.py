@@ -58,7 +58,7 @@ class Comments:
 
     def rows(self, zone: tzinfo, after: int) -> bytes:
         """All reports; by type of post, of comments made at or after an instant in seconds."""
-        if not self._columns:
+        if not self._comments:
             return b""
         columns = map(np.concatenate, zip(*self._columns, strict=True))
         firsts, seconds, likes, parents, posts = columns

@@ -7,8 +7,9 @@ from datetime import UTC
 
 from headcount import clock
 
+# As RFC 3339 has it, but that offsets may lack their colon or minutes.
 _TIME = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:[.,][0-9]+)?"
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]((?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2})(?:[.,][0-9]+)?"
     r"(Z|z|[+-][0-9]{2}(?::?[0-9]{2})?)?"
 )
 _MOST = 100_000  # halves of times to remember: a day has fewer seconds
