@@ -7,7 +7,10 @@ declare -A kind_of # each of `files`
 # --info FILE…, --posts FILE…, --text FILE…: what follows is of that kind.
 take_kind() { # OPTION VALUE, as read_options wants it
 	case $1 in
-	--info | --posts | --text) kind=${1#--} && take_file "$2" ;;
+	--info | --posts | --text)
+		if [[ ! $2 ]]; then usage_error "$1: name files"; fi
+		kind=${1#--} && take_file "$2"
+		;;
 	*) return 2 ;;
 	esac
 	return 1

@@ -86,9 +86,7 @@ class Stage:
     def _new_run(self, table: Table) -> str:
         run = f"{table.name}_{next(self._numbers)}"
         columns = ", ".join(table.columns)
-        self._db.execute(
-            f"CREATE TABLE {run} ({columns}, PRIMARY KEY ({table.key})) WITHOUT ROWID"
-        )
+        self._db.execute(f"CREATE TABLE {run} ({columns}, PRIMARY KEY ({table.key})) WITHOUT ROWID")
         return run
 
     def _enter(self, table: Table, run: str, level: int) -> None:

@@ -14,8 +14,7 @@ options = parser.parse_args()
 
 REPLY = "Tuple(h_id String, created_time String, up_likes Int64, parent Tuple(h_id String))"
 COMMENT = (
-    "Tuple(h_id String, created_time String, up_likes Int64, "
-    f"comments Tuple(data Array({REPLY})))"
+    f"Tuple(h_id String, created_time String, up_likes Int64, comments Tuple(data Array({REPLY})))"
 )
 POSTS = f"Tuple(data Array(Tuple(h_id String, comments Tuple(data Array({COMMENT})))))"
 

@@ -16,8 +16,7 @@ options = parser.parse_args()
 
 REPLY = "STRUCT(h_id VARCHAR, created_time VARCHAR, up_likes BIGINT, parent STRUCT(h_id VARCHAR))"
 COMMENT = (
-    "STRUCT(h_id VARCHAR, created_time VARCHAR, up_likes BIGINT, "
-    f"comments STRUCT(data {REPLY}[]))"
+    f"STRUCT(h_id VARCHAR, created_time VARCHAR, up_likes BIGINT, comments STRUCT(data {REPLY}[]))"
 )
 POST = f"STRUCT(h_id VARCHAR, comments STRUCT(data {COMMENT}[]))"
 LINES = f"""read_json($info, format = 'newline_delimited', maximum_object_size = 134217728,
