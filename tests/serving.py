@@ -3,18 +3,33 @@
 import contextlib
 import re
 import subprocess
+import tempfile
+from pathlib import Path
 
 from conftest import BARE, BIN, run
 
 
 def fill(db):
-    """Active users, some of whose days are provisional; chats; recent changes, hostile ones too."""
+    """Active users, some of whose days are provisional; chats; recent changes; comments.
+
+    Some texts of the last two are hostile.
+    """
     run("import-active-users", "--db", db, BIN.parent / "data/sample/events.jsonl.gz", check=0)
     lines = run("make-data", "chat", "--lines", 3000, "--sites", 4, check=0).stdout
     run("import-site-activity", "--db", db, check=0, stdin=lines)
     options = ["--events", 9000, "--hostile", 0.05, "--holes", 2, "--rate", 2]
     lines = run("make-data", "recent-changes", *options, check=0).stdout
     run("import-recent-changes", "--db", db, check=0, stdin=lines)
+    with tempfile.TemporaryDirectory() as folder:
+        posts, texts = Path(folder, "posts.csv"), Path(folder, "text.csv")
+        options = ["--comments", 2000, "--depth", 4, "--posts", posts, "--text", texts]
+        lines = run("make-data", "comments", *options, check=0).stdout
+        with open(texts, "ab") as file:  # the comment with the most replies is hostile, too
+            parents = re.findall(rb'"parent":{"h_id":"([^"]*)"}', lines)
+            first = max(sorted(set(parents)), key=parents.count)
+            file.write(b"\"~<img src=x onerror=alert(1)><script>alert(1)</script>\"," + first)
+        kinds = ["--info", "-", "--posts", posts, "--text", texts]
+        run("import-comments", "--db", db, *kinds, check=0, stdin=lines)
 
 
 @contextlib.contextmanager

@@ -189,6 +189,31 @@ def test_site_activity(page, db):
             assert sum(int(bar["messages"]) for bar in bars if bar["kind"] == kind) == total
 
 
+def test_comments(page, db):
+    page.open("/-/dashboards/comments")
+    ((comments, replies),) = query(
+        db, "SELECT sum(parent_id IS NULL), sum(parent_id IS NOT NULL) FROM comment"
+    )
+    assert (page.metric("comments"), page.metric("replies")) == (str(comments), str(replies))
+    for chart in ("days", "types"):
+        bars = page.marks(f"#chart-{chart}", "bar")
+        for kind, total in (("comments", comments), ("replies", replies)):
+            assert sum(int(bar["number"]) for bar in bars if bar["kind"] == kind) == total
+    answered = "SELECT count(DISTINCT parent_id) FROM comment"
+    bars = page.marks("#chart-threads", "bar")
+    assert sum(int(bar["comments"]) for bar in bars) == query(db, answered)[0][0]
+    text = page.page.inner_text("body")
+    assert "<img src=x onerror=alert(1)><script>alert(1)</script>" in text
+    ((day,),) = query(db, "SELECT substr(max(created_at), 1, 10) FROM comment")
+    since = f"SELECT count(*) FROM comment WHERE created_at >= '{day}' AND parent_id IS NULL"
+    page.open(f"/-/dashboards/comments?since={day}")
+    assert page.metric("comments") == str(query(db, since)[0][0])
+    page.open("/-/dashboards/comments?type=v")
+    bars = page.marks("#chart-days", "bar")
+    typed = "SELECT count(*) FROM comment JOIN post_meta USING (post_id) WHERE type = 'v'"
+    assert sum(int(bar["number"]) for bar in bars) == query(db, typed)[0][0]
+
+
 def test_a_report_with_parameters_draws_its_chart(page, db):
     page.open("/headcount/active_users")
     page.page.fill("[name=since]", "2024-03-12")
@@ -224,6 +249,8 @@ def test_hostile_titles_and_users_stay_text(page, db):
         "/headcount/top_users_by_window",
         SPOILT_COLUMN,
         "/headcount/recent_change_raw?_size=200",
+        "/headcount/comment?_search=alert",
+        "/headcount/comments_with_words?words=alert",
         "/-/dashboards/recent-changes",
     ):
         page.open(path)

@@ -1,5 +1,5 @@
 -- Comments whose messages have these words, those that fit best first
--- param words: : as SQLite's full-text search takes them: words, "a phrase", one OR other
+-- param words: : words, one OR other, as SQLite's full-text search takes them
 -- param last: 20: how many
 SELECT comment_id, post_id, comment.created_at, up_likes, comment.message
 FROM comment_search
