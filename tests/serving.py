@@ -27,7 +27,7 @@ def fill(db):
         with open(texts, "ab") as file:  # the comment with the most replies is hostile, too
             parents = re.findall(rb'"parent":{"h_id":"([^"]*)"}', lines)
             first = max(sorted(set(parents)), key=parents.count)
-            file.write(b"\"~<img src=x onerror=alert(1)><script>alert(1)</script>\"," + first)
+            file.write(b'"~<img src=x onerror=alert(1)><script>alert(1)</script>",' + first)
         kinds = ["--info", "-", "--posts", posts, "--text", texts]
         run("import-comments", "--db", db, *kinds, check=0, stdin=lines)
 

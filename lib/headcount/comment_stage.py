@@ -1,6 +1,6 @@
 """Rows on their way into the database: sorted runs in files beside it, a file for each process.
 
-A run is a table of some 100,000 rows, written in the order of its keys. Merged, runs bring their
+A run is a table of some 50,000 rows, written in the order of its keys. Merged, runs bring their
 rows to the database in that order, too: however many they are, it is written front to back, and
 memory stays flat. (https://en.wikipedia.org/wiki/Log-structured_merge-tree)
 """
@@ -17,7 +17,7 @@ from headcount import store
 from headcount.comment_tables import TABLES, Row, Table
 
 MOST_FILES = 9  # SQLite opens ten beside a database
-_MOST_ROWS = 100_000  # to hold
+_MOST_ROWS = 50_000  # to hold
 _RUNS = 32  # to merge at once: measured, hardly slower than two
 _PAGE = 32 << 10  # bytes
 _CACHE = 16 << 10  # KB
