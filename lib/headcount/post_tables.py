@@ -14,6 +14,8 @@ from headcount.results import Result
 POST_COLUMNS = ("post_h_id", "page_h_id", "type", "created_time", "name_h_id")
 TEXT_COLUMNS = ("h_id", "message")
 
+_AS_THEY_ARE = {str, type(None)}
+
 Add = Callable[[Table, Iterable[Row]], None]
 
 
@@ -58,7 +60,9 @@ def _results(
 
 
 def _post(values: tuple) -> Row | Reject:
-    post_id, page_id, kind, created, name_id = map(_known, values)
+    if not set(map(type, values)) <= _AS_THEY_ARE or "" in values:
+        values = tuple(map(_known, values))
+    post_id, page_id, kind, created, name_id = values
     if post_id is None:
         return Reject("post_h_id is missing")
     if created is not None:

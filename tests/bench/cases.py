@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench import chat_cases, count_cases, store_cases, stream_cases, year
+from bench import chat_cases, comment_cases, count_cases, store_cases, stream_cases, year
 from bench.case import Case
 from bench.data import Data
 
@@ -31,6 +31,8 @@ CASES = {
     "site-import": Kind(chat_cases.site_import, {"chats"}),
     "stream": Kind(stream_cases.stream, {"stream"}),
     "site-more": Kind(chat_cases.one_more_percent, {"chats", "history"}),
+    "comments": Kind(comment_cases.comments, {"comments"}),
+    "comments-import": Kind(comment_cases.comments_import, {"comments"}),
 }
 
 

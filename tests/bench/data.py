@@ -17,7 +17,7 @@ _COPY = 1 << 20
 
 # The room that each kind takes, in sizes of the events (compressed ones well overestimated).
 ROOM = {"events": 1, "escapes": 1, "gz": 0.2, "zst": 0.2, "small": 1, "slice": 0.1, "day": 1}
-ROOM |= {"chats": 1.7, "history": 1.5, "stream": 3}
+ROOM |= {"chats": 1.7, "history": 1.5, "stream": 3, "comments": 0.7}
 
 
 class Data:
@@ -90,6 +90,20 @@ class Data:
                 )
 
         return self._made("stream.sse", write), events
+
+    def comments(self) -> tuple[Path, Path]:
+        """Crawls with a hundred times the real comments in 1 GB (in fact, 300 MB), and posts."""
+        posts = self.folder / "posts.parquet"
+
+        def write(path: Path) -> None:
+            command = [BIN / "make-data", "comments", "--comments", str(self.bytes // 864)]
+            truth = (self.folder / "crawls.jsonl").with_suffix(".tsv")
+            with path.open("wb") as out:
+                subprocess.run(
+                    [*command, "--posts", posts, "--truth", truth], stdout=out, check=True
+                )
+
+        return self._made("crawls.jsonl", write), posts
 
     def gz(self) -> Path:
         def write(path: Path) -> None:

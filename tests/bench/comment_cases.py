@@ -1,0 +1,59 @@
+"""The cases of comments: the reports straight from files, and by way of the database."""
+
+from bench import BIN, PEERS, PEERS_PYTHON
+from bench.case import Case
+from bench.contenders import OURS, Contender, ours, remove_database
+from bench.data import Data
+from bench.targets import AtMost, Faster
+
+_REPORTS = ("comments_by_day", "comments_by_post_type", "most_replied_comments")
+
+
+def comments(data: Data) -> Case:
+    crawls, posts = data.comments()
+    return Case(
+        "comments",
+        [
+            ours("count-comments", "--info", crawls, "--posts", posts, answer=str.strip),
+            *_peers(data),
+        ],
+        [Faster(1.3)],
+        data.truth(crawls).strip(),
+    )
+
+
+def comments_import(data: Data) -> Case:
+    """The import into a new database, and then the same reports from it."""
+    crawls, posts = data.comments()
+    db = data.work / "comments.db"
+    script = [f"{BIN}/import-comments --quiet --db {db} --info {crawls} --posts {posts} >/dev/null"]
+    for name in _REPORTS:
+        script.append(f"{BIN}/show-report {name} --db {db} --format tsv | sed '1d; s/^/{name}\\t/'")
+    together = Contender(
+        OURS,
+        ["bash", "-o", "pipefail", "-c", " && ".join(script)],
+        role="ours",
+        ready=lambda: remove_database(db),
+        answer=str.strip,
+    )
+    return Case(
+        "comments, import and reports",
+        [together, *_peers(data)],
+        [AtMost(1, "DuckDB")],
+        data.truth(crawls).strip(),
+    )
+
+
+def _peers(data: Data) -> list[Contender]:
+    crawls, posts = data.comments()
+    return [
+        Contender(
+            name,
+            [
+                *(str(PEERS_PYTHON), "-I", str(PEERS / f"{name.lower()}_comments.py")),
+                *("--posts", str(posts), "--info", str(crawls)),
+            ],
+            answer=str.strip,
+        )
+        for name in ("DuckDB", "chDB", "Polars")
+    ]
