@@ -149,7 +149,7 @@ def test_ctrl_c_keeps_what_was_read_up_to_the_first_gap(seconds, chats, undistur
 
 def test_a_full_disk_in_the_middle(chats, undisturbed, tiny_disk):
     folder, resize = tiny_disk
-    resize("24m")
+    resize("26m")
     db = folder / "my.db"
     for _ in range(2):
         done = run(PROGRAM, "--db", db, chats[0])

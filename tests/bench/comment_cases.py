@@ -1,5 +1,7 @@
 """The cases of comments: the reports straight from files, and by way of the database."""
 
+import shlex
+
 from bench import BIN, PEERS, PEERS_PYTHON
 from bench.case import Case
 from bench.contenders import OURS, Contender, ours, remove_database
@@ -26,9 +28,11 @@ def comments_import(data: Data) -> Case:
     """The import into a new database, and then the same reports from it."""
     crawls, posts = data.comments()
     db = data.work / "comments.db"
-    script = [f"{BIN}/import-comments --quiet --db {db} --info {crawls} --posts {posts} >/dev/null"]
+    kinds = ["--info", crawls, "--posts", posts]
+    script = [_quoted(BIN / "import-comments", "--quiet", "--db", db, *kinds) + " >/dev/null"]
     for name in _REPORTS:
-        script.append(f"{BIN}/show-report {name} --db {db} --format tsv | sed '1d; s/^/{name}\\t/'")
+        shown = _quoted(BIN / "show-report", name, "--db", db, "--format", "tsv")
+        script.append(f"{shown} | sed '1d; s/^/{name}\\t/'")
     together = Contender(
         OURS,
         ["bash", "-o", "pipefail", "-c", " && ".join(script)],
@@ -42,6 +46,10 @@ def comments_import(data: Data) -> Case:
         [AtMost(1, "DuckDB")],
         data.truth(crawls).strip(),
     )
+
+
+def _quoted(*words) -> str:
+    return shlex.join(map(str, words))
 
 
 def _peers(data: Data) -> list[Contender]:
