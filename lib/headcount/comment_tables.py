@@ -26,6 +26,11 @@ class Table(NamedTuple):
 
     def merged(self, one: Row, other: Row) -> Row:
         """One row of two with the same key."""
+        if (
+            one[:-1] == other[:-1] and len(self.greatest) == 1
+        ):  # fast, for most copies are like that
+            mine, others = one[-1], other[-1]
+            return one if others is None or (mine is not None and mine >= others) else other
         values = [one[0]]
         for i, pair in enumerate(zip(one[1:], other[1:], strict=True)):
             known = [value for value in pair if value is not None]

@@ -9,7 +9,7 @@ from random import Random
 
 _START = datetime(2018, 1, 1, tzinfo=UTC)
 _REPLIES = 0.25  # this part of the comments
-_SHOWN_AGAIN = 0.6  # how likely a crawl shows a comment that another one has shown
+_SHOWN_AGAIN = 0.4  # how likely a crawl shows a comment that another one has shown
 _ODD_TIMES = [
     lambda at: at.strftime("%Y-%m-%dT%H:%M:%SZ"),
     lambda at: at.strftime("%Y-%m-%dT%H:%M:%S.250+00:00"),
