@@ -305,3 +305,13 @@ def test_messages_that_change_change_the_search(tmp_path):
     assert shown(db, "comments_with_words") == []
     done = run("show-report", "comments_with_words", "--db", db, "--param", 'words="open')
     assert done.returncode == 1 and done.stderr.count(b"\n") == 1
+
+
+def test_wrong_zones_and_days_are_said(tmp_path):
+    db = tmp_path / "my.db"
+    imported(db, "--info", "-", stdin=line_of({"h_id": "c", "created_time": TIME}), check=0)
+    day = ["comments_by_day", "--db", db]
+    done = run("show-report", *day, "--param", "tz=America/Chicag", check=2)
+    assert b"did you mean America/Chicago?" in done.stderr
+    done = run("count-comments", "--info", "-", "--after", "soon", check=2)
+    assert b"--after: 'soon' is no day like 2018-01-11" in done.stderr

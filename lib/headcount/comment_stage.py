@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 
 from headcount import store
 from headcount.comment_tables import TABLES, Row, Table
+from headcount.failure import Failure
 
 MOST_FILES = 9  # SQLite opens ten beside a database
 _MOST_ROWS = 50_000  # to hold
@@ -128,10 +129,17 @@ def _all(table: Table, runs: list[str]) -> str:
 
 @contextlib.contextmanager
 def attached(db: sqlite3.Connection, folder: str) -> Iterator[dict[Table, list[str]]]:
-    """The runs of each table of all stages in a folder, as a database sees them meanwhile."""
+    """The runs of each table of all stages in a folder, as a database sees them meanwhile.
+
+    Raises Failure if the folder is gone: then its pipeline is, too.
+    """
     runs: dict[Table, list[str]] = {table: [] for table in TABLES}
     names = []
-    for i, file in enumerate(file for file in os.listdir(folder) if file.endswith(_SUFFIX)):
+    try:
+        files = [file for file in os.listdir(folder) if file.endswith(_SUFFIX)]
+    except FileNotFoundError:
+        raise Failure("was stopped: nothing was imported") from None
+    for i, file in enumerate(files):
         names.append(name := f"stage_{i}")
         db.execute(f"ATTACH ? AS {name}", [os.path.join(folder, file)])
         for (run,) in db.execute(f"SELECT name FROM {name}.sqlite_schema WHERE type = 'table'"):

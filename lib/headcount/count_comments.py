@@ -6,6 +6,7 @@ earliest time, and of several parents or posts the least.
 
 from __future__ import annotations
 
+import argparse
 import heapq
 import itertools
 import sys
@@ -159,7 +160,10 @@ def main() -> int:
 
 def _day(text: str) -> int:
     """The seconds at which a day begins, UTC."""
-    day = date.fromisoformat(text)
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no day like 2018-01-11") from None
     return round(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
 
 

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from headcount import zones
 from headcount.cli import ROOT
 from headcount.failure import USAGE, Failure
 
@@ -48,8 +49,13 @@ def load(name: str) -> Report:
 
 def values(report: Report, given: list[tuple[str, str]]) -> dict[str, str]:
     """A value for each parameter. Raises Failure 2 for a parameter that the report has not."""
-    for name, _ in given:
+    for name, value in given:
         if name not in report.params:
             known = ", ".join(report.params) or "none"
             raise Failure(f"{report.name} has no parameter {name!r}; it has: {known}", USAGE)
+        if name == "tz":
+            try:
+                zones.find(value)
+            except ValueError as error:
+                raise Failure(str(error), USAGE) from None
     return report.params | dict(given)
