@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from operator import itemgetter
@@ -19,7 +20,7 @@ from headcount.inputs import Block, shown
 from headcount.rejects import Reject
 from headcount.tables import Batch, How
 
-csv.field_size_limit(1 << 40)
+csv.field_size_limit(sys.maxsize)
 
 _ASCII = "".join(map(chr, range(128)))
 _BYTES = "latin-1"  # a character for each byte
