@@ -16,7 +16,7 @@ from headcount.inputs import shown
 from headcount.rejects import Reject
 from headcount.tables import Batch, How
 
-_ROWS = 1 << 18  # at a time
+_ROWS = 1 << 16  # at a time
 _PLACE = "place of the row"
 
 
