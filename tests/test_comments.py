@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import random
+import re
 import sqlite3
 
 import pytest
@@ -102,6 +103,9 @@ def some_crawls(seed):
     ids = [f"c{i}" for i in range(rng.choice([3, 40, 400]))] + rng.sample(NAMES, 5)
     posts, pages = [f"p{i}" for i in range(12)], ["P", "Q"]
     lines = [some_line(rng, pages, posts, ids, odd) for _ in range(rng.choice([1, 5, 60]))]
+    for line in rng.sample(lines, len(lines) // 3):  # the same again, with other up-likes
+        other = b"%d" % rng.randrange(10)
+        lines.append(re.sub(rb'(?<="up_likes":)( ?)[017](?=[,}])', rb"\g<1>" + other, line))
     types = {post: rng.choice("lpsv") for post in posts if rng.random() < 0.7}
     return rng, lines, types
 

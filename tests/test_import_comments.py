@@ -210,7 +210,7 @@ def test_ten_thousand_levels(levels, tmp_path):
 
 @pytest.mark.parametrize("bad", [b'"\\ud800"', b"NaN", b"01", b'"\xff"', b"[1,]"])
 def test_deep_lines_are_as_strict(bad):
-    line = deep_line(2000).replace(b'"h_id":"P"', b'"h_id":"P","x":' + bad)
+    line = deep_line(2000)[:-2] + b',"x":' + bad + b"}\n"
     done = run("parse-comments", stdin=line, check=65)
     assert done.stdout == b"" and done.stderr.count(b"\n") == 1
 
@@ -275,6 +275,17 @@ def test_a_full_disk_leaves_nothing(made, tiny_disk, tmp_path):
     imported(db, *made, check=0)
     imported(tmp_path / "whole.db", *made, check=0)
     assert content(db) == content(tmp_path / "whole.db")
+
+
+def test_names_that_are_no_data_are_passed_over(made, tmp_path):
+    """As in `--info folder/*`, which finds the marks beside the parts."""
+    folder = Path(made[1])
+    parts, marks = sorted(folder.glob("part-*")), [folder / "_SUCCESS", folder / ".part-0.json.crc"]
+    (folder / "_temporary").mkdir()
+    (folder / "_temporary" / "part-9.json").write_text("not JSON")
+    imported(tmp_path / "my.db", "--info", *marks, *parts, check=0)
+    imported(tmp_path / "whole.db", "--info", folder, check=0)
+    assert content(tmp_path / "my.db") == content(tmp_path / "whole.db")
 
 
 def test_too_many_rejects_import_nothing(tmp_path):
