@@ -1,11 +1,13 @@
 """The ledger: what is read, what is skipped, and what it refuses to enter as done."""
 
+import contextlib
 import sqlite3
 from collections import Counter
 
 import pytest
 from sqlite_utils import Database
 
+from conftest import BIN, run
 from headcount import db_settings, ledger, store
 from headcount.account import Account, total
 from headcount.failure import Failure
@@ -104,3 +106,17 @@ def test_one_spelling_for_one_meaning():
     assert db_settings.option("min-engagement=2.50") == ("min-engagement", "2.5")
     assert db_settings.option("valuable-events=b,a,b") == ("valuable-events", "a,b")
     assert db_settings.option("user=b,a") == ("user", "b,a"), "here the order means something"
+
+
+def test_a_database_of_an_older_version_is_read_as_far_as_it_goes(tmp_path):
+    db = tmp_path / "my.db"
+    run("import-active-users", "--db", db, BIN.parent / "data/sample/events.jsonl.gz", check=0)
+    with contextlib.closing(sqlite3.connect(db)) as connection:
+        connection.execute("DROP TABLE comment")  # which version 3 had not
+        connection.execute("PRAGMA user_version = 3")
+    run("show-report", "active_users", "--db", db, check=0)
+    for command in (["show-report", "comments_by_day"], ["serve-db", "--check"]):
+        done = run(*command, "--db", db, check=78)
+        assert b"older Headcount" in done.stderr and done.stderr.count(b"\n") == 1
+    run("import-site-activity", "--db", db, stdin=b"", check=0)
+    assert run("show-report", "comments_by_day", "--db", db, check=0).stdout

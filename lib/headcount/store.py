@@ -60,7 +60,10 @@ def for_import(path: str, wait: float, *, create: bool = True) -> Iterator[sqlit
 
 @contextlib.contextmanager
 def for_reading(path: str) -> Iterator[sqlite3.Connection]:
-    """The database for reading; never makes or changes one. Raises Failure 66 if there is none."""
+    """The database for reading; never makes or changes one.
+
+    Raises Failure 66 if there is none, 78 if it is so old that it lacks a table that is asked for.
+    """
     if not os.path.isfile(path):
         raise Failure(f"no database {path}; 'make import' makes one", NO_INPUT)
     with errors(path, "read"), contextlib.closing(_open_read_only(path)) as db:
@@ -70,7 +73,19 @@ def for_reading(path: str) -> Iterator[sqlite3.Connection]:
         from headcount import sql_days  # only reports need it
 
         sql_days.register(db)
-        yield db
+        try:
+            yield db
+        except sqlite3.OperationalError as error:
+            if _version(db) == SCHEMA_VERSION or "no such table" not in str(error):
+                raise
+            check_up_to_date(db, path)
+
+
+def check_up_to_date(db: sqlite3.Connection, path: str) -> None:
+    """Raises Failure 78 if the database lacks what this version of its schema has."""
+    if _version(db) < SCHEMA_VERSION:
+        text = f"{path} was made by an older Headcount: the next import, of anything, mends that"
+        raise Failure(text, OTHER_SETTINGS) from None
 
 
 def _open_read_only(path: str) -> sqlite3.Connection:
