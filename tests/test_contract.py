@@ -96,7 +96,7 @@ def test_foreign_python_settings_change_nothing(tmp_path):
 
 def test_no_table_is_made_outside_the_schema():
     made = re.compile(r"create\s+table", re.I)
-    scratch = "comment_stage.py"  # files that are gone when its import ends
+    scratch = "stage.py"  # files that are gone when its import ends
     for path in [*BIN.iterdir(), *(ROOT / "lib").rglob("*")]:
         if path.is_file() and path.suffix != ".pyc" and path.name != scratch:
             assert not made.search(path.read_text()), path

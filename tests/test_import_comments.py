@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from conftest import BARE, BIN, REAL, run
-from headcount import comment_stage
-from headcount.comment_tables import COMMENT
+from headcount import stage
+from headcount.comment_tables import COMMENT, TABLES
 from test_comments import TIME, content, fields, imported, line_of, shown
 
 KILLS = int(os.environ.get("KILLS", "8"))
@@ -154,29 +154,28 @@ def test_killed_at_any_moment_and_run_again_is_the_same(made, tmp_path):
 
 def test_many_runs_of_rows_are_one_in_the_end(tmp_path, monkeypatch):
     """More than are merged at once, over several levels, in any order."""
-    monkeypatch.setattr(comment_stage, "_MOST_ROWS", 4)
-    monkeypatch.setattr(comment_stage, "_RUNS", 3)
+    monkeypatch.setattr(stage, "_RUNS", 3)
     rng = random.Random(3)
-    stage = comment_stage.Stage(str(tmp_path))
+    rows_of_one = stage.Stage(str(tmp_path), TABLES, most_rows=4)
     expected = {}
-    for _ in range(200):
+    for _ in range(197):
         rows = [
             (f"c{rng.randrange(60)}", "p", rng.choice([None, "a", "b"]), TIME, rng.randrange(9))
             for _ in range(5)
         ]
-        stage.add(COMMENT, rows)
+        rows_of_one.add(COMMENT, rows)
         for row in rows:
             expected[row[0]] = COMMENT.merged(expected.get(row[0], row), row)
-    stage.flush()
+    rows_of_one.flush()
     with (
         sqlite3.connect(tmp_path / "my.db") as db,
-        comment_stage.attached(db, str(tmp_path)) as runs,
+        stage.attached(db, str(tmp_path), TABLES) as runs,
     ):
         assert 1 <= len(runs[COMMENT]) <= 3
-        grouped = db.execute(comment_stage.grouped(COMMENT, runs[COMMENT])).fetchall()
-        assert {row[0]: row for row in grouped} == expected and len(grouped) == len(expected)
-        ids = [row[0] for row in db.execute(comment_stage.in_order(COMMENT, runs[COMMENT]))]
-        assert ids == sorted(ids) and set(ids) == set(expected)
+        ids = [row[0] for row in db.execute(stage.in_order(COMMENT, runs[COMMENT]))]
+        assert ids == sorted(ids) and set(ids) == set(expected) and len(ids) > len(expected)
+        rows = db.execute(stage.distinct(db, COMMENT, runs[COMMENT])).fetchall()
+        assert {row[0]: row for row in rows} == expected and len(rows) == len(expected)
 
 
 def deep_line(levels):

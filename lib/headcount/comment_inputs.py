@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 from headcount import cli, filters, jobs, post_tables, table_options
 from headcount.account import Account
-from headcount.comment_stage import MOST_FILES
 from headcount.progress import Progress
 from headcount.rejects import RejectLog
 from headcount.results import Process, results
+from headcount.stage import MOST_FILES
 
 
 def add_options(parser: cli.Parser) -> None:

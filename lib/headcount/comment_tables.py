@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-Row = tuple  # a key and a value for each column
+from headcount.stage import Row
 
 
 class Table(NamedTuple):

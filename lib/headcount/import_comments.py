@@ -10,11 +10,11 @@ import sys
 
 from headcount import cli, comment_inputs, comment_store, comments, ledger, output, store, tsv
 from headcount.account import Account
-from headcount.comment_stage import Stage, attached
-from headcount.comment_tables import COMMENT, PAGE, POST
+from headcount.comment_tables import COMMENT, PAGE, POST, TABLES
 from headcount.failure import OK, REJECTS, Failure, ReaderGone
 from headcount.inputs import Block
 from headcount.results import Result
+from headcount.stage import Stage, attached
 
 
 class Crawls:
@@ -49,7 +49,7 @@ def load(options, account: Account) -> list[bytes]:
     )
     with (
         store.for_import(options.db, options.wait, create=False) as db,
-        attached(db, options.stage) as runs,
+        attached(db, options.stage, TABLES) as runs,
         store.transaction(db),
     ):
         before = comment_store.sizes(db)
@@ -70,7 +70,7 @@ def main() -> int:
     comment_inputs.add_options(parser)
     options = parser.parse()
     account = Account(parser.prog)
-    stage = Stage(options.stage)
+    stage = Stage(options.stage, TABLES)
     comment_inputs.read(options, account, Crawls(stage), stage.add, at_end=stage.flush)
     stage.flush()
     rows = load(options, account)

@@ -11,27 +11,54 @@ import contextlib
 import itertools
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
 
 from headcount import store
-from headcount.comment_tables import TABLES, Row, Table
 from headcount.failure import Failure
 
 MOST_FILES = 9  # SQLite opens ten beside a database
-_MOST_ROWS = 50_000  # to hold
+MOST_ROWS = 50_000  # to hold
 _RUNS = 32  # to merge at once: measured, hardly slower than two
 _PAGE = 32 << 10  # bytes
 _CACHE = 16 << 10  # KB
 _SUFFIX = ".rows"
 
 
+Row = tuple  # the key first
+
+
+class Table(Protocol):
+    """A table of the database, or of a stage of it, and how two rows with one key become one."""
+
+    name: str
+    columns: tuple[str, ...]
+    key: str  # the first column, as it is declared
+
+    def merged(self, one: Row, other: Row) -> Row:
+        """One row of two with the same key; it makes no difference which comes first."""
+
+    def merge_into(self, target: str, rows: str) -> str:
+        """The statement that merges a query's rows into a table likewise.
+
+        It changes as many rows as are new or become others.
+        """
+
+
+def _be_quick(db: sqlite3.Connection, name: str) -> None:
+    """With a stage: what is lost with a crash is read again."""
+    for pragma in (f"cache_size = -{_CACHE}", "journal_mode = OFF", "synchronous = OFF"):
+        db.execute(f"PRAGMA {name}.{pragma}")
+
+
 class Stage:
     """Takes the rows of a process, and of each that is forked from it."""
 
-    def __init__(self, folder: str):
+    def __init__(self, folder: str, tables: Sequence[Table], most_rows: int = MOST_ROWS):
         self._folder = folder
-        self._held: dict[Table, dict[str, Row]] = {table: {} for table in TABLES}
-        self._runs: dict[Table, list[list[str]]] = {table: [] for table in TABLES}  # by level
+        self._most_rows = most_rows
+        self._held: dict[Table, dict[object, Row]] = {table: {} for table in tables}
+        self._runs: dict[Table, list[list[str]]] = {table: [] for table in tables}  # by level
         self._db: sqlite3.Connection | None = None
         self._numbers = itertools.count(1)
 
@@ -45,12 +72,12 @@ class Stage:
                 held[key] = row
             elif known != row:
                 held[key] = table.merged(known, row)
-        if len(held) > _MOST_ROWS:
+        if len(held) > self._most_rows:
             self._write(table)
 
     def flush(self) -> None:
         """Write what is held: the last thing that each process does."""
-        for table in TABLES:
+        for table in self._held:
             self._write(table)
             levels = self._runs[table]
             if sum(map(len, levels)) > _RUNS:  # SQLite has its limits, and there are other stages
@@ -74,20 +101,13 @@ class Stage:
     def _open(self) -> sqlite3.Connection:
         path = os.path.join(self._folder, f"{os.getpid()}{_SUFFIX}")
         db = sqlite3.connect(path, isolation_level=None)
-        # What is lost with a crash is read again.
-        for pragma in (
-            f"page_size = {_PAGE}",
-            f"cache_size = -{_CACHE}",
-            "journal_mode = OFF",
-            "synchronous = OFF",
-        ):
-            db.execute(f"PRAGMA {pragma}")
+        db.execute(f"PRAGMA page_size = {_PAGE}")
+        _be_quick(db, "main")
         return db
 
     def _new_run(self, table: Table) -> str:
         run = f"{table.name}_{next(self._numbers)}"
-        columns = ", ".join(table.columns)
-        self._db.execute(f"CREATE TABLE {run} ({columns}, PRIMARY KEY ({table.key})) WITHOUT ROWID")
+        self._db.execute(_made(run, table))
         return run
 
     def _enter(self, table: Table, run: str, level: int) -> None:
@@ -114,12 +134,21 @@ def in_order(table: Table, runs: list[str]) -> str:
     return f"{_all(table, runs)} ORDER BY 1"
 
 
-def grouped(table: Table, runs: list[str]) -> str:
-    """Likewise, each key once; it sorts them anew."""
-    columns = [table.key]
-    columns += [f"min({name}) AS {name}" for name in table.least]
-    columns += [f"max({name}) AS {name}" for name in table.greatest]
-    return f"SELECT {', '.join(columns)} FROM ({_all(table, runs)}) GROUP BY 1"
+def _made(name: str, table: Table) -> str:
+    """The statement that makes a table of rows in the order of their keys."""
+    others = "".join(f", {column}" for column in table.columns[1:])
+    kind = "" if "INTEGER" in table.key else " WITHOUT ROWID"  # such a key is the rowid
+    return f"CREATE TABLE {name} ({table.key} PRIMARY KEY{others}){kind}"
+
+
+def distinct(db: sqlite3.Connection, table: Table, runs: list[str]) -> str:
+    """A query of the rows of attached runs, in the order of their keys, each key once."""
+    if len(runs) > 1:
+        merged = f"{runs[0].partition('.')[0]}.{table.name}_merged"
+        db.execute(_made(merged, table))
+        db.execute(table.merge_into(merged, in_order(table, runs)))
+        runs = [merged]
+    return in_order(table, runs)
 
 
 def _all(table: Table, runs: list[str]) -> str:
@@ -128,12 +157,14 @@ def _all(table: Table, runs: list[str]) -> str:
 
 
 @contextlib.contextmanager
-def attached(db: sqlite3.Connection, folder: str) -> Iterator[dict[Table, list[str]]]:
+def attached(
+    db: sqlite3.Connection, folder: str, tables: Sequence[Table]
+) -> Iterator[dict[Table, list[str]]]:
     """The runs of each table of all stages in a folder, as a database sees them meanwhile.
 
     Raises Failure if the folder is gone: then its pipeline is, too.
     """
-    runs: dict[Table, list[str]] = {table: [] for table in TABLES}
+    runs: dict[Table, list[str]] = {table: [] for table in tables}
     names = []
     try:
         files = [file for file in os.listdir(folder) if file.endswith(_SUFFIX)]
@@ -142,8 +173,9 @@ def attached(db: sqlite3.Connection, folder: str) -> Iterator[dict[Table, list[s
     for i, file in enumerate(files):
         names.append(name := f"stage_{i}")
         db.execute(f"ATTACH ? AS {name}", [os.path.join(folder, file)])
+        _be_quick(db, name)
         for (run,) in db.execute(f"SELECT name FROM {name}.sqlite_schema WHERE type = 'table'"):
-            table = next(table for table in TABLES if table.name == run.rpartition("_")[0])
+            table = next(table for table in tables if table.name == run.rpartition("_")[0])
             runs[table].append(f"{name}.{run}")
     yield runs
     for name in names:
