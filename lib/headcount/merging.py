@@ -1,0 +1,32 @@
+"""Staged rows merged into a table of the database."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from headcount.stage import Table, distinct, in_order
+
+_CACHE = 64 << 10  # KB
+
+
+def merge(db: sqlite3.Connection, table: Table, runs: list[str]) -> int:
+    """Within a transaction: merge attached runs; returns how many rows are new or have changed."""
+    if not runs:
+        return 0
+    db.execute(f"PRAGMA cache_size = -{_CACHE}")
+    target = f"main.{table.name}"
+    if db.execute(f"SELECT EXISTS (SELECT * FROM {target})").fetchone()[0]:
+        return db.execute(table.merge_into(target, distinct(db, table, runs))).rowcount
+    # All is new, whatever comes again: so there is no need to have each row once before, and
+    # indexes may come last.
+    indexes = db.execute(
+        "SELECT name, sql FROM sqlite_schema "
+        "WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL",
+        [table.name],
+    ).fetchall()
+    for name, _ in indexes:
+        db.execute(f"DROP INDEX {name}")
+    db.execute(table.merge_into(target, in_order(table, runs)))
+    for _, sql in indexes:
+        db.execute(sql)
+    return db.execute(f"SELECT count(*) FROM {target}").fetchone()[0]
