@@ -168,7 +168,7 @@ def test_many_runs_of_rows_are_one_in_the_end(tmp_path, monkeypatch):
             expected[row[0]] = COMMENT.merged(expected.get(row[0], row), row)
     rows_of_one.flush()
     with (
-        sqlite3.connect(tmp_path / "my.db") as db,
+        sqlite3.connect(tmp_path / "my.db", isolation_level=None) as db,
         stage.attached(db, str(tmp_path), TABLES) as runs,
     ):
         assert 1 <= len(runs[COMMENT]) <= 3
