@@ -6,6 +6,7 @@ import decimal
 import io
 import json
 import os
+import random
 import subprocess
 import time
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from conftest import BARE, BIN, REAL, run
 from headcount import tables, text_table, tsv
+from headcount.failure import Failure
 from headcount.inputs import Block
 
 pa = pytest.importorskip("pyarrow", reason="no pyarrow: make .venv/parquet")
@@ -322,3 +324,42 @@ def test_the_account_is_of_records(tmp_path):
     assert [found[name] for name in ("lines", "kept", "filtered", "duplicate")] == [5, 2, 2, 0]
     assert found["reasons"] == {"wrong number of fields": 1}
     assert os.stat(account).st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_lines_without_quotes_are_read_as_the_others(seed, monkeypatch):
+    """By splitting them, as by the CSV reader: same rows, same rejects, same numbers of lines."""
+    rng = random.Random(seed)
+    odd = ["a", "é", "", " ", "\t", "\0", "x" * 9, "\r", '"', '""', "\udcff"]
+    weights = [9, 3, 3, 1, 1, 0.2, 1, *rng.choice([(0, 0, 0, 0), (0.2, 0.3, 0.3, 0.1)])]
+
+    def field():
+        return "".join(rng.choices(odd, weights, k=rng.randrange(3)))
+
+    width, end = rng.randint(1, 3), rng.choice(["\n", "\r\n"])
+    lines = [",".join(field() for _ in range(width)) for _ in range(rng.randrange(12))]
+    if rng.random() < 0.4:
+        lines.append(",".join("x" * rng.randrange(5)))
+    names = ["a", "b", "c"][:width] if rng.random() < 0.9 else ["", "a b", '"c"'][:width]
+    text = end.join([",".join(names), *lines]) + rng.choice(["", end])
+    data = io.BytesIO(text.encode(errors="surrogateescape")).readlines()
+    blocks = []
+    while data:
+        size = rng.randint(1, len(data))
+        blocks.append(b"".join(data[:size]))
+        data = data[size:]
+    how = tables.How(kind=tables.CSV, delimiter=rng.choice([",", None]))
+
+    def read():
+        try:
+            found = [b for b in text_table.batches(map(Block, blocks), "f", how) if b.records]
+        except Failure as failure:
+            return str(failure)
+        rows = [row for batch in found for row in batch.rows]
+        numbers = [number for batch in found for number in batch.numbers]
+        return rows, numbers, sum(b.filtered for b in found), [r for b in found for r in b.rejects]
+
+    fast = read()
+    monkeypatch.setattr(text_table._Table, "_plain_header", lambda *_: 0)
+    monkeypatch.setattr(text_table._Table, "_plain_batch", lambda *_: None)
+    assert fast == read()

@@ -30,7 +30,7 @@ class How(NamedTuple):
     # Of text alone:
     header: tuple[str, ...] | None = None  # the names of columns, where no line has them
     encodings: tuple[str, ...] = ("utf-8",)  # for each record, the first that fits
-    delimiter: str = ","
+    delimiter: str | None = ","  # None: the one in the first line
     escape: str | None = None  # stands before a quote in a quoted field
     max_record: int = 16 << 20  # bytes: a quote that does not close within them never does
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import itertools
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from operator import itemgetter
+
+from stringzilla import Str
 
 from headcount import tables, tsv
 from headcount.failure import Failure
@@ -24,6 +27,7 @@ csv.field_size_limit(sys.maxsize)
 
 _ASCII = "".join(map(chr, range(128)))
 _BYTES = "latin-1"  # a character for each byte
+_DELIMITERS = ("\t", ",", ";", "|")
 _UNFINISHED = "end of data"  # how the csv module says it
 
 # A record: the place of its first line among some, that of the line behind it, and its fields.
@@ -35,7 +39,10 @@ _Split = Callable[[list[str], bool], tuple[list[_Record], int]]
 
 def batches(blocks: Iterable[Block], path: str, how: How) -> Iterator[Batch]:
     """The rows of one input, as `tables.batches` gives them."""
-    encodings = how.encodings
+    blocks, encodings = iter(blocks), how.encodings
+    if how.delimiter is None and (first := next(blocks, None)):
+        how = how._replace(delimiter=delimiter_of(bytes(first.text)))
+        blocks = itertools.chain([first], blocks)
     if not all(_ASCII.encode(name) == _ASCII.encode() for name in encodings):
         blocks, encodings = _in_utf8(blocks, path, encodings), ("utf-8",)
     split = _split_csv(how) if how.kind == tables.CSV else _split_tsv
@@ -45,6 +52,18 @@ def batches(blocks: Iterable[Block], path: str, how: How) -> Iterator[Batch]:
     yield table.batch(b"", is_last=True)
 
 
+def delimiter_of(text: bytes) -> str:
+    """What stands between the names in the first line of a text."""
+    header = text.partition(b"\n")[0].decode(errors="replace")
+    return max(_DELIMITERS, key=header.count)  # of equals the first
+
+
+def is_bare(text: Str, delimiter: str) -> bool:
+    """Whether CSV has no quoted fields: then each line is a record, each quote one of its own."""
+    marks = (f'{delimiter}"'.encode(), b'\n"')
+    return not text.startswith(b'"') and all(text.find(mark) < 0 for mark in marks)
+
+
 class _Table:
     """Makes rows of lines, by the header, which is the first record."""
 
@@ -52,6 +71,7 @@ class _Table:
         self._path, self._how, self._encodings, self._split = path, how, encodings, split
         self._columns: list[str] | None = None
         self._width = 0
+        self._is_plain, self._delimiter = how.kind == tables.CSV and not how.escape, how.delimiter
         self._rest, self._line = b"", 1  # what is not used yet, and the number of its first line
         if how.header:
             self._begin(list(how.header))
@@ -64,7 +84,12 @@ class _Table:
 
     def batch(self, data: bytes, *, is_last: bool) -> Batch:
         """The rows of some more lines, as far as these make whole records."""
-        data = self._rest + data
+        data, left_out = self._rest + data, 0
+        if self._is_plain:
+            if self._columns is None and (header := self._plain_header(data)):
+                data, left_out = data[header:], 1
+            if batch := self._plain_batch(data, left_out):
+                return batch
         try:
             encoding = self._encodings[0]
             text = data.decode(encoding)
@@ -73,7 +98,7 @@ class _Table:
             text = data.decode(encoding)
         lines = list(io.StringIO(text, newline="\n"))
         records, used = self._split(lines, is_last)
-        rows, numbers, rejects, left_out = [], [], [], 0
+        rows, numbers, rejects = [], [], []
         for start, end, fields in records:
             if encoding is _BYTES and type(fields) is list:
                 fields = self._decoded(fields)
@@ -96,6 +121,39 @@ class _Table:
         self._rest = "".join(lines[used:]).encode(encoding)
         self._line += used
         return Batch(self._columns or [], rows, numbers, left_out, 0, rejects)
+
+    def _plain_header(self, data: bytes) -> int:
+        """Begin with a first line that needs no CSV reader; returns its length, 0 for another."""
+        line = data[: data.find(b"\n") + 1]
+        names = line.removesuffix(b"\n").removesuffix(b"\r")
+        if not names.strip() or b'"' in names or b"\r" in names:
+            return 0
+        try:
+            self._begin(names.decode(self._encodings[0]).split(self._delimiter))
+        except UnicodeDecodeError:
+            return 0
+        self._line += 1
+        return len(line)
+
+    def _plain_batch(self, data: bytes, left_out: int) -> Batch | None:
+        """The rows of lines each of which is a record of the right width; None for others."""
+        if self._width < 2 or not data.endswith(b"\n"):
+            return None
+        if b"\r" in data:
+            data = data.replace(b"\r\n", b"\n")
+        if b"\r" in data or not is_bare(Str(data), self._delimiter):
+            return None
+        try:
+            lines = data.decode(self._encodings[0]).split("\n")
+        except UnicodeDecodeError:
+            return None
+        lines.pop()
+        records = [line.split(self._delimiter) for line in lines]
+        if set(map(len, records)) != {self._width}:
+            return None
+        numbers = range(self._line, self._line + len(lines))
+        self._rest, self._line = b"", numbers.stop
+        return Batch(self._columns, list(map(self._pick, records)), numbers, left_out)
 
     def _decoded(self, fields: list[str | None]) -> list[str | None] | Reject:
         data = [None if field is None else field.encode(_BYTES) for field in fields]
