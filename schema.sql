@@ -3,7 +3,7 @@
 -- active_user_table is what one queries. It is derived: the truth is active_day, the set of users
 -- of each local day, so that a re-run, an overlap or a late event can count nobody twice.
 
-PRAGMA user_version = 4; -- of this schema
+PRAGMA user_version = 5; -- of this schema
 
 CREATE TABLE IF NOT EXISTS active_user_table (
     date              DATE PRIMARY KEY NOT NULL CHECK (date IS strftime('%Y-%m-%d', date)),
@@ -310,3 +310,59 @@ BEGIN
     INSERT INTO comment_search (rowid, message)
     SELECT new.pk, new.message WHERE new.message IS NOT NULL;
 END;
+
+-- Event metrics: each event once, by its id; of copies that differ the one created last. Dates are
+-- of no zone, as they came: YYYY-MM-DD HH:MM:SS, perhaps with a fraction.
+CREATE TABLE IF NOT EXISTS event (
+    id                  INTEGER PRIMARY KEY,
+    first_dimension_id  INTEGER NOT NULL,
+    second_dimension_id INTEGER NOT NULL,
+    recorded_date       TEXT NOT NULL,
+    created_date        TEXT NOT NULL,
+    metric_one          INTEGER,
+    metric_two          INTEGER,
+    metric_n            INTEGER,
+    other_metrics       TEXT,            -- JSON: names sorted, values as they came; null if none
+    run_id              INTEGER NOT NULL -- that brought it, or changed it last
+);
+
+CREATE INDEX IF NOT EXISTS event_by_time ON event (recorded_date, first_dimension_id);
+CREATE INDEX IF NOT EXISTS event_with_others ON event (run_id) WHERE other_metrics IS NOT NULL;
+
+CREATE TABLE IF NOT EXISTS first_dimension (
+    id   INTEGER PRIMARY KEY,
+    name TEXT NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS second_dimension (
+    id   INTEGER PRIMARY KEY,
+    name TEXT NOT NULL
+);
+
+-- The metrics in other_metrics, by name and type of their values: of how many events, since when
+-- and until when (recorded_date).
+CREATE TABLE IF NOT EXISTS metric (
+    name       TEXT NOT NULL,
+    type       TEXT NOT NULL CHECK (type IN ('integer', 'real', 'text', 'boolean', 'null', 'object', 'array')),
+    first_seen TEXT NOT NULL,
+    last_seen  TEXT NOT NULL,
+    events     INTEGER NOT NULL,
+    PRIMARY KEY (name, type)
+) WITHOUT ROWID;
+
+-- The metrics with a column in event: its own, or one that is generated from other_metrics.
+-- promote-metric adds to them.
+CREATE TABLE IF NOT EXISTS metric_column (
+    name        TEXT PRIMARY KEY NOT NULL,
+    column_name TEXT NOT NULL UNIQUE COLLATE NOCASE,
+    kind        TEXT NOT NULL CHECK (kind IN ('own', 'generated'))
+);
+
+INSERT OR IGNORE INTO metric_column VALUES
+    ('metric_one', 'metric_one', 'own'), ('metric_two', 'metric_two', 'own'), ('metric_n', 'metric_n', 'own');
+
+-- Each event's value, or null, of each metric with a column.
+CREATE VIEW IF NOT EXISTS event_metric AS
+SELECT id AS event_id, 'metric_one' AS metric, metric_one AS value FROM event
+UNION ALL SELECT id, 'metric_two', metric_two FROM event
+UNION ALL SELECT id, 'metric_n', metric_n FROM event;

@@ -8,14 +8,15 @@ from headcount.cli import Parser
 from headcount.tables import How
 
 
-def add(parser: Parser) -> None:
+def add(parser: Parser, delimiter: str | None = ",") -> None:
     """Add those that say how text is to be read."""
+    default = "a comma" if delimiter else "what stands in the header: tab, comma, ; or |"
     parser.add_argument(
         "--delimiter",
         metavar="CHAR",
         type=_delimiter,
-        default=",",
-        help="CSV: what stands between fields, \\t for a tab (default: a comma)",
+        default=delimiter,
+        help=f"CSV: what stands between fields, \\t for a tab (default: {default})",
     )
     parser.add_argument(
         "--encoding",

@@ -1,25 +1,21 @@
-# What the pipelines of comments share: inputs of three kinds, and folders of them.
-# shellcheck shell=bash disable=SC2154 # files is pipeline.sh's
+# What pipelines with inputs of several kinds share: which is which, and folders of them.
+# shellcheck shell=bash disable=SC2154 # files is pipeline.sh's; kinds, all there are, the pipeline's
 
-kind=''
+kind='' # of the inputs that are named next
 declare -A kind_of # each of `files`
 
-# --info FILE…, --posts FILE…, --text FILE…: what follows is of that kind.
+# --KIND FILE…: what follows is of that kind.
 take_kind() { # OPTION VALUE, as read_options wants it
-	case $1 in
-	--info | --posts | --text)
-		if [[ ! $2 ]]; then usage_error "$1: name files"; fi
-		kind=${1#--} && take_file "$2"
-		;;
-	*) return 2 ;;
-	esac
+	if [[ " ${kinds[*]} " != *" ${1#--} "* ]]; then return 2; fi
+	if [[ ! $2 ]]; then usage_error "$1: name files"; fi
+	kind=${1#--} && take_file "$2"
 	return 1
 }
 
 # A folder stands for the files in it.
 take_file() { # PATH
 	local file count=${#files[@]}
-	if [[ ! $kind ]]; then usage_error "is $(printf %q "$1") --info, --posts or --text?"; fi
+	if [[ ! $kind ]]; then usage_error "is $(printf %q "$1") $(any_kind)?"; fi
 	if [[ ! -d $1 ]]; then
 		add_file "$1"
 		return
@@ -43,10 +39,17 @@ add_file() { # FILE
 	esac
 }
 
+# All options that name inputs, for a sentence.
+any_kind() {
+	local named
+	printf -v named -- '--%s, ' "${kinds[@]:0:${#kinds[@]}-1}"
+	printf '%s or --%s' "${named%, }" "${kinds[-1]}"
+}
+
 # The options that name `files` again, for a program.
 files_by_kind() { # prints them, each ended by NUL
 	local file kind
-	for kind in info posts text; do
+	for kind in "${kinds[@]}"; do
 		printf -- '--%s\0' "$kind"
 		for file in "${files[@]}"; do
 			if [[ ${kind_of[$file]} == "$kind" ]]; then printf '%s\0' "$file"; fi

@@ -1,0 +1,162 @@
+"""Files of events with metrics, read by several processes.
+
+A file without quoted fields can be cut at any line, so its pieces are shared out. Any other is
+read by one process.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import itemgetter
+from typing import NamedTuple
+
+from stringzilla import File, Str
+
+from headcount import inputs, jobs, tables, text_table
+from headcount.inputs import Block
+from headcount.metrics import COLUMNS, Reader, Row
+from headcount.pieces import Piece, cut, is_plain, is_stream
+from headcount.rejects import Reject
+from headcount.results import Result
+
+READ_BATCH = 5000  # records
+_PIECE = 8 << 20  # bytes
+_HEAD = 1 << 20  # bytes in which a header ends
+
+
+class Part(NamedTuple):
+    """What one process reads at a time: a file, or a piece of one with that one's header."""
+
+    piece: Piece
+    header: tuple[str, ...] | None = None
+
+
+class Work(NamedTuple):
+    """How files are read, and what becomes of their rows: `take` returns what is to be printed."""
+
+    how: tables.How
+    reader: Reader
+    take: Callable[[list[Row]], bytes]
+    at_once: int = READ_BATCH  # rows
+
+    def results(self, part: Part, on_read: Callable[[int], None]) -> Iterator[tuple[int, Result]]:
+        """A number of lines and what became of some records; lines are numbered from the part's
+        start. Raises Failure for an input that cannot be read to its end, or lacks a column.
+        """
+        path = part.piece.path
+        blocks = inputs.piece_blocks(part.piece, on_read)
+        first = next(blocks, None)
+        if first is None:
+            return
+        delimiter = self.how.delimiter or text_table.delimiter_of(bytes(first.text[:_HEAD]))
+        header = part.header or self.how.header
+        how = self.how._replace(kind=tables.CSV, delimiter=delimiter, header=header)
+        lines: list[int] = []  # of the blocks that were read for a batch
+        blocks = _counted(itertools.chain([first], blocks), lines)
+        pick = None
+        for batch in text_table.batches(blocks, path, how):
+            if batch.columns and not pick:
+                pick = itemgetter(*tables.chosen(path, batch.columns, COLUMNS))
+            printed, kept, rejects = [], 0, list(batch.rejects)
+            for start in range(0, len(batch.rows), self.at_once):
+                some = batch.rows[start : start + self.at_once]
+                rows = self.reader(list(map(pick, some)))
+                if Reject in set(map(type, rows)):
+                    for number, fields, row in zip(batch.numbers[start:], some, rows, strict=False):
+                        if type(row) is Reject:
+                            rejects.append((row, path, number, _line(fields, delimiter)))
+                    rows = [row for row in rows if type(row) is not Reject]
+                kept += len(rows)
+                printed.append(self.take(rows))
+            records = batch.records
+            yield (
+                sum(lines),
+                Result(b"".join(printed), kept, batch.filtered, 0, rejects, records),
+            )
+            lines.clear()
+
+
+def results(
+    paths: Sequence[str],
+    work: Work,
+    processes: int,
+    on_read: Callable[[int], None],
+    at_end: Callable[[], None] = lambda: None,
+) -> Iterator[tuple[str, int, Result]]:
+    """An input's name, a number of lines and their Result, in the order of the inputs' lines.
+
+    Each process calls `at_end` when it has no more to do.
+    """
+    # Two streams may be one (- and /dev/stdin), which only one process can read.
+    if processes > 1 and sum(map(is_stream, paths)) < 2:
+        parts = [part for path in paths for part in _parts(path, work.how)]
+        if len(parts) > 1:
+            yield from _spread(parts, work, processes, on_read, at_end)
+            return
+    for path in paths:
+        for lines, result in work.results(Part(Piece(path)), on_read):
+            yield path, lines, result
+    at_end()
+
+
+def _parts(path: str, how: tables.How) -> Iterator[Part]:
+    pieces = list(cut([path], _PIECE, {}))
+    header = how.header
+    if len(pieces) > 1:
+        text = Str(File(path))
+        first = bytes(text[: text.find(b"\n")])
+        delimiter = how.delimiter or text_table.delimiter_of(first)
+        if how.escape or len(first) > _HEAD or not text_table.is_bare(text, delimiter):
+            pieces = [Piece(path)]
+        elif not header:
+            try:
+                names = first.removeprefix(inputs.BOM).decode(how.encodings[0]).rstrip("\r")
+                header = tuple(names.split(delimiter))
+            except UnicodeDecodeError:
+                pieces = [Piece(path)]
+    for piece in pieces:
+        yield Part(piece, header if piece.start else how.header)
+
+
+def _spread(
+    parts: list[Part],
+    work: Work,
+    processes: int,
+    on_read: Callable[[int], None],
+    at_end: Callable[[], None],
+) -> Iterator[tuple[str, int, Result]]:
+    def messages(index: int) -> Iterator[tuple]:
+        read: list[int] = []
+        for lines, result in work.results(parts[index], read.append):
+            rejects = [(tuple(why), number, raw) for why, _, number, raw in result.rejects]
+            yield index, lines, sum(read), rejects, *result._replace(rejects=())
+            read.clear()
+
+    current, before, counted = None, 0, 0  # lines before this part in its input, and of it so far
+    for index, lines, read, rejects, *result in jobs.in_order(
+        range(len(parts)), messages, processes, at_end
+    ):
+        piece = parts[index].piece
+        if index != current:
+            before = before + counted if piece.start else 0
+            current, counted = index, 0
+        counted += lines
+        on_read(read)
+        numbered = [(Reject(*why), piece.path, before + at, raw) for why, at, raw in rejects]
+        yield piece.path, lines, Result(*result)._replace(rejects=numbered)
+
+
+def _counted(blocks: Iterable[Block], lines: list[int]) -> Iterator[Block]:
+    for block in blocks:
+        lines.append(block.lines())
+        yield block
+
+
+def _line(fields: Sequence[str], delimiter: str) -> bytes:
+    """A record as a line that can be read again."""
+    line = io.StringIO()
+    csv.writer(line, delimiter=delimiter, lineterminator="").writerow(fields)
+    return line.getvalue().encode()

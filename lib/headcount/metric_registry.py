@@ -1,0 +1,85 @@
+"""What the database knows of metrics: which have a column, and which others have come."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import msgspec
+
+OWN, GENERATED = "own", "generated"
+
+_MOST = 10_000  # to hold: names may be anything, and many
+_TYPES = {
+    int: "integer",
+    float: "real",
+    str: "text",
+    bool: "boolean",
+    type(None): "null",
+    dict: "object",
+    list: "array",
+}
+_decode = msgspec.json.Decoder(dict[str, object]).decode
+
+
+class Column(NamedTuple):
+    """A metric with a column in event."""
+
+    name: str
+    column: str
+    kind: str
+
+
+def columns(db: sqlite3.Connection, kind: str | None = None) -> list[Column]:
+    """Those there are, in the order in which they came."""
+    found = db.execute("SELECT name, column_name, kind FROM metric_column ORDER BY rowid")
+    return [column for column in map(Column._make, found) if kind in (None, column.kind)]
+
+
+def others(db: sqlite3.Connection) -> int:
+    """How many events have other metrics."""
+    query = "SELECT count(*) FROM event WHERE other_metrics IS NOT NULL"
+    return db.execute(query).fetchone()[0]
+
+
+def update(db: sqlite3.Connection, run_id: int, before: int) -> None:
+    """Enter what a run has brought or changed; `before` it, so many events had other metrics."""
+    brought = db.execute(
+        "SELECT count(*) FROM event WHERE other_metrics IS NOT NULL AND run_id = ?", [run_id]
+    ).fetchone()[0]
+    if others(db) == before + brought:
+        _enter(db, "run_id = ?", [run_id])
+    else:  # an event has lost others than it got: who knows whether it was the first or the last
+        db.execute("DELETE FROM metric")
+        _enter(db, "true")
+
+
+def _enter(db: sqlite3.Connection, which: str, values: Iterable = ()) -> None:
+    seen: dict[tuple[str, str], list] = {}
+    events = db.execute(
+        f"SELECT recorded_date, other_metrics FROM event "
+        f"WHERE other_metrics IS NOT NULL AND {which}",
+        values,
+    )
+    for at, text in events:
+        for name, value in _decode(text).items():
+            found = seen.setdefault((name, _TYPES[type(value)]), [at, at, 0])
+            if at < found[0]:
+                found[0] = at
+            elif at > found[1]:
+                found[1] = at
+            found[2] += 1
+        if len(seen) > _MOST:
+            _add(db, seen)
+    _add(db, seen)
+
+
+def _add(db: sqlite3.Connection, seen: dict[tuple[str, str], list]) -> None:
+    db.executemany(
+        "INSERT INTO metric (name, type, first_seen, last_seen, events) VALUES (?, ?, ?, ?, ?) "
+        "ON CONFLICT (name, type) DO UPDATE SET first_seen = min(first_seen, excluded.first_seen), "
+        "last_seen = max(last_seen, excluded.last_seen), events = events + excluded.events",
+        [(*key, *values) for key, values in seen.items()],
+    )
+    seen.clear()
