@@ -143,17 +143,22 @@ class _Table:
             data = data.replace(b"\r\n", b"\n")
         if b"\r" in data or not is_bare(Str(data), self._delimiter):
             return None
+        delimiter, count = self._delimiter, data.count(b"\n")
+        line = (delimiter * (self._width - 1) + "\n").encode()
+        if data.translate(None, bytes(set(range(256)).difference(line))) != line * count:
+            return None
         try:
-            lines = data.decode(self._encodings[0]).split("\n")
+            fields = data.decode(self._encodings[0]).replace("\n", delimiter).split(delimiter)
         except UnicodeDecodeError:
             return None
-        lines.pop()
-        records = [line.split(self._delimiter) for line in lines]
-        if set(map(len, records)) != {self._width}:
+        fields.pop()  # what is behind the last line
+        if len(fields) != self._width * count:  # the delimiter's byte is part of a character
             return None
-        numbers = range(self._line, self._line + len(lines))
+        columns = [fields[place :: self._width] for place in range(self._width)]
+        numbers = range(self._line, self._line + count)
         self._rest, self._line = b"", numbers.stop
-        return Batch(self._columns, list(map(self._pick, records)), numbers, left_out)
+        rows = list(zip(*self._pick(columns), strict=True))
+        return Batch(self._columns, rows, numbers, left_out)
 
     def _decoded(self, fields: list[str | None]) -> list[str | None] | Reject:
         data = [None if field is None else field.encode(_BYTES) for field in fields]
