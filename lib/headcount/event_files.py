@@ -18,7 +18,7 @@ from stringzilla import File, Str
 from headcount import inputs, jobs, tables, text_table
 from headcount.inputs import Block
 from headcount.metrics import COLUMNS, Reader, Row
-from headcount.pieces import Piece, cut, is_plain, is_stream
+from headcount.pieces import Piece, cut, is_stream
 from headcount.rejects import Reject
 from headcount.results import Result
 
@@ -63,7 +63,7 @@ class Work(NamedTuple):
             printed, kept, rejects = [], 0, list(batch.rejects)
             for start in range(0, len(batch.rows), self.at_once):
                 some = batch.rows[start : start + self.at_once]
-                rows = self.reader(list(map(pick, some)))
+                rows = self.reader(pick(list(zip(*some, strict=True))))
                 if Reject in set(map(type, rows)):
                     for number, fields, row in zip(batch.numbers[start:], some, rows, strict=False):
                         if type(row) is Reject:

@@ -77,7 +77,8 @@ class Maker:
         if random.random() < _ORPHANS:
             first += options.dimensions
         at = random.randrange(options.days * 86_400)
-        recorded = f"2024-03-{1 + at // 86_400 % 28:02} {at // 3600 % 24:02}:{at // 60 % 60:02}:{at % 60:02}"
+        time = f"{at // 3600 % 24:02}:{at // 60 % 60:02}:{at % 60:02}"
+        recorded = f"2024-03-{1 + at // 86_400 % 28:02} {time}"
         fields = {
             "id": str(self._ids),
             "first_dimension_id": str(first),
