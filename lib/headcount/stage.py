@@ -19,6 +19,7 @@ from headcount.failure import Failure
 
 MOST_FILES = 9  # SQLite opens ten beside a database
 MOST_ROWS = 50_000  # to hold
+_TOGETHER = 100  # rows to insert: a statement has at most 32,766 values
 _RUNS = 32  # to merge at once: measured, hardly slower than two
 _PAGE = 32 << 10  # bytes
 _CACHE = 16 << 10  # KB
@@ -87,14 +88,12 @@ class Stage:
         held = self._held[table]
         if not held:
             return
-        marks = ", ".join("?" * len(table.columns))
         with store.errors(self._folder):
             if self._db is None:
                 self._db = self._open()
             with store.transaction(self._db):
                 run = self._new_run(table)
-                rows = map(held.get, sorted(held))
-                self._db.executemany(f"INSERT INTO {run} VALUES ({marks})", rows)
+                _insert(self._db, run, list(map(held.get, sorted(held))))
                 self._enter(table, run, 0)
         held.clear()
 
@@ -127,6 +126,15 @@ class Stage:
         for run in runs:
             self._db.execute(f"DROP TABLE {run}")
         return merged
+
+
+def _insert(db: sqlite3.Connection, run: str, rows: list[Row]) -> None:
+    """Some rows with each statement: that takes two thirds of the time."""
+    row = f"({', '.join('?' * len(rows[0]))})"
+    for start in range(0, len(rows), _TOGETHER):
+        some = rows[start : start + _TOGETHER]
+        values = list(itertools.chain.from_iterable(some))
+        db.execute(f"INSERT INTO {run} VALUES {', '.join([row] * len(some))}", values)
 
 
 def in_order(table: Table, runs: list[str]) -> str:
