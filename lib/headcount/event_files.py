@@ -41,6 +41,7 @@ class Work(NamedTuple):
     reader: Reader
     take: Callable[[list[Row]], bytes]
     at_once: int = READ_BATCH  # rows
+    at_end: Callable[[], None] = lambda: None  # of each part
 
     def results(self, part: Part, on_read: Callable[[int], None]) -> Iterator[tuple[int, Result]]:
         """A number of lines and what became of some records; lines are numbered from the part's
@@ -77,6 +78,7 @@ class Work(NamedTuple):
                 Result(b"".join(printed), kept, batch.filtered, 0, rejects, records),
             )
             lines.clear()
+        self.at_end()
 
 
 def results(

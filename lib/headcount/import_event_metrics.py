@@ -55,7 +55,7 @@ def read(options, columns: list[Column], table: EventTable, account: Account) ->
     progress = Progress.of(options, account.prog, {})
     how = table_options.how(options)
     processes = min(options.jobs or jobs.processors(), MOST_FILES)
-    work = event_files.Work(how, reader, take, options.read_batch)
+    work = event_files.Work(how, reader, take, options.read_batch, stage.settle)
     log = RejectLog("parse-metrics", options.rejects)
     gc.freeze()
     gc.disable()  # rows are no cycles, but many: to look at them takes a tenth of the time

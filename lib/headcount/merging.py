@@ -29,7 +29,7 @@ def merge(db: sqlite3.Connection, table: Table, runs: list[str]) -> int:
     ).fetchall()
     for name, _ in indexes:
         db.execute(f"DROP INDEX {name}")
-    db.execute(table.merge_into(target, in_order(table, runs)))
+    db.execute(table.merge_into(target, in_order(db, table, runs)))
     db.execute(f"PRAGMA cache_size = -{_SORT}")
     db.execute(f"PRAGMA threads = {_THREADS}")
     for _, sql in indexes:

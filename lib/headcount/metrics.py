@@ -237,14 +237,12 @@ def _times(texts: Sequence[str]) -> Sequence[str]:
     """Raises ValueError unless all are such as nearly all are: to the second, spelled alike."""
     together = "".join(texts).encode()
     marks = together.translate(None, _DIGITS)
-    lengths = set(map(len, texts))
-    if lengths != {19} or b" 24" in together or b"T24" in together:
-        raise ValueError
-    for space in (" ", "T"):
-        if marks == b"--%b::" % space.encode() * len(texts):
-            for text in texts:
-                datetime.fromisoformat(text)
-            return texts if space == " " else [text.replace("T", " ") for text in texts]
+    for between in (b" ", b"T"):
+        if marks == b"--%b::" % between * len(texts) and set(map(len, texts)) == {19}:
+            # (Times are never false.)
+            if between + b"24" in together or not all(map(datetime.fromisoformat, texts)):
+                raise ValueError
+            return texts if between == b" " else [text.replace("T", " ") for text in texts]
     raise ValueError
 
 

@@ -19,7 +19,7 @@ from headcount.failure import Failure
 
 MOST_FILES = 9  # SQLite opens ten beside a database
 MOST_ROWS = 50_000  # to hold
-_TOGETHER = 100  # rows to insert: a statement has at most 32,766 values
+_VALUES = 1000  # to insert with a statement, which takes at most 32,766
 _RUNS = 32  # to merge at once: measured, hardly slower than two
 _PAGE = 32 << 10  # bytes
 _CACHE = 16 << 10  # KB
@@ -76,6 +76,15 @@ class Stage:
         if len(held) > self._most_rows:
             self._write(table)
 
+    def settle(self) -> None:
+        """Write what is held, if it is much: a good moment, as larger keys may follow from here on.
+
+        (Runs that do not overlap need no merging.)
+        """
+        for table, held in self._held.items():
+            if len(held) > self._most_rows // 2:
+                self._write(table)
+
     def flush(self) -> None:
         """Write what is held: the last thing that each process does."""
         for table in self._held:
@@ -122,7 +131,7 @@ class Stage:
 
     def _merge(self, table: Table, runs: list[str]) -> str:
         merged = self._new_run(table)
-        self._db.execute(table.merge_into(merged, in_order(table, runs)))
+        self._db.execute(table.merge_into(merged, in_order(self._db, table, runs)))
         for run in runs:
             self._db.execute(f"DROP TABLE {run}")
         return merged
@@ -130,16 +139,31 @@ class Stage:
 
 def _insert(db: sqlite3.Connection, run: str, rows: list[Row]) -> None:
     """Some rows with each statement: that takes two thirds of the time."""
-    row = f"({', '.join('?' * len(rows[0]))})"
-    for start in range(0, len(rows), _TOGETHER):
-        some = rows[start : start + _TOGETHER]
+    width = len(rows[0])
+    row, many = f"({', '.join('?' * width)})", max(1, _VALUES // width)
+    for start in range(0, len(rows), many):
+        some = rows[start : start + many]
         values = list(itertools.chain.from_iterable(some))
         db.execute(f"INSERT INTO {run} VALUES {', '.join([row] * len(some))}", values)
 
 
-def in_order(table: Table, runs: list[str]) -> str:
+def in_order(db: sqlite3.Connection, table: Table, runs: list[str]) -> str:
     """A query of the rows of some runs, in the order of their keys; a key may come again."""
-    return f"{_all(table, runs)} ORDER BY 1"
+    chain, columns = _chain(db, table, runs), ", ".join(table.columns)
+    rows = " UNION ALL ".join(f"SELECT {columns} FROM {run}" for run in chain or runs)
+    return rows if chain else f"{rows} ORDER BY 1"  # which takes as long as reading does
+
+
+def _chain(db: sqlite3.Connection, table: Table, runs: list[str]) -> list[str]:
+    """The runs in the order of their keys; none if two overlap."""
+    key, ends = table.columns[0], []
+    for run in runs:
+        # (SQLite looks at two ends of an index only if it is asked for one at a time.)
+        query = f"SELECT (SELECT min({key}) FROM {run}), (SELECT max({key}) FROM {run})"
+        ends.append((*db.execute(query).fetchone(), run))
+    ends.sort()
+    overlap = any(one[1] >= other[0] for one, other in itertools.pairwise(ends))
+    return [] if overlap else [run for *_, run in ends]
 
 
 def _made(name: str, table: Table) -> str:
@@ -151,17 +175,12 @@ def _made(name: str, table: Table) -> str:
 
 def distinct(db: sqlite3.Connection, table: Table, runs: list[str]) -> str:
     """A query of the rows of attached runs, in the order of their keys, each key once."""
-    if len(runs) > 1:
+    if not _chain(db, table, runs):
         merged = f"{runs[0].partition('.')[0]}.{table.name}_merged"
         db.execute(_made(merged, table))
-        db.execute(table.merge_into(merged, in_order(table, runs)))
+        db.execute(table.merge_into(merged, in_order(db, table, runs)))
         runs = [merged]
-    return in_order(table, runs)
-
-
-def _all(table: Table, runs: list[str]) -> str:
-    columns = ", ".join(table.columns)
-    return " UNION ALL ".join(f"SELECT {columns} FROM {run}" for run in runs)
+    return in_order(db, table, runs)
 
 
 @contextlib.contextmanager
