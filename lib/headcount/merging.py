@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from headcount.stage import Table, distinct, in_order
+from headcount.stage import Table, as_they_come, distinct, in_order, size
 
 _CACHE = 64 << 10  # KB
 # Indexes are sorted in parts of this size by threads of their own: in 60 % of the time.
@@ -29,7 +29,10 @@ def merge(db: sqlite3.Connection, table: Table, runs: list[str]) -> int:
     ).fetchall()
     for name, _ in indexes:
         db.execute(f"DROP INDEX {name}")
-    db.execute(table.merge_into(target, in_order(db, table, runs)))
+    # What fits into the cache need not come in order, where all there is to write is the table.
+    any_order = "INTEGER" in table.key and size(db, runs) < _CACHE << 10
+    rows = as_they_come(table, runs) if any_order else in_order(db, table, runs)
+    db.execute(table.merge_into(target, rows))
     db.execute(f"PRAGMA cache_size = -{_SORT}")
     db.execute(f"PRAGMA threads = {_THREADS}")
     for _, sql in indexes:

@@ -149,9 +149,22 @@ def _insert(db: sqlite3.Connection, run: str, rows: list[Row]) -> None:
 
 def in_order(db: sqlite3.Connection, table: Table, runs: list[str]) -> str:
     """A query of the rows of some runs, in the order of their keys; a key may come again."""
-    chain, columns = _chain(db, table, runs), ", ".join(table.columns)
-    rows = " UNION ALL ".join(f"SELECT {columns} FROM {run}" for run in chain or runs)
-    return rows if chain else f"{rows} ORDER BY 1"  # which takes as long as reading does
+    if chain := _chain(db, table, runs):
+        return as_they_come(table, chain)
+    return f"{as_they_come(table, runs)} ORDER BY 1"
+
+
+def as_they_come(table: Table, runs: list[str]) -> str:
+    """A query of the rows of some runs, one run after the other: it takes half the time."""
+    columns = ", ".join(table.columns)
+    return " UNION ALL ".join(f"SELECT {columns} FROM {run}" for run in runs)
+
+
+def size(db: sqlite3.Connection, runs: list[str]) -> int:
+    """The bytes that the stages of some attached runs take."""
+    names = {run.partition(".")[0] for run in runs}
+    pages = sum(db.execute(f"PRAGMA {name}.page_count").fetchone()[0] for name in names)
+    return pages * _PAGE
 
 
 def _chain(db: sqlite3.Connection, table: Table, runs: list[str]) -> list[str]:
