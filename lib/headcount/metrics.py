@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from operator import add, attrgetter, is_not
 from typing import Annotated
@@ -30,7 +30,7 @@ KNOWN = ("metric_one", "metric_two", "metric_n")  # where nobody says otherwise
 # id, both dimensions, both dates, a value for each known metric, the others as JSON
 Row = tuple
 
-_LEAST, _MOST = -(1 << 63), (1 << 63) - 1  # what SQLite takes for an integer
+LEAST, MOST = -(1 << 63), (1 << 63) - 1  # what SQLite takes for an integer
 _EXACT = 1 << 53  # no larger floating point number is sure to be the one that was written
 _NOTHING = {"", "null", "\\N", "{}", '{"metrics":{}}', '{"metrics":null}'}
 _INTEGER = re.compile(r"([+-]?[0-9]+)(?:\.0*)?", re.ASCII)
@@ -49,7 +49,7 @@ class _RawLine(msgspec.Struct, gc=False):
     metrics: dict[str, msgspec.Raw]
 
 
-_Integer = Annotated[int, msgspec.Meta(ge=_LEAST, le=_MOST)]
+_Integer = Annotated[int, msgspec.Meta(ge=LEAST, le=MOST)]
 
 _decode = msgspec.json.Decoder(_Line | None).decode
 _decode_raw = msgspec.json.Decoder(_RawLine).decode
@@ -123,9 +123,9 @@ class Reader:
             return self._none
         values = tuple(map(metrics.get, self._known))
         for value in values:
-            if value is not None and (type(value) is not int or not _LEAST <= value <= _MOST):
+            if value is not None and (type(value) is not int or not LEAST <= value <= MOST):
                 try:
-                    values = tuple(map(_metric, values))
+                    values = tuple(map(known, values))
                 except ValueError:
                     name = next(name for name in self._known if metrics.get(name) is value)
                     return Reject("a known metric is no integer", f"{name}: {value!r:.40}")
@@ -137,10 +137,15 @@ class Reader:
     def _others(self, metrics: dict[str, object], text: str) -> str:
         """The metrics that are not known, as JSON: names sorted, values as they came."""
         raw = _decode_raw(text).metrics
-        names = sorted(metrics.keys() - self._names)
+        names = metrics.keys() - self._names
         self.unknown.update(names)
-        pairs = (b"%b:%b" % (_encode(name), bytes(raw[name]).strip()) for name in names)
-        return (b"{%b}" % b",".join(pairs)).decode()
+        return as_json({name: raw[name] for name in names})
+
+
+def as_json(values: Mapping[str, msgspec.Raw]) -> str | None:
+    """Metrics as they stand in other_metrics; None if there are none."""
+    pairs = (b"%b:%b" % (_encode(name), bytes(values[name]).strip()) for name in sorted(values))
+    return (b"{%b}" % b",".join(pairs)).decode() if values else None
 
 
 class _AllAtOnce:
@@ -214,8 +219,11 @@ def integer(text: str) -> int:
     return _in_range(int(match[1]))
 
 
-def _metric(value: object) -> int | None:
-    """An integer, however JSON says it. Raises ValueError for anything else."""
+def known(value: object) -> int | None:
+    """The value of a metric with a column: an integer, however JSON says it, or null.
+
+    Raises ValueError for any other.
+    """
     if type(value) is str:
         return integer(value)
     if type(value) is float and value.is_integer() and abs(value) <= _EXACT:
@@ -228,7 +236,7 @@ def _metric(value: object) -> int | None:
 
 
 def _in_range(value: int) -> int:
-    if not _LEAST <= value <= _MOST:
+    if not LEAST <= value <= MOST:
         raise ValueError
     return value
 

@@ -1,0 +1,43 @@
+"""A pipeline's turn: each runs once at a time on a database, and what changes its tables waits."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+
+from headcount.failure import TRY_LATER, WRITE_FAILED, Failure
+
+_POLL = 0.05  # seconds
+
+
+@contextlib.contextmanager
+def of(pipeline: str, db: str, wait: float) -> Iterator[None]:
+    """Hold the lock that imports of a pipeline take (lib/import.sh).
+
+    Raises Failure: 75 if another holds it for `wait` seconds, 74 if it cannot be written.
+    """
+    path = f"{os.path.realpath(db)}.{pipeline}.lock"
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise Failure(f"cannot write {path}: {error.strerror}", WRITE_FAILED) from None
+    try:
+        end = time.monotonic() + wait
+        while not _locked(fd):
+            if time.monotonic() >= end:
+                raise Failure(f"an import holds {path}; waited {wait:g} s", TRY_LATER)
+            time.sleep(_POLL)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _locked(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
