@@ -363,6 +363,6 @@ INSERT OR IGNORE INTO metric_column VALUES
 
 -- Each event's value, or null, of each metric with a column.
 CREATE VIEW IF NOT EXISTS event_metric AS
-SELECT id AS event_id, 'metric_one' AS metric, metric_one AS value FROM event
-UNION ALL SELECT id, 'metric_two', metric_two FROM event
-UNION ALL SELECT id, 'metric_n', metric_n FROM event;
+SELECT id AS event_id, recorded_date, 'metric_one' AS metric, metric_one AS value FROM event
+UNION ALL SELECT id, recorded_date, 'metric_two', metric_two FROM event
+UNION ALL SELECT id, recorded_date, 'metric_n', metric_n FROM event;

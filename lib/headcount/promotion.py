@@ -130,6 +130,7 @@ def _view(db: sqlite3.Connection) -> None:
     for name, column, _ in metric_registry.columns(db):
         text = "'" + name.replace("'", "''") + "'"
         parts.append(
-            f"SELECT id AS event_id, {text} AS metric, {quoted(column)} AS value FROM event"
+            f"SELECT id AS event_id, recorded_date, {text} AS metric, {quoted(column)} AS value "
+            "FROM event"
         )
     db.execute(f"CREATE VIEW event_metric AS {' UNION ALL '.join(parts)}")

@@ -1,4 +1,4 @@
-"""Reports: named SQL files with a description, parameters with defaults, and what to draw.
+"""Reports, and checks of the data: named SQL files with a description and parameters.
 
 The head of such a file:
     -- What the report shows
@@ -6,6 +6,7 @@ The head of such a file:
     -- chart: LABELS VALUES: TITLE            (two columns; only where a chart makes sense)
 """
 
+import argparse
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from headcount.cli import ROOT
 from headcount.failure import USAGE, Failure
 
 FOLDER = Path(ROOT, "lib", "reports")
+CHECKS = Path(ROOT, "lib", "checks")  # each returns the rows that are wrong
 
 
 @dataclass
@@ -29,22 +31,55 @@ class Report:
     chart: tuple[str, str, str] | None = None  # columns of labels and of values, title
 
 
-def names() -> list[str]:
+def names(folder: Path = FOLDER) -> list[str]:
     """All there are, sorted."""
-    return sorted(path.stem for path in FOLDER.glob("*.sql"))
+    return sorted(path.stem for path in folder.glob("*.sql"))
 
 
-def load(name: str) -> Report:
-    """The report of that name. Raises Failure 2 if there is none."""
-    if name not in names():
-        raise Failure(f"no report {name!r}; there are: {', '.join(names())}", USAGE)
-    sql = Path(FOLDER / f"{name}.sql").read_text()
+def load(name: str, folder: Path = FOLDER) -> Report:
+    """The report, or check, of that name. Raises Failure 2 if there is none."""
+    if name not in names(folder):
+        kind = folder.name.removesuffix("s")
+        raise Failure(f"no {kind} {name!r}; there are: {', '.join(names(folder))}", USAGE)
+    sql = (folder / f"{name}.sql").read_text()
     report = Report(name, sql, sql.split("\n", 1)[0].removeprefix("-- "))
     for param, default, meaning in re.findall(r"^-- param (\w+): (.*?): (.*)$", sql, re.M):
         report.params[param], report.meanings[param] = default, meaning
     if chart := re.search(r"^-- chart: (\w+) (\w+): (.*)$", sql, re.M):
         report.chart = chart.groups()
     return report
+
+
+def catalogue(folder: Path = FOLDER) -> str:
+    """What there is, for people."""
+    lines = []
+    for name in names(folder):
+        report = load(name, folder)
+        lines.append(f"{name}: {report.description}")
+        lines += [
+            f"    --param {param}={default}: {report.meanings[param]}"
+            for param, default in report.params.items()
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def add_param(parser: argparse.ArgumentParser, whose: str) -> None:
+    """The option for a parameter's value."""
+    parser.add_argument(
+        "--param",
+        metavar="NAME=VALUE",
+        type=_assignment,
+        action="append",
+        default=[],
+        help=f"a parameter of {whose}; may be repeated",
+    )
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value
 
 
 def values(report: Report, given: list[tuple[str, str]]) -> dict[str, str]:

@@ -10,8 +10,8 @@ WITH halves AS ( -- of 64 bits: sums of them do not overflow
         coalesce(sum(value & 4294967295) FILTER (WHERE typeof(value) = 'integer'), 0) & 4294967295 AS low,
         sum(value) FILTER (WHERE typeof(value) = 'real') AS reals
     FROM event_metric
-    JOIN event ON event.id = event_id
-    WHERE recorded_date >= :since AND recorded_date < :until || 'T'
+    -- (+: not by the index, which takes ten times as long for all days, as is usual)
+    WHERE +recorded_date >= :since AND +recorded_date < :until || 'T'
     GROUP BY metric
 )
 SELECT

@@ -1,0 +1,15 @@
+-- Pipelines whose last run came to nothing, or goes on and on (a stream may)
+-- param hours: 24: a run that has taken longer
+SELECT pipeline, id AS run, status, started_at, message
+FROM run
+WHERE
+    id IN (SELECT max(id) FROM run GROUP BY pipeline)
+    AND (
+        status IN ('failed', 'aborted')
+        OR (
+            status = 'running'
+            AND pipeline <> 'import-recent-changes'
+            AND julianday(started_at) < julianday('now') - :hours / 24.0
+        )
+    )
+ORDER BY pipeline;
