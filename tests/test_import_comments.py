@@ -109,7 +109,7 @@ def made(tmp_path):
 
 def kill(process, db, rng):
     """All of an import, or only one of its processes."""
-    found = subprocess.run(["pgrep", "-f", f"--db {db} "], capture_output=True, text=True)
+    found = subprocess.run(["pgrep", "-f", f"[-]-db {db} "], capture_output=True, text=True)
     victims = [process.pid, *map(int, found.stdout.split())]
     for pid in victims if rng.random() < 0.7 else [rng.choice(victims)]:
         with contextlib.suppress(ProcessLookupError):
@@ -172,7 +172,7 @@ def test_many_runs_of_rows_are_one_in_the_end(tmp_path, monkeypatch):
         stage.attached(db, str(tmp_path), TABLES) as runs,
     ):
         assert 1 <= len(runs[COMMENT]) <= 3
-        ids = [row[0] for row in db.execute(stage.in_order(COMMENT, runs[COMMENT]))]
+        ids = [row[0] for row in db.execute(stage.in_order(db, COMMENT, runs[COMMENT]))]
         assert ids == sorted(ids) and set(ids) == set(expected) and len(ids) > len(expected)
         rows = db.execute(stage.distinct(db, COMMENT, runs[COMMENT])).fetchall()
         assert {row[0]: row for row in rows} == expected and len(rows) == len(expected)

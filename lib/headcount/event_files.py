@@ -72,11 +72,9 @@ class Work(NamedTuple):
                     rows = [row for row in rows if type(row) is not Reject]
                 kept += len(rows)
                 printed.append(self.take(rows))
-            records = batch.records
-            yield (
-                sum(lines),
-                Result(b"".join(printed), kept, batch.filtered, 0, rejects, records),
-            )
+            rejects.sort(key=itemgetter(2))
+            result = Result(b"".join(printed), kept, batch.filtered, 0, rejects, batch.records)
+            yield sum(lines), result
             lines.clear()
         self.at_end()
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import itertools
 import json
 import os
 from collections import Counter
@@ -129,7 +130,7 @@ class Maker:
                 hours[_name("first", first), hour] += events
         report = "hourly_events_by_first_dimension"
         rows = [tsv.row(report, *key, hours[key]) for key in sorted(hours)]
-        for name in sorted(KNOWN):
+        for name in sorted(KNOWN) if self._ids else ():
             rows.append(tsv.row("metric_totals", name, self._totals[name], self._valued[name]))
         for name, events in sorted(self._unknown.items(), key=lambda item: (-item[1], item[0])):
             rows.append(tsv.row("unknown_metrics", name, events))
@@ -197,10 +198,11 @@ def run(parser: cli.Parser, options) -> int:
         for fd, writer in zip(fds, writers, strict=True):
             output.write(fd, writer.header().encode())
         left, again = options.count, []
-        for number in range(-(-options.count // _BLOCK)):
-            if interrupt.requested():
+        most = min(_BLOCK, -(-options.count // options.files))  # so that no file is empty
+        for number in itertools.count():
+            if not left or interrupt.requested():
                 break
-            size, left = min(_BLOCK, left), left - min(_BLOCK, left)
+            size, left = min(most, left), left - min(most, left)
             events = [maker.event() for _ in range(size)] + again
             again = [event for event in events if random.random() < options.repeated]
             if not left:

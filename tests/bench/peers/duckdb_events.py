@@ -32,4 +32,3 @@ db = event_db.opened(path)
 while rows := found.fetchmany(_ROWS):
     db.executemany("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 event_db.closed(db)
-

@@ -1,4 +1,4 @@
-"""pandas_events.py DB FILE… - events into a database, as it is done with pandas: read_csv, to_sql"""
+"""pandas_events.py DB FILE… - events into a database, as with pandas: read_csv, to_sql"""
 
 import json
 import sys
@@ -27,4 +27,3 @@ for file in files:
     events["other_metrics"] = found.apply(others)
     events.to_sql("event", db, if_exists="append", index=False)
 event_db.closed(db)
-
