@@ -175,7 +175,7 @@ def some_event(rng, ids):
 def content(db):
     with contextlib.closing(sqlite3.connect(db)) as connection:
         columns = ", ".join(
-            f'"{row[1]}"'
+            '"' + row[1].replace('"', '""') + '"'
             for row in connection.execute("PRAGMA table_xinfo(event)")
             if row[1] not in ("run_id", "other_metrics")
         )
