@@ -3,7 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench import chat_cases, comment_cases, count_cases, store_cases, stream_cases, year
+from bench import (
+    chat_cases,
+    comment_cases,
+    count_cases,
+    metric_cases,
+    store_cases,
+    stream_cases,
+    year,
+)
 from bench.case import Case
 from bench.data import Data
 
@@ -33,6 +41,7 @@ CASES = {
     "site-more": Kind(chat_cases.one_more_percent, {"chats", "history"}),
     "comments": Kind(comment_cases.comments, {"comments"}),
     "comments-import": Kind(comment_cases.comments_import, {"comments"}),
+    "event-metrics": Kind(metric_cases.event_metrics, {"event metrics"}),
 }
 
 

@@ -1,4 +1,7 @@
-"""pandas_events.py DB FILE… - events into a database, as with pandas: read_csv, to_sql"""
+"""pandas_events.py [--by-row] DB FILE… - events into a database with pandas: read_csv, to_sql
+
+Without --by-row, as its experts do, column by column.
+"""
 
 import json
 import sys
@@ -17,13 +20,19 @@ def others(found: dict) -> str | None:
     return json.dumps(unknown, separators=(",", ":")) if unknown else None
 
 
-path, *files = sys.argv[1:]
+by_row = sys.argv[1] == "--by-row"
+path, *files = sys.argv[1 + by_row :]
 db = event_db.opened(path)
 for file in files:
     events = pandas.read_csv(file, sep="\t")
-    found = events.pop("event_metrics").apply(metrics)
+    if by_row:
+        found = pandas.Series([metrics(row["event_metrics"]) for _, row in events.iterrows()])
+        events = events.drop(columns="event_metrics")
+    else:
+        found = events.pop("event_metrics").apply(metrics)
     for name in event_db.KNOWN:
-        events[name] = found.apply(lambda metrics, name=name: metrics.get(name)).astype("Int64")
+        values = found.apply(lambda metrics, name=name: metrics.get(name))
+        events[name] = values.astype("Int64")
     events["other_metrics"] = found.apply(others)
     events.to_sql("event", db, if_exists="append", index=False)
 event_db.closed(db)
