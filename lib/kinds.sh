@@ -1,7 +1,7 @@
 # What pipelines with inputs of several kinds share: which is which, and folders of them.
 # shellcheck shell=bash disable=SC2154 # files is pipeline.sh's; kinds, all there are, the pipeline's
 
-kind='' # of the inputs that are named next
+kind=''            # of the inputs that are named next
 declare -A kind_of # each of `files`
 
 # --KIND FILE…: what follows is of that kind.

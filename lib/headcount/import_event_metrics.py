@@ -75,7 +75,8 @@ def read(options, columns: list[Column], table: EventTable, account: Account) ->
     progress.close()
     account.reasons = log.reasons + of_tables.reasons
     account.check()
-    unknown.warn(options)
+    more = "; see show-report unknown_metrics"
+    unknown.warn(options, "other_metrics; see promote-metric", more)
     return names
 
 

@@ -29,11 +29,9 @@ class UnknownMetrics:
         """Take in such rows."""
         self._names.update(map(tsv.unescape, rows.decode().split("\n")[:-1]))
 
-    def warn(self, options) -> None:
-        """One warning for each."""
+    def warn(self, options, where: str, more: str) -> None:
+        """One warning for each: `where` it is kept, and how to see `more` than are shown."""
         for name in sorted(self._names)[:_SHOWN]:
-            text = f"unknown metric {name!r}: kept in other_metrics; see promote-metric"
-            cli.note(text, options)
+            cli.note(f"unknown metric {name!r}: kept in {where}", options)
         if len(self._names) > _SHOWN:
-            more = len(self._names) - _SHOWN
-            cli.note(f"{more} more unknown metrics; see show-report unknown_metrics", options)
+            cli.note(f"{len(self._names) - _SHOWN} more unknown metrics{more}", options)
