@@ -10,9 +10,9 @@ from conftest import BARE, BIN, run
 
 
 def fill(db):
-    """Active users, some of whose days are provisional; chats; recent changes; comments.
+    """Active users, some of whose days are provisional; chats; recent changes; comments; metrics.
 
-    Some texts of the last two are hostile.
+    Some texts of the last three are hostile.
     """
     run("import-active-users", "--db", db, BIN.parent / "data/sample/events.jsonl.gz", check=0)
     lines = run("make-data", "chat", "--lines", 3000, "--sites", 4, check=0).stdout
@@ -30,6 +30,13 @@ def fill(db):
             file.write(b'"~<img src=x onerror=alert(1)><script>alert(1)</script>",' + first)
         kinds = ["--info", "-", "--posts", posts, "--text", texts]
         run("import-comments", "--db", db, *kinds, check=0, stdin=lines)
+        made = ["--count", 2000, "--odd", 0.05, "--folder", folder]
+        run("make-data", "event-metrics", *made, check=0)
+        first = Path(folder, "first_dimensions.tsv")
+        with open(first, "a") as file:
+            file.write("3\t<img src=x onerror=alert(1)><script>alert(1)</script>\n")
+        events, tables = Path(folder, "events-1.tsv"), ["--first-dimensions", first]
+        run("import-event-metrics", "--db", db, events, *tables, check=0)
 
 
 @contextlib.contextmanager

@@ -34,7 +34,7 @@ def test_every_case_runs_and_all_answers_agree(data):
     assert done.returncode == 0, done.stderr
     targets, details = done.stdout.split("\n\n2MB, one run, on ")
     rows = targets.splitlines()[2:]
-    assert len(rows) == len(cases.CASES) + 5  # some have several targets
+    assert len(rows) == len(cases.CASES) + 6  # some have several targets
     for who in ("DuckDB", "chDB", "Polars", "json loop", "SQLite", "dict loop", "httpx-sse"):
         assert f"| {who} |" in details, "who took part"
     assert "DuckDB 2" in details, "the peers' releases"
