@@ -102,7 +102,7 @@ def known(value):
         return value
     if type(value) is str:
         return integer(value)
-    if type(value) is float and value == int(value) and abs(value) <= 2**53:
+    if type(value) is float and value == int(value) and abs(value) < 2**53:
         return int(value)
     raise Bad
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import metric_reference as reference
 from conftest import run
-from headcount import metrics, tsv
+from headcount import event_files, metrics, tables, tsv
 from headcount.rejects import Reject
 
 NAMES = [*reference.KNOWN, "metric_4", "", 'q"uote', "back\\slash", "a\tb", "nul\0", "é", "日本"]
@@ -249,14 +249,55 @@ def test_a_later_copy_wins_whatever_the_order_and_replace_lets_what_comes_win(tm
     header = "\t".join(reference.COLUMNS) + "\n"
     early, late = header + line("2024-04-01", 5), header + line("2024-04-02", 4)
     db = tmp_path / "my.db"
-    for text in (early, late, early):
+    for text in (early, late, early, late):
         imported(db, stdin=text.encode())
     assert content(db)["event"][0][5] == 4
     imported(db, "--replace", stdin=early.encode())
     assert content(db)["event"][0][5] == 5
     with contextlib.closing(sqlite3.connect(db)) as connection:
         runs = connection.execute("SELECT kept, duplicate FROM run ORDER BY id").fetchall()
-    assert runs == [(1, 0), (1, 0), (0, 1), (1, 0)]
+    assert runs == [(1, 0), (1, 0), (0, 1), (0, 1), (1, 0)]
+
+
+@pytest.mark.parametrize("quoting", ["bare", "quoted"])
+def test_a_file_cut_into_pieces_has_the_same_rows_and_line_numbers(quoting, tmp_path, monkeypatch):
+    rng = random.Random(7)
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter="\t", lineterminator="\n")
+    writer.writerow(reference.COLUMNS)
+    for _ in range(900):
+        event = some_event(rng, range(10**6))
+        fields = [
+            event[name].replace('"', "") if quoting == "bare" else event[name] for name in event
+        ]
+        if quoting == "bare":
+            text.write("\t".join(fields) + "\n")
+        else:
+            writer.writerow([*fields[:5], fields[5].replace("}", "\n}")])
+    path = tmp_path / "events"
+    path.write_text(text.getvalue())
+    found = {}
+    for size, jobs in ((1 << 30, 1), (3000, 3)):
+        monkeypatch.setattr(event_files, "_PIECE", size)
+
+        def rows(some):
+            return "".join(f"{row}\n" for row in some).encode()
+
+        how = tables.How(kind=tables.CSV, delimiter=None)
+        work = event_files.Work(how, metrics.Reader(reference.KNOWN), rows, 50)
+        results = list(event_files.results([str(path)], work, jobs, lambda size: None))
+        found[jobs] = (
+            b"".join(result.rows for _, _, result in results),
+            [reject[1:] for _, _, result in results for reject in result.rejects],
+            sum(lines for _, lines, _ in results),
+            sum(result.records for *_, result in results),
+        )
+    assert found[1] == found[3]
+    numbers = [number for _, number, _ in found[1][1]]
+    lines = path.read_bytes().splitlines()
+    assert len(numbers) > 20 and numbers == sorted(numbers)
+    if quoting == "bare":
+        assert [lines[number - 1] for number in numbers] == [raw for *_, raw in found[1][1]]
 
 
 def test_the_registry_follows_events_that_change(tmp_path):

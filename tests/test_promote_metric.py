@@ -9,6 +9,7 @@ import pytest
 
 import metric_reference as reference
 from conftest import run
+from headcount import promotion, store
 from test_event_metrics import NAMES, content, imported, shown, some_event, written
 from test_import_event_metrics import HEADER, line
 
@@ -61,6 +62,18 @@ def test_promoted_later_is_the_same_as_promoted_before(seed, tmp_path):
     assert {row[0]: row[1:] for row in shown(dbs[1], "metric_totals")} == totals
     warned = imported(dbs[1], "-", stdin=files[0].read_bytes(), check=None).stderr
     assert not any(f"unknown metric {name!r}:".encode() in warned for name in names)
+
+
+def test_events_are_moved_some_at_a_time(tmp_path, monkeypatch):
+    db = tmp_path / "my.db"
+    ids = [*range(-5, 40), -(2**63), 2**63 - 1]
+    lines = [line(i, f'{{"metrics":{{"x":{n},"y":"\\"x\\":"}}}}') for n, i in enumerate(ids)]
+    imported(db, stdin=(HEADER + "".join(lines)).encode())
+    monkeypatch.setattr(promotion, "_BATCH", 3)
+    with store.for_import(str(db), 1) as connection, store.transaction(connection):
+        assert promotion.promote(connection, "x", "x", "own", new=False) == len(ids)
+    found = {row[0]: row[-2:] for row in content(db)["event"]}
+    assert found == {i: (n, '{"y":"\\"x\\":"}') for n, i in enumerate(ids)}
 
 
 def test_a_generated_column_shows_values_of_any_type(tmp_path):

@@ -340,6 +340,8 @@ def test_lines_without_quotes_are_read_as_the_others(seed, monkeypatch):
     lines = [",".join(field() for _ in range(width)) for _ in range(rng.randrange(12))]
     if rng.random() < 0.4:
         lines.append(",".join("x" * rng.randrange(5)))
+    if rng.random() < 0.2:  # a field more and a field less, so that as many are there
+        lines += [",".join("x" * (width + 1)), ",".join("x" * (width - 1))]
     names = ["a", "b", "c"][:width] if rng.random() < 0.9 else ["", "a b", '"c"'][:width]
     text = end.join([",".join(names), *lines]) + rng.choice(["", end])
     data = io.BytesIO(text.encode(errors="surrogateescape")).readlines()
@@ -363,3 +365,17 @@ def test_lines_without_quotes_are_read_as_the_others(seed, monkeypatch):
     monkeypatch.setattr(text_table._Table, "_plain_header", lambda *_: 0)
     monkeypatch.setattr(text_table._Table, "_plain_batch", lambda *_: None)
     assert fast == read()
+
+
+def test_a_delimiter_that_is_part_of_a_character_is_none():
+    """In GBK the second byte of a character may be that of |."""
+    lines = ["a|b", "\u4e85|1", "\u5008x", "2|\u4e85", "y"]
+    data = "\n".join(lines).encode("gbk") + b"\n"
+    assert data.count(b"|") > "".join(lines).count("|")
+    how = tables.How(kind=tables.CSV, delimiter="|", encodings=("gbk",))
+    (batch, _) = text_table.batches([Block(data)], "f", how)
+    assert batch.rows == [("\u4e85", "1"), ("2", "\u4e85")]
+    assert [number for _, _, number, _ in batch.rejects] == [3, 5]
+    data = "a|b\n\u5008\n1|2\n".encode("gbk")
+    (batch, _) = text_table.batches([Block(data)], "f", how)
+    assert batch.rows == [("1", "2")] and len(batch.rejects) == 1

@@ -27,7 +27,7 @@ from headcount import (
 )
 from headcount.account import Account
 from headcount.event_table import EventTable
-from headcount.failure import OK, REJECTS, TRY_LATER, Failure, ReaderGone
+from headcount.failure import OK, REJECTS, Failure, ReaderGone
 from headcount.merging import merge
 from headcount.metric_registry import OWN, Column
 from headcount.progress import Progress
@@ -80,7 +80,7 @@ def read(options, columns: list[Column], table: EventTable, account: Account) ->
     return names
 
 
-def load(options, columns: list[Column], table: EventTable, names: Names, account: Account):
+def load(options, table: EventTable, names: Names, account: Account) -> list[bytes]:
     """Merge what is staged, and close the run; returns what has grown in the database, as rows."""
     ledger.refuse_rejects(
         account.rejected, account.lines, options.max_rejects, "nothing was imported"
@@ -90,8 +90,6 @@ def load(options, columns: list[Column], table: EventTable, names: Names, accoun
         attached(db, options.stage, [table]) as runs,
         store.transaction(db),
     ):
-        if metric_registry.columns(db) != columns:
-            raise Failure("a metric was promoted meanwhile: run it again", TRY_LATER)
         before = _sizes(db)
         with_others = metric_registry.others(db)
         changed = merge(db, table, runs[table])
@@ -137,7 +135,7 @@ def main() -> int:
     own = tuple(column.column for column in columns if column.kind == OWN)
     table = EventTable(own, options.run, options.replace)
     names = read(options, columns, table, account)
-    rows = load(options, columns, table, names, account)
+    rows = load(options, table, names, account)
     account.write(options.account)
     # Not before the commit: no number is published that may yet fail.
     try:

@@ -31,7 +31,7 @@ KNOWN = ("metric_one", "metric_two", "metric_n")  # where nobody says otherwise
 Row = tuple
 
 LEAST, MOST = -(1 << 63), (1 << 63) - 1  # what SQLite takes for an integer
-_EXACT = 1 << 53  # no larger floating point number is sure to be the one that was written
+_EXACT = 1 << 53  # from here on a floating point number may stand for several integers
 _NOTHING = {"", "null", "\\N", "{}", '{"metrics":{}}', '{"metrics":null}'}
 _INTEGER = re.compile(r"([+-]?[0-9]+)(?:\.0*)?", re.ASCII)
 _TIME = re.compile(
@@ -226,7 +226,7 @@ def known(value: object) -> int | None:
     """
     if type(value) is str:
         return integer(value)
-    if type(value) is float and value.is_integer() and abs(value) <= _EXACT:
+    if type(value) is float and value.is_integer() and abs(value) < _EXACT:
         value = int(value)
     if type(value) is int:
         return _in_range(value)
@@ -247,7 +247,7 @@ def _times(texts: Sequence[str]) -> Sequence[str]:
     marks = together.translate(None, _DIGITS)
     for between in (b" ", b"T"):
         if marks == b"--%b::" % between * len(texts) and set(map(len, texts)) == {19}:
-            # (Times are never false.)
+            # (Times are never false. From 3.13 on, Python takes 24:00:00.)
             if between + b"24" in together or not all(map(datetime.fromisoformat, texts)):
                 raise ValueError
             return texts if between == b" " else [text.replace("T", " ") for text in texts]
