@@ -180,7 +180,10 @@ def test_lines_that_cannot_be_used_are_named_and_can_be_replayed(tmp_path):
         ("1\t1\t1\t2024-03-01 00:00:00\t2024-03-01 00:00:00", "wrong number of fields"),
         (line(1, "[]").strip(), "event_metrics are no metrics"),
         (line(1, '{"metrics":').strip(), "event_metrics are no JSON"),
-        (line(1, '{"metrics":{"metric_two":"x"}}').strip(), "a known metric is no integer"),
+        (
+            line(1, '{"metrics":{"metric_one":"7","metric_two":"x"}}').strip(),
+            "a known metric is no integer",
+        ),
         ("2\t1\t1\t2024-03-01 00:00:00\t2024-03-01 00:00:00\t\0", "event_metrics are no JSON"),
         ('"2\t1\t1\t2024-03-01 00:00:00\t2024-03-01 00:00:00\t{}', "not CSV"),
     ]
@@ -193,6 +196,7 @@ def test_lines_that_cannot_be_used_are_named_and_can_be_replayed(tmp_path):
         (2 * i + 2, reason) for i, (_, reason) in enumerate(bad)
     ]
     assert f"{path}:2: id is no integer".encode() in done.stderr
+    assert rejects[6]["reason"].endswith(": metric_two: 'x'")
     mended = HEADER + rejects[1]["raw"].replace("soon", "2024-03-01 00:00:00") + "\n"
     imported(db, stdin=mended.encode())
     assert content(db)["event"][0][0] == 1

@@ -121,15 +121,15 @@ class Reader:
         metrics = line and line.metrics
         if not metrics:
             return self._none
-        values = tuple(map(metrics.get, self._known))
-        for value in values:
+        values = []
+        for name in self._known:
+            value = metrics.get(name)
             if value is not None and (type(value) is not int or not LEAST <= value <= MOST):
                 try:
-                    values = tuple(map(known, values))
+                    value = known(value)
                 except ValueError:
-                    name = next(name for name in self._known if metrics.get(name) is value)
                     return Reject("a known metric is no integer", f"{name}: {value!r:.40}")
-                break
+            values.append(value)
         if self._names.issuperset(metrics):
             return (*values, None)
         return (*values, self._others(metrics, text))
