@@ -234,6 +234,8 @@ def test_into_a_closed_pipe_and_a_full_disk(tmp_path, all_pipelines):
         checked(
             db, "integrity", stdout=full, stderr=subprocess.PIPE, capture_output=False, check=74
         )
-    command = f"{BIN}/check-data --db {db} integrity | true; echo ${{PIPESTATUS[0]}}"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, env=BARE)
+    command = '"$0" --db "$1" integrity | true'
+    done = subprocess.run(
+        ["bash", "-c", command, BIN / "check-data", db], capture_output=True, env=BARE
+    )
     assert done.stderr == b""
