@@ -3,7 +3,7 @@
 -- active_user_table is what one queries. It is derived: the truth is active_day, the set of users
 -- of each local day, so that a re-run, an overlap or a late event can count nobody twice.
 
-PRAGMA user_version = 5; -- of this schema
+PRAGMA user_version = 6; -- of this schema
 
 CREATE TABLE IF NOT EXISTS active_user_table (
     date              DATE PRIMARY KEY NOT NULL CHECK (date IS strftime('%Y-%m-%d', date)),
@@ -93,6 +93,23 @@ CREATE TABLE IF NOT EXISTS run_filter (
     lines  INTEGER NOT NULL,
     PRIMARY KEY (run_id, reason)
 );
+
+-- Each start of a command of the crontab, by run-job.
+CREATE TABLE IF NOT EXISTS job_run (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    job        TEXT NOT NULL,
+    command    TEXT NOT NULL,
+    every      REAL,          -- seconds: how often it should run; null where nobody says
+    status     TEXT NOT NULL CHECK (status IN ('running', 'done', 'failed', 'aborted')),
+    exit       INTEGER,
+    started_at TEXT NOT NULL, -- UTC
+    ended_at   TEXT,
+    seconds    REAL,
+    attempts   INTEGER,
+    message    TEXT           -- the last lines that the command wrote to stderr
+);
+
+CREATE INDEX IF NOT EXISTS job_run_by_job ON job_run (job, id);
 
 -- How far a pipeline has read a file that it reads bit by bit: whole lines, and the bytes they take.
 CREATE TABLE IF NOT EXISTS input_mark (

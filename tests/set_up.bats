@@ -93,7 +93,7 @@ night() { # every command of the crontab, under cron's environment
 	clone opt/headcount
 	ln -s "$root/.venv" opt/headcount/.venv
 	ln -s "$PWD/opt/events" opt/headcount/events
-	[ "$(installed_crontab "$PWD/opt/headcount" | commands | wc -l)" = 3 ]
+	[ "$(installed_crontab "$PWD/opt/headcount" | commands | wc -l)" = 4 ]
 	event ann 1 >opt/events/1.jsonl
 	night "$PWD/opt/headcount" >mail
 	run counts opt/headcount/data/headcount.db
@@ -106,6 +106,7 @@ night() { # every command of the crontab, under cron's environment
 	[ "$(cat opt/headcount/data/changes.tsv)" = $'2020-01-01\t0\t1\n2020-01-01\t1\t2' ]
 	# the second night read only the new file
 	[ "$(sqlite3 opt/headcount/data/headcount.db "SELECT group_concat(status) FROM run_input WHERE run_id = 2")" = 'skipped,read' ]
+	[ "$(sqlite3 opt/headcount/data/headcount.db "SELECT group_concat(status) FROM job_run WHERE job = 'active-users'")" = 'done,done' ]
 	run grep ledger_sums mail
 	[ "$status" = 1 ]
 	sqlite3 opt/headcount/data/headcount.db 'UPDATE active_user_table SET active_user_count = 7'

@@ -21,7 +21,7 @@ from headcount.failure import (
     Failure,
 )
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 _PAGE = 16 << 10  # bytes: large BLOBs are written in 3/4 of the time that 4 KB pages take
 
 

@@ -1,4 +1,4 @@
-"""A pipeline's turn: each runs once at a time on a database, and what changes its tables waits."""
+"""Turns: each pipeline, and each job, runs once at a time on a database."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ _POLL = 0.05  # seconds
 
 
 @contextlib.contextmanager
-def of(pipeline: str, db: str, wait: float) -> Iterator[None]:
-    """Hold the lock that imports of a pipeline take (lib/import.sh).
+def of(name: str, db: str, wait: float, holder: str = "an import") -> Iterator[int]:
+    """Hold the lock that imports of a pipeline take (lib/import.sh), or that of a job.
 
+    Gives the lock's descriptor: whoever inherits it holds the lock, too.
     Raises Failure: 75 if another holds it for `wait` seconds, 74 if it cannot be written.
     """
-    path = f"{os.path.realpath(db)}.{pipeline}.lock"
+    path = f"{os.path.realpath(db)}.{name}.lock"
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -28,9 +29,9 @@ def of(pipeline: str, db: str, wait: float) -> Iterator[None]:
         end = time.monotonic() + wait
         while not _locked(fd):
             if time.monotonic() >= end:
-                raise Failure(f"an import holds {path}; waited {wait:g} s", TRY_LATER)
+                raise Failure(f"{holder} holds {path}; waited {wait:g} s", TRY_LATER)
             time.sleep(_POLL)
-        yield
+        yield fd
     finally:
         os.close(fd)
 
