@@ -274,6 +274,9 @@ def test_bytes_that_are_no_text(db):
     done = job(db, "x", *shell(r"printf '\377\033[31m\n' >&2; exit 1"), check=1)
     assert b"\\xff" in done.stderr
     assert runs(db)[-1]["status"] == "failed"
+    job(db, "x", "--", "echo", b"\xff".decode(errors="surrogateescape"), check=0)
+    assert rows(db)[-1]["command"] == "echo '\\udcff'"
+    assert b"how many?" in job(db, "x", "--retries", -1, *shell("true"), check=2).stderr
 
 
 # ---- show-runs
