@@ -251,6 +251,17 @@ def test_hostile_names_are_data_and_no_statement_is_made_of_them(tmp_path, monke
     assert ddl == [] and len(statements) > 5
 
 
+def test_an_index_of_one_s_own_stays_whatever_its_name(tmp_path):
+    db = tmp_path / "my.db"
+    imported(db, stdin=HEADER.encode())
+    with contextlib.closing(sqlite3.connect(db)) as connection:
+        connection.execute('CREATE INDEX "my ""own"" index" ON event (created_date)')
+    imported(db, stdin=(HEADER + line(1)).encode())
+    with contextlib.closing(sqlite3.connect(db)) as connection:
+        found = connection.execute("SELECT name FROM sqlite_schema WHERE name LIKE 'my%'")
+        assert found.fetchall() == [('my "own" index',)]
+
+
 def test_reports_for_spreadsheets_run_no_formula(tmp_path):
     db, out = tmp_path / "my.db", tmp_path / "report.csv"
     names = ["=1+1", "+x", "-x", "@x", "\tx", "\rx", 'a"b', "x,=1", "plain"]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from headcount import metrics, tables
+from headcount import metric_values, tables
 from headcount.rejects import Reject
 from headcount.results import Result
 
@@ -38,7 +38,7 @@ def results(
 def _dimension(values: tuple) -> tuple[int, str] | Reject:
     ident, name = values
     try:
-        ident = metrics.integer(str(ident))
+        ident = metric_values.integer(str(ident))
     except ValueError:
         return Reject("id of a dimension is no integer", f"{ident!r:.40}")
     if name is None or name == "\\N":

@@ -11,7 +11,7 @@ import sys
 from headcount import cli, comment_inputs, comment_store, comments, ledger, output, store, tsv
 from headcount.account import Account
 from headcount.comment_tables import COMMENT, PAGE, POST, TABLES
-from headcount.failure import OK, REJECTS, Failure, ReaderGone
+from headcount.failure import OK, REJECTS
 from headcount.inputs import Block
 from headcount.results import Result
 from headcount.stage import Stage, attached
@@ -75,13 +75,7 @@ def main() -> int:
     stage.flush()
     rows = load(options, account)
     account.write(options.account)
-    # Not before the commit: no number is published that may yet fail.
-    try:
-        output.write(1, b"".join(rows))
-    except Failure as failure:
-        raise Failure(f"all is imported, but {failure}", failure.status) from None
-    except ReaderGone:
-        pass  # `… | head`
+    output.write_imported(rows)
     return REJECTS if account.rejected else OK
 
 

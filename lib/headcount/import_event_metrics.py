@@ -27,7 +27,7 @@ from headcount import (
 )
 from headcount.account import Account
 from headcount.event_table import EventTable
-from headcount.failure import OK, REJECTS, Failure, ReaderGone
+from headcount.failure import OK, REJECTS
 from headcount.merging import merge
 from headcount.metric_registry import OWN, Column
 from headcount.progress import Progress
@@ -137,13 +137,7 @@ def main() -> int:
     names = read(options, columns, table, account)
     rows = load(options, table, names, account)
     account.write(options.account)
-    # Not before the commit: no number is published that may yet fail.
-    try:
-        output.write(1, b"".join(rows))
-    except Failure as failure:
-        raise Failure(f"all is imported, but {failure}", failure.status) from None
-    except ReaderGone:
-        pass  # `… | head`
+    output.write_imported(rows)
     return REJECTS if account.rejected else OK
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
+from headcount.sql import quoted
 from headcount.stage import Table, as_they_come, distinct, in_order, size
 
 _CACHE = 64 << 10  # KB
@@ -28,7 +29,7 @@ def merge(db: sqlite3.Connection, table: Table, runs: list[str]) -> int:
         [table.name],
     ).fetchall()
     for name, _ in indexes:
-        db.execute(f"DROP INDEX {name}")
+        db.execute(f"DROP INDEX {quoted(name)}")
     # What fits into the cache need not come in order, where all there is to write is the table.
     any_order = "INTEGER" in table.key and size(db, runs) < _CACHE << 10
     rows = as_they_come(table, runs) if any_order else in_order(db, table, runs)

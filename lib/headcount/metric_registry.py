@@ -31,10 +31,10 @@ class Column(NamedTuple):
     kind: str
 
 
-def columns(db: sqlite3.Connection, kind: str | None = None) -> list[Column]:
+def columns(db: sqlite3.Connection) -> list[Column]:
     """Those there are, in the order in which they came."""
     found = db.execute("SELECT name, column_name, kind FROM metric_column ORDER BY rowid")
-    return [column for column in map(Column._make, found) if kind in (None, column.kind)]
+    return list(map(Column._make, found))
 
 
 def others(db: sqlite3.Connection) -> int:

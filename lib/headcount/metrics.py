@@ -7,14 +7,12 @@ event_metrics is JSON, {"metrics": {name: value…}}. Known metrics are integers
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from operator import add, attrgetter, is_not
-from typing import Annotated
 
 import msgspec
 
+from headcount.metric_values import LEAST, MOST, Integer, integer, integers, known, time, times
 from headcount.rejects import Reject
 
 COLUMNS = (
@@ -30,14 +28,7 @@ KNOWN = ("metric_one", "metric_two", "metric_n")  # where nobody says otherwise
 # id, both dimensions, both dates, a value for each known metric, the others as JSON
 Row = tuple
 
-LEAST, MOST = -(1 << 63), (1 << 63) - 1  # what SQLite takes for an integer
-_EXACT = 1 << 53  # from here on a floating point number may stand for several integers
 _NOTHING = {"", "null", "\\N", "{}", '{"metrics":{}}', '{"metrics":null}'}
-_INTEGER = re.compile(r"([+-]?[0-9]+)(?:\.0*)?", re.ASCII)
-_TIME = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[ T]((?:[01][0-9]|2[0-3])(?::[0-5][0-9]){2})(\.[0-9]+)?"
-)
-_DIGITS = b"0123456789"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -49,11 +40,8 @@ class _RawLine(msgspec.Struct, gc=False):
     metrics: dict[str, msgspec.Raw]
 
 
-_Integer = Annotated[int, msgspec.Meta(ge=LEAST, le=MOST)]
-
 _decode = msgspec.json.Decoder(_Line | None).decode
 _decode_raw = msgspec.json.Decoder(_RawLine).decode
-_decode_integers = msgspec.json.Decoder(list[_Integer]).decode
 
 
 class Reader:
@@ -73,7 +61,7 @@ class Reader:
         """A row, or a Reject, for each row of the COLUMNS."""
         *ids, recorded, created, texts = columns
         try:
-            found = [*map(_integers, ids), _times(recorded), _times(created), *self._values(texts)]
+            found = [*map(integers, ids), times(recorded), times(created), *self._values(texts)]
             return list(zip(*found, strict=True))
         except (ValueError, msgspec.MsgspecError, RecursionError):
             return list(map(self._row, zip(*columns, strict=True)))
@@ -100,7 +88,7 @@ class Reader:
         for name, text in zip(COLUMNS, (*ids, recorded, created), strict=False):
             is_time = name.endswith("_date")
             try:
-                values.append(_time(text) if is_time else integer(text))
+                values.append(time(text) if is_time else integer(text))
             except ValueError:
                 if text in ("", "\\N"):
                     return Reject(f"{name} is missing")
@@ -153,7 +141,7 @@ class _AllAtOnce:
 
     def __init__(self, known: Sequence[str]):
         names = {f"metric_{i}": name for i, name in enumerate(known)}
-        field = _Integer | None | msgspec.UnsetType
+        field = Integer | None | msgspec.UnsetType
         fields = [(key, field, msgspec.UNSET) for key in names]
         try:
             metrics = msgspec.defstruct("_Metrics", fields, rename=names, gc=False)
@@ -200,65 +188,3 @@ class _AllAtOnce:
             names = list(map(add, names, given))
         quotes = [text.count('"') for text in texts]
         return columns, [i for i, count in enumerate(names) if 2 * count != quotes[i]]
-
-
-def _integers(texts: Sequence[str]) -> list[int]:
-    """Raises an error unless all are such as nearly all are: some digits."""
-    together = ",".join(texts)
-    digits = together.replace(",", "").replace("-", "")
-    if not (digits.isascii() and digits.isdigit()):
-        raise ValueError
-    return _decode_integers(f"[{together}]")
-
-
-def integer(text: str) -> int:
-    """Raises ValueError for a text that is no integer, or too large a one."""
-    match = _INTEGER.fullmatch(text)
-    if not match or len(text) > 40:
-        raise ValueError
-    return _in_range(int(match[1]))
-
-
-def known(value: object) -> int | None:
-    """The value of a metric with a column: an integer, however JSON says it, or null.
-
-    Raises ValueError for any other.
-    """
-    if type(value) is str:
-        return integer(value)
-    if type(value) is float and value.is_integer() and abs(value) < _EXACT:
-        value = int(value)
-    if type(value) is int:
-        return _in_range(value)
-    if value is None:
-        return None
-    raise ValueError
-
-
-def _in_range(value: int) -> int:
-    if not LEAST <= value <= MOST:
-        raise ValueError
-    return value
-
-
-def _times(texts: Sequence[str]) -> Sequence[str]:
-    """Raises ValueError unless all are such as nearly all are: to the second, spelled alike."""
-    together = "".join(texts).encode()
-    marks = together.translate(None, _DIGITS)
-    for between in (b" ", b"T"):
-        if marks == b"--%b::" % between * len(texts) and set(map(len, texts)) == {19}:
-            # (Times are never false. From 3.13 on, Python takes 24:00:00.)
-            if between + b"24" in together or not all(map(datetime.fromisoformat, texts)):
-                raise ValueError
-            return texts if between == b" " else [text.replace("T", " ") for text in texts]
-    raise ValueError
-
-
-def _time(text: str) -> str:
-    """A time as YYYY-MM-DD HH:MM:SS[.f], of no zone. Raises ValueError for any other."""
-    match = _TIME.fullmatch(text)
-    if not match:
-        raise ValueError
-    datetime.fromisoformat(match[1])
-    fraction = (match[3] or "").rstrip("0")
-    return f"{match[1]} {match[2]}{fraction if fraction != '.' else ''}"

@@ -23,6 +23,19 @@ def write(fd: int, data: bytes, name: str = "standard output") -> None:
             raise Failure(f"cannot write {name}: {error.strerror}", WRITE_FAILED) from None
 
 
+def write_imported(rows: list[bytes]) -> None:
+    """Tell what an import has changed: not before its commit, for no number may yet fail.
+
+    Raises Failure, but not for a closed pipe (`… | head`).
+    """
+    try:
+        write(1, b"".join(rows))
+    except Failure as failure:
+        raise Failure(f"all is imported, but {failure}", failure.status) from None
+    except ReaderGone:
+        pass
+
+
 def wait_for_reader_to_go(fd: int) -> None:
     """Return once nobody reads this pipe any more; never, if it is something else."""
     poll = select.poll()

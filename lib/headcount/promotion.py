@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from headcount import metric_registry, metrics
+from headcount import metric_registry, metric_values, metrics
 from headcount.event_table import OTHERS
 from headcount.failure import USAGE, Failure
 from headcount.metric_registry import GENERATED, OWN, Column
@@ -100,7 +100,7 @@ def _move(db: sqlite3.Connection, name: str, column: str) -> None:
                 continue  # the text was a value's
             value = _decode(values.pop(name))
             try:
-                integer = metrics.known(value)
+                integer = metric_values.known(value)
             except ValueError:
                 raise Failure(
                     f"metric {name!r} is no integer in event {ident}: {value!r:.40}. "
@@ -116,11 +116,11 @@ def _batches(db: sqlite3.Connection, name: str) -> Iterator[list[tuple[int, str]
         f"SELECT id, {OTHERS} FROM event WHERE {OTHERS} IS NOT NULL AND id >= ? "
         f"AND instr({OTHERS}, ?) ORDER BY id LIMIT {_BATCH}"
     )
-    start, wanted = metrics.LEAST, _encode(name).decode()
+    start, wanted = metric_values.LEAST, _encode(name).decode()
     while batch := db.execute(query, [start, wanted]).fetchall():
         yield batch
         start = batch[-1][0] + 1
-        if start > metrics.MOST:
+        if start > metric_values.MOST:
             break
 
 
