@@ -93,7 +93,7 @@ night() { # every command of the crontab, under cron's environment
 	clone opt/headcount
 	ln -s "$root/.venv" opt/headcount/.venv
 	ln -s "$PWD/opt/events" opt/headcount/events
-	[ "$(installed_crontab "$PWD/opt/headcount" | commands | wc -l)" = 4 ]
+	[ "$(installed_crontab "$PWD/opt/headcount" | commands | wc -l)" = 5 ]
 	event ann 1 >opt/events/1.jsonl
 	night "$PWD/opt/headcount" >mail
 	run counts opt/headcount/data/headcount.db

@@ -64,8 +64,7 @@ def for_reading(path: str) -> Iterator[sqlite3.Connection]:
 
     Raises Failure 66 if there is none, 78 if it is so old that it lacks a table that is asked for.
     """
-    if not os.path.isfile(path):
-        raise Failure(f"no database {path}; 'make import' makes one", NO_INPUT)
+    require(path)
     with errors(path, "read"), contextlib.closing(_open_read_only(path)) as db:
         _check_version(db, path)
         if _version(db) == 0:
@@ -79,6 +78,12 @@ def for_reading(path: str) -> Iterator[sqlite3.Connection]:
             if _version(db) == SCHEMA_VERSION or "no such table" not in str(error):
                 raise
             check_up_to_date(db, path)
+
+
+def require(path: str) -> None:
+    """Raises Failure 66 if there is no such database."""
+    if not os.path.isfile(path):
+        raise Failure(f"no database {path}; 'make import' makes one", NO_INPUT)
 
 
 def check_up_to_date(db: sqlite3.Connection, path: str) -> None:
