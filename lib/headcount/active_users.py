@@ -9,6 +9,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
+from typing import NamedTuple
 
 from pyroaring import BitMap
 
@@ -85,10 +86,21 @@ def _bitmap(db: sqlite3.Connection, day: str, signal: str) -> BitMap:
     return BitMap.deserialize(row[0]) if row else BitMap()
 
 
-def active(db: sqlite3.Connection, day: str) -> BitMap:
-    """The users who were, on that local day, engaged and valuable, in one event or several."""
+class Signals(NamedTuple):
+    """The users of a local day, by what they were: in one event or in several."""
+
+    engaged: BitMap
+    valuable: BitMap
+
+    @property
+    def active(self) -> BitMap:
+        return self.engaged & self.valuable
+
+
+def signals(db: sqlite3.Connection, day: str) -> Signals:
+    """The users of a local day."""
     both = _bitmap(db, day, BOTH)
-    return (_bitmap(db, day, ENGAGED) | both) & (_bitmap(db, day, VALUABLE) | both)
+    return Signals(_bitmap(db, day, ENGAGED) | both, _bitmap(db, day, VALUABLE) | both)
 
 
 def _publish(
@@ -101,7 +113,7 @@ def _publish(
         row = db.execute(
             "SELECT active_user_count FROM active_user_table WHERE date = ?", [day]
         ).fetchone()
-        old, new = row[0] if row else 0, len(active(db, day))
+        old, new = row[0] if row else 0, len(signals(db, day).active)
         if new == old:
             continue
         if new:

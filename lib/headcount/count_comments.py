@@ -6,16 +6,15 @@ earliest time, and of several parents or posts the least.
 
 from __future__ import annotations
 
-import argparse
 import heapq
 import itertools
 import sys
 from collections.abc import Iterable, Iterator
-from datetime import UTC, date, datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 
 import numpy as np
 
-from headcount import cli, comment_columns, comment_inputs, filters, tsv, zones
+from headcount import cli, clock, comment_columns, comment_inputs, filters, tsv, zones
 from headcount.account import Account
 from headcount.comment_tables import Row, Table
 
@@ -160,10 +159,7 @@ def main() -> int:
 
 def _day(text: str) -> int:
     """The seconds at which a day begins, UTC."""
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no day like 2018-01-11") from None
+    day = clock.day(text)
     return round(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
 
 

@@ -21,15 +21,12 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from dateutil import tz
 
-from headcount import cli, made_shapes, making, output, zones
+from headcount import cli, clock, made_shapes, making, output, zones
 from headcount.made_stream import Stream
 
 
 def day(text: str) -> date:
-    try:
-        found = date.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no date; dates are YYYY-MM-DD") from None
+    found = clock.day(text)
     if not 1971 <= found.year <= 9000:
         raise argparse.ArgumentTypeError("from 1971 to 9000")
     return found

@@ -37,13 +37,15 @@ class RejectLog:
         """Count one rejected line, keep it in the file, and say so if it is among the first."""
         self.reasons[reject.reason] += 1
         text = f"{reject.reason}: {reject.detail}" if reject.detail else reject.reason
-        if self._fd is not None:
-            self._keep(text, name, line, raw)
+        self.keep(text, name, line, raw)
         if reject.reason != UNIDENTIFIED and self._shown < SHOWN:
             self._shown += 1
             print(f"{self.prog}: {inputs.shown(name)}:{line}: {text}", file=sys.stderr)
 
-    def _keep(self, text, name, line, raw):
+    def keep(self, text: str, name: str, line: int, raw: bytes) -> None:
+        """Write one rejected line to the file, if there is one."""
+        if self._fd is None:
+            return
         entry = {"prog": self.prog, "file": name, "line": line, "reason": text}
         try:
             entry["raw"] = raw.decode()

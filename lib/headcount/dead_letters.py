@@ -1,0 +1,89 @@
+"""Files of rejected lines: which lines stand in them, and which of those are rejected again."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import bisect
+import fnmatch
+import json
+import os
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO, NamedTuple
+
+from headcount import rejects
+from headcount.failure import NO_INPUT, Failure
+from headcount.rejects import Reject
+
+
+class Letter(NamedTuple):
+    """A rejected line, and where it was first read."""
+
+    prog: str
+    file: str
+    line: int
+    raw: bytes
+
+
+def read(path: str, log: rejects.RejectLog) -> Iterator[tuple[Letter, str]]:
+    """The lines in a file that --rejects has written, and why each was rejected.
+
+    What is no such line (the end of a file on a disk that was full) goes to `log`.
+    Raises Failure 66 if there is no such file.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise Failure(f"{path}: cannot open: {error.strerror}", NO_INPUT) from None
+    with open(fd, "rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                entry = json.loads(line)
+                if "raw_base64" in entry:
+                    raw = base64.b64decode(entry["raw_base64"], validate=True)
+                else:
+                    raw = entry["raw"].encode()
+                letter = Letter(str(entry["prog"]), str(entry["file"]), int(entry["line"]), raw)
+                yield letter, str(entry["reason"])
+            except (ValueError, TypeError, KeyError, AttributeError, binascii.Error):
+                log.add(Reject("no rejected line"), path, number, line.rstrip(b"\n"))
+
+
+def chosen(
+    letters: Iterable[tuple[Letter, str]], prog: str | None, pattern: str | None
+) -> Iterator[Letter]:
+    """Those of a program, from files that fit a pattern of the shell, each line once.
+
+    (A line may have been rejected for several reasons, or by run after run.)
+    """
+    seen = set()
+    for letter, _ in letters:
+        if prog not in (None, letter.prog) or letter in seen:
+            continue
+        if pattern is None or fnmatch.fnmatchcase(letter.file, pattern):
+            seen.add(letter)
+            yield letter
+
+
+class Replay:
+    """Lines that are written one after the other, for a program to read."""
+
+    def __init__(self):
+        self._starts: list[int] = []
+        self._letters: list[Letter] = []
+        self._lines = 0
+
+    def __len__(self) -> int:
+        return len(self._letters)
+
+    def write(self, letters: Iterable[Letter], file: BinaryIO) -> None:
+        """Write the lines of these; a record of a table may be several."""
+        for letter in letters:
+            self._starts.append(self._lines + 1)
+            self._letters.append(letter)
+            self._lines += letter.raw.count(b"\n") + 1
+            file.write(letter.raw + b"\n")
+
+    def first_read(self, line: int) -> Letter:
+        """Whose line that is, counted over all that has been written."""
+        return self._letters[bisect.bisect_right(self._starts, line) - 1]
