@@ -9,6 +9,7 @@ settings=()
 input_kinds=() # --kind KIND for each of `files`, where there are several kinds
 url=''         # of a stream, which is then the only one of `files`
 run=''
+incomplete=0 # the status of an import that is good, but lacks inputs that it should have had
 unfinished='what was read is kept; run it again to go on'
 
 take_import_option() { # OPTION VALUE, as read_options wants it
@@ -28,6 +29,18 @@ take_import_option() { # OPTION VALUE, as read_options wants it
 	return 1
 }
 
+# Adds to `files` those of a range of days.
+take_range() { # OPTION…
+	local dated=() status=0
+	stage=$(mktemp -d)
+	"$lib/python" -m headcount.dated_inputs "$prog" "$@" >"$stage/files" || status=$?
+	mapfile -d '' -t dated <"$stage/files"
+	rm -rf "$stage"
+	if ((status != 0 && status != 65)); then exit "$status"; fi
+	incomplete=$status
+	files+=("${dated[@]}")
+}
+
 # Imports `files`: FUNCTION writes their rows, TABLE takes them once all filters have succeeded.
 import() { # FUNCTION TABLE
 	local status=0
@@ -39,7 +52,7 @@ import() { # FUNCTION TABLE
 		load "$2"
 	fi
 	run=''
-	exit "$status"
+	exit "$((status ? status : incomplete))"
 }
 
 # Imports `files` with a FUNCTION that keeps what it has read, and closes the run itself.
