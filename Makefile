@@ -1,6 +1,7 @@
 # make import   sets up what is missing, imports EVENTS and shows the numbers
 # make serve    shows DB in a web browser (PORT=8001)
 # make test     sets up what tests need and runs every one of them
+# make faults   injects every fault of the matrix into every import, and prints what was survived
 # make bench    measures ours against others' programs: SIZE=1GB RUNS=5 CASES="selective gz",
 #               README=1 (writes its table), GROWTH=1 SIZES="100MB 1GB" (time and memory by size)
 SHELL = /bin/bash
@@ -13,7 +14,7 @@ PORT = 8001
 bash_files = $(shell grep -lE '^\#!.*bash|shellcheck shell=bash' bin/* lib/* .ci/run 2>/dev/null) $(wildcard tests/*.bats tests/*.bash) tests/bench/peers/jq_count
 python_files = lib tests $(shell grep -lE '^\#!.*lib/python' bin/*)
 
-.PHONY: set-up import serve test bench lint fmt docs accept lock clean
+.PHONY: set-up import serve test faults bench lint fmt docs accept lock clean
 
 set-up: .venv/runtime
 
@@ -44,6 +45,9 @@ serve: .venv/serve
 test: lint .venv/parquet .venv/serve .bench/venv/bench
 	.venv/bin/python -m pytest -n auto --dist worksteal
 	.venv/bin/bats tests
+
+faults: .venv/test .venv/serve .venv/parquet
+	FAULTS=all .venv/bin/python -m pytest -n auto --dist worksteal tests/faults
 
 bench: .venv/runtime .bench/venv/bench
 	PYTHONPATH=tests .venv/bin/python -m bench $(if $(SIZE),--size $(SIZE)) $(if $(RUNS),--runs $(RUNS)) \
