@@ -3,7 +3,7 @@
 -- active_user_table is what one queries. It is derived: the truth is active_day, the set of users
 -- of each local day, so that a re-run, an overlap or a late event can count nobody twice.
 
-PRAGMA user_version = 6; -- of this schema
+PRAGMA user_version = 7; -- of this schema
 
 CREATE TABLE IF NOT EXISTS active_user_table (
     date              DATE PRIMARY KEY NOT NULL CHECK (date IS strftime('%Y-%m-%d', date)),
@@ -47,6 +47,9 @@ CREATE TABLE IF NOT EXISTS setting (
     name  TEXT PRIMARY KEY NOT NULL,
     value TEXT NOT NULL
 );
+
+-- Databases of earlier versions know no pseudonyms.
+INSERT OR IGNORE INTO setting SELECT 'pseudonym-key', '' FROM setting WHERE name = 'tz';
 
 -- The ledger: every import, with where its lines went.
 CREATE TABLE IF NOT EXISTS run (

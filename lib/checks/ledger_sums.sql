@@ -1,6 +1,9 @@
 -- Sums that differ from those of the ledger (rows changed or deleted by hand, say)
 WITH latest AS (
     SELECT date, active_user_count, max(run_id) FROM active_user_history GROUP BY date
+),
+erased AS ( -- by forget-user
+    SELECT reason, sum(lines) AS lines FROM run_filter WHERE reason LIKE 'erased %' GROUP BY reason
 )
 SELECT 'rejects of run ' || id AS what, rejected AS in_ledger, coalesce(sum(rejects), 0) AS found
 FROM run
@@ -23,10 +26,14 @@ WHERE latest.active_user_count IS NOT published.active_user_count
 UNION ALL
 SELECT 'active users of ' || date, latest.active_user_count, NULL
 FROM latest
-WHERE date NOT IN (SELECT date FROM active_user_table)
+WHERE active_user_count > 0 AND date NOT IN (SELECT date FROM active_user_table)
 UNION ALL
 SELECT 'chat lines', kept, found
-FROM (SELECT coalesce(sum(kept), 0) AS kept FROM run WHERE pipeline = 'import-site-activity')
+FROM (
+    SELECT coalesce(sum(kept), 0)
+        - coalesce((SELECT erased.lines FROM erased WHERE reason = 'erased chat lines'), 0) AS kept
+    FROM run WHERE pipeline = 'import-site-activity'
+)
 JOIN (SELECT coalesce(sum(lines), 0) AS found FROM chat_lines) ON kept <> found
 UNION ALL
 SELECT 'messages of site ' || site_id, site.messages + site.emails, sum(day.messages + day.emails)
@@ -36,7 +43,11 @@ GROUP BY site_id
 HAVING site.messages + site.emails <> coalesce(sum(day.messages + day.emails), 0)
 UNION ALL
 SELECT 'recent changes', kept, found
-FROM (SELECT coalesce(sum(kept), 0) AS kept FROM run WHERE pipeline = 'import-recent-changes')
+FROM (
+    SELECT coalesce(sum(kept), 0)
+        - coalesce((SELECT erased.lines FROM erased WHERE reason = 'erased recent changes'), 0) AS kept
+    FROM run WHERE pipeline = 'import-recent-changes'
+)
 JOIN (SELECT count(*) AS found FROM recent_change_raw) ON kept <> found
 UNION ALL -- of the others, a row may be kept more than once: as often as it changes
 SELECT 'comments, posts and pages', kept, found

@@ -8,10 +8,20 @@ rows, a count the counts.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 from stringzilla import Str
 
-from headcount import cli, decimals, engagement, engagement_options, filters, jobs, zones
+from headcount import (
+    cli,
+    decimals,
+    engagement,
+    engagement_options,
+    filters,
+    jobs,
+    pseudonyms,
+    zones,
+)
 from headcount.distinct import Counts
 from headcount.inputs import Block
 from headcount.lines import All, Some
@@ -31,8 +41,15 @@ class ActiveRows:
     repeat a row.
     """
 
-    def __init__(self, parser: engagement.Parser, days, search: NameSearch | None):
+    def __init__(
+        self,
+        parser: engagement.Parser,
+        days,
+        search: NameSearch | None,
+        name: Callable[[str], str] = escape,
+    ):
         self._parser = parser
+        self._name = name  # of a user, for a row
         self._span = days.span
         self._search = search
         self._dense = False  # most lines held a name
@@ -64,7 +81,7 @@ class ActiveRows:
                     if user in users:
                         continue
                     users.add(user)
-                rows.append(f"{day}\t{escape(user)}\t{signals}\n")
+                rows.append(f"{day}\t{self._name(user)}\t{signals}\n")
             elif found is not None and self._matters(line := lines[i]):
                 rejects.append((found, block.name, lines.number(i), line))
         self._size += len(rows)
@@ -110,8 +127,10 @@ def main() -> int:
     engagement_options.add(parser)
     parser.add_argument("--validate", action="store_true", help="look at every line")
     parser.add_argument("--count", action="store_true", help="count them, as count-distinct does")
+    parser.add_argument("--pseudonym-key", metavar="FILE", type=pseudonyms.key)
     filters.add_options(parser, "--tz", "--rejects", "--jobs")
     options = parser.parse()
+    name = pseudonyms.Pseudonyms(options.pseudonym_key) if options.pseudonym_key else escape
     options.jobs = options.jobs or jobs.processors()  # nothing behind it is as much work
     on_device = options.tz == zones.DEVICE
     definition = engagement_options.definition(parser, options, with_offset=on_device)
@@ -122,7 +141,7 @@ def main() -> int:
         days = zones.DeviceDays() if on_device else zones.LocalDays(zones.find(options.tz))
     except ValueError as error:
         parser.error(str(error))
-    rows = ActiveRows(engagement.Parser(definition), days, search)
+    rows = ActiveRows(engagement.Parser(definition), days, search, name)
     if not options.count:
         return filters.run(options, rows, rejecter="parse-engagement")
     least = decimals.shifted(definition.min_msec, -3) if definition.summed else None

@@ -103,6 +103,33 @@ def signals(db: sqlite3.Connection, day: str) -> Signals:
     return Signals(_bitmap(db, day, ENGAGED) | both, _bitmap(db, day, VALUABLE) | both)
 
 
+def rename(db: sqlite3.Connection, user: str, name: str) -> int:
+    """Within a transaction: give a user another name, in the same sets; how many there were."""
+    return db.execute("UPDATE user SET key = ? WHERE key = ?", [name, user]).rowcount
+
+
+def remove(db: sqlite3.Connection, user: str, run_id: int) -> list[tuple[str, int, int]]:
+    """Within a transaction: take a user out of all sets; returns changes (date, old, new)."""
+    known = dictionary.select(db, "SELECT key, id FROM user WHERE key", [user])
+    days = set()
+    for number in known.values():
+        rows = db.execute("SELECT date, signal, users FROM active_day").fetchall()
+        for day, signal, users in rows:
+            bitmap = BitMap.deserialize(users)
+            if number not in bitmap:
+                continue
+            days.add(day)
+            bitmap.remove(number)
+            where = "WHERE date = ? AND signal = ?"
+            if bitmap:
+                row = [bitmap.serialize(), day, signal]
+                db.execute(f"UPDATE active_day SET users = ? {where}", row)
+            else:
+                db.execute(f"DELETE FROM active_day {where}", [day, signal])
+        db.execute("DELETE FROM user WHERE id = ?", [number])
+    return list(_publish(db, sorted(days), run_id))
+
+
 def _publish(
     db: sqlite3.Connection, days: Iterable[str], run_id: int | None
 ) -> Iterator[tuple[str, int, int]]:

@@ -45,6 +45,11 @@ class Backup(NamedTuple):
     path: Path
 
 
+def folder_of(db: str) -> Path:
+    """Where backups go unless somebody says otherwise."""
+    return Path(os.path.realpath(db)).parent / "backups"
+
+
 def make(db: str, folder: Path) -> Path:
     """A new backup, verified. The caller holds the lock of backups of this database.
 
@@ -159,7 +164,7 @@ def all_in(folder: Path, db: str) -> list[Backup]:
     """The backups of a database, the newest first."""
     name = re.compile(re.escape(Path(db).stem) + r"-(\d{8}T\d{6}Z)\.db\.gz")
     found = []
-    for path in folder.iterdir():
+    for path in folder.iterdir() if folder.is_dir() else ():
         if match := name.fullmatch(path.name):
             with contextlib.suppress(ValueError):  # a date that there is not
                 made = datetime.strptime(match[1], _STAMP).replace(tzinfo=UTC)

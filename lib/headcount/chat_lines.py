@@ -102,6 +102,20 @@ def merge(
     return new, np.unique(np.concatenate(displaced))
 
 
+def remove(db: sqlite3.Connection, name: int) -> int:
+    """Delete the lines of a sender, and let their sites be counted anew; how many there were."""
+    removed = 0
+    for (row,) in db.execute("SELECT id FROM chat_lines ORDER BY id").fetchall():
+        table = _read(db, row)
+        places = np.flatnonzero(table.names == name)
+        if len(places):
+            for site in np.unique(table.sites[places]).tolist():
+                db.execute("UPDATE chat_site SET stale = 1 WHERE id = ?", [site])
+            _delete(db, row, places)
+            removed += len(places)
+    return removed
+
+
 def _shared(hashes: np.ndarray, wanted: np.ndarray, marks: np.ndarray) -> np.ndarray:
     """The places of those hashes that are wanted; `wanted` is sorted."""
     likely = np.flatnonzero(marks[hashes >> _UNMARKED])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sqlite3
 
-from headcount import decimals
+from headcount import decimals, pseudonyms
 from headcount.failure import OTHER_SETTINGS, Failure
 
 
@@ -36,15 +36,22 @@ def _seconds(text: str) -> str:
 
 
 def option(text: str) -> tuple[str, str]:
-    """NAME=VALUE, in one spelling: 3.0 is 3, and the order of valuable events means nothing."""
+    """NAME=VALUE, in one spelling: 3.0 is 3, and the order of valuable events means nothing.
+
+    In place of a file with a key comes what tells that key from others.
+    """
     name, equals, value = text.partition("=")
     try:
         if name == "min-engagement":
             value = _seconds(value)
         if name == "recent-changes.fraction":
             value = decimals.plain(decimals.exact(value))
+        if name == "pseudonym-key" and value:
+            value = pseudonyms.key_id(pseudonyms.key(value))
         if name == "valuable-events":
             value = ",".join(sorted(set(value.split(","))))
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"--{name}: {error}") from None
     except ValueError as error:
         short = name.rpartition(".")[2]
         raise argparse.ArgumentTypeError(f"--{short}: {value!r} is {error}") from None

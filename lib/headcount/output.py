@@ -61,7 +61,7 @@ def close_stdout() -> None:
         raise Failure(f"cannot write: {error.strerror}", WRITE_FAILED) from None
 
 
-def replace_file(path: str, text: str) -> None:
+def replace_file(path: str, content: str | bytes) -> None:
     """Write beside, then rename: whoever reads the file meanwhile sees the old one, whole.
 
     Raises Failure 74; then the old file is as it was.
@@ -71,12 +71,10 @@ def replace_file(path: str, text: str) -> None:
     target = os.path.realpath(path)
     folder, name = os.path.split(target)
     try:
-        with tempfile.NamedTemporaryFile(
-            "w", dir=folder, prefix=f".{name}.", newline="", delete=False
-        ) as file:
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=f".{name}.", delete=False) as file:
             try:
                 os.fchmod(file.fileno(), _mode(target))
-                file.write(text)
+                file.write(content.encode() if isinstance(content, str) else content)
                 file.flush()
                 os.fsync(file.fileno())
                 os.replace(file.name, target)

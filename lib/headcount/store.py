@@ -21,7 +21,7 @@ from headcount.failure import (
     Failure,
 )
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 _PAGE = 16 << 10  # bytes: large BLOBs are written in 3/4 of the time that 4 KB pages take
 
 

@@ -1,0 +1,40 @@
+"""Pseudonyms of users: keyed hashes, which nobody can turn back, or make, without the key."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import hmac
+
+_LEAST = 16  # bytes of a key
+_LENGTH = 32  # hexadecimal digits, 128 bits: among 10^9 users two are the same once in 10^20 times
+
+
+class Pseudonyms:
+    """HMAC-SHA-256 (RFC 2104) of a user's id, cut to 128 bits, in hexadecimal digits."""
+
+    def __init__(self, key: bytes):
+        self._hash = hmac.new(key, None, hashlib.sha256)
+
+    def __call__(self, user: str) -> str:
+        digest = self._hash.copy()
+        digest.update(user.encode())
+        return digest.hexdigest()[:_LENGTH]
+
+
+def key_id(key: bytes) -> str:
+    """What tells keys apart, and tells nothing of a key."""
+    return hashlib.sha256(b"headcount pseudonym key\0" + key).hexdigest()[:16]
+
+
+def key(path: str) -> bytes:
+    """For an option: the key in a file, without white space around it."""
+    try:
+        with open(path, "rb") as file:
+            content = file.read().strip()
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{path}: {error.strerror}") from None
+    if len(content) < _LEAST:
+        text = f"{path}: a key has at least {_LEAST} bytes; make one: openssl rand -hex 32"
+        raise argparse.ArgumentTypeError(text)
+    return content
