@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 from headcount.cli import ROOT
 
+SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 TIMED_OUT = 124  # as timeout(1) has it
 _GRACE = 10.0  # seconds from SIGTERM to SIGKILL
 _READ = 64 << 10
@@ -24,7 +25,7 @@ def environment(more: dict[str, str]) -> dict[str, str]:
     user = pwd.getpwuid(os.getuid())
     home = os.environ.get("HOME") or user.pw_dir
     fixed = {
-        "PATH": f"{ROOT}/bin:/usr/local/bin:/usr/bin:/bin",
+        "PATH": f"{ROOT}/bin:{SYSTEM_PATH}",
         "HOME": home,
         "LOGNAME": user.pw_name,
         "USER": user.pw_name,

@@ -1,0 +1,228 @@
+"""doctor: each thing that it looks for, made so, is told; and nothing else is."""
+
+import os
+import sqlite3
+import stat
+import subprocess
+from contextlib import closing
+
+import pytest
+
+from conftest import BARE, BIN, run
+from headcount import database_checks, machine_checks, store
+from sessions import query
+
+
+@pytest.fixture
+def db(tmp_path):
+    path = tmp_path / "my.db"
+    run("import-active-users", "--db", path, "--quiet", check=0)
+    return path
+
+
+def problems(check, db="none.db"):
+    return [problem for problem, _ in check(str(db))]
+
+
+def changed(db, sql):
+    with closing(sqlite3.connect(db)) as connection:
+        connection.execute(sql)
+        connection.commit()
+
+
+def test_a_healthy_database(db):
+    """Of this machine nothing is known; around a new database all is well."""
+    for check in (
+        machine_checks.interpreter,
+        machine_checks.sqlite,
+        machine_checks.path,
+        database_checks.permissions,
+        database_checks.time,
+        database_checks.journal,
+        database_checks.schema,
+    ):
+        assert problems(check, db) == []
+
+
+def test_what_doctor_prints_it_has_found(db):
+    db.chmod(0o644)
+    done = run("doctor", "--db", db, check=65)
+    assert f"{db} may be opened by others (0644): chmod 600 {db}" in done.stdout.decode()
+    assert b"!!  permissions: " in done.stdout and b"ok  schema: " in done.stdout
+    quiet = run("doctor", "--db", db, "--quiet", check=65).stdout
+    assert b"permissions: " in quiet and b"schema" not in quiet
+
+
+# ---- the machine
+
+
+def test_packages_of_another_version(monkeypatch):
+    def version(name, real=machine_checks.metadata.version):
+        if name == "msgspec":
+            raise machine_checks.metadata.PackageNotFoundError
+        return "0.1" if name == "pyroaring" else real(name)
+
+    monkeypatch.setattr(machine_checks.metadata, "version", version)
+    found = problems(machine_checks.interpreter)
+    assert len(found) == 2 and found[0].startswith("msgspec is missing, and should be ")
+    assert found[1].startswith("pyroaring is 0.1, and should be ")
+
+
+def test_every_package_of_the_lock_is_looked_at():
+    assert len(machine_checks._locked()) > 20 and "tzdata" in machine_checks._locked()
+
+
+def test_an_old_python_and_an_old_sqlite(monkeypatch):
+    monkeypatch.setattr(machine_checks, "_PYTHON", (9, 9))
+    monkeypatch.setattr(machine_checks, "_SQLITE", (9, 9))
+    assert "too old" in problems(machine_checks.interpreter)[0]
+    assert "too old" in problems(machine_checks.sqlite)[0]
+
+
+def test_tools_that_cron_does_not_see(monkeypatch, tmp_path):
+    monkeypatch.setattr(machine_checks, "SYSTEM_PATH", str(tmp_path))
+    assert len(problems(machine_checks.path)) == len(machine_checks._TOOLS)
+    for tool in machine_checks._TOOLS:
+        (tmp_path / tool).write_text("#!/bin/sh\necho 4 3\n")
+        (tmp_path / tool).chmod(0o755)
+    assert problems(machine_checks.path) == [f"{tmp_path}/bash is 4.3"]
+
+
+@pytest.mark.parametrize(
+    "variable, text",
+    [
+        ({"BASH_ENV": "/etc/profile"}, "BASH_ENV=/etc/profile is set"),
+        ({"TMPDIR": "/no/such/folder"}, "cannot write temporary files to /no/such/folder"),
+        ({"LC_ALL": "xx_XX.UTF-8"}, "LC_ALL=xx_XX.UTF-8 is no locale of this machine"),
+        ({"LANG": "xx_XX.UTF-8"}, "LANG=xx_XX.UTF-8 is no locale of this machine"),
+    ],
+)
+def test_an_environment_that_meddles(variable, text):
+    done = run("doctor", "--quiet", "--db", "none.db", check=65, env=BARE | variable)
+    assert text in done.stdout.decode()
+
+
+def test_a_machine_with_newer_zones(monkeypatch, tmp_path):
+    zones = tmp_path / "tzdata.zi"
+    monkeypatch.setattr(machine_checks, "_SYSTEM_ZONES", zones)
+    for text, count in (("# version 2999a\n", 1), ("# version 2001a\n", 0), ("# redo\n", 0)):
+        zones.write_text(text)
+        assert len(problems(machine_checks.zone_data)) == count
+
+
+# ---- around the database
+
+
+def test_a_disk_that_fills_up(tiny_disk):
+    folder, resize = tiny_disk
+    assert f"{folder} has 2 MB left; 100 MB would be safe" in problems(
+        database_checks.disk_space, folder / "my.db"
+    )
+    resize("300m")
+
+    def at():
+        found = problems(database_checks.disk_space, folder / "my.db")
+        return [text for text in found if str(folder) in text]
+
+    assert at() == []
+    with open(folder / "my.db", "wb") as file:
+        file.truncate(200 << 20)
+    assert at() == [f"{folder} has 300 MB left; 400 MB would be safe"]
+
+
+@pytest.mark.parametrize(
+    "name", ["my.db", "my.db-wal", "log/night.log.1", "backups/my-20260101T000000Z.db.gz"]
+)
+def test_files_that_others_may_read(name, db):
+    path = db.parent / name
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    path.chmod(0o640)
+    assert problems(database_checks.permissions, db) == [f"{path} may be opened by others (0640)"]
+    path.chmod(0o600)
+    assert problems(database_checks.permissions, db) == []
+
+
+def test_a_folder_that_anybody_may_write(db):
+    db.parent.chmod(0o777)
+    assert problems(database_checks.permissions, db) == [
+        f"anybody may replace files in {db.parent}"
+    ]
+    db.parent.chmod(0o1777)
+    assert problems(database_checks.permissions, db) == []
+
+
+def test_a_database_of_somebody_else(db, monkeypatch):
+    monkeypatch.setattr(os, "getuid", lambda: os.stat(db).st_uid + 1)
+    assert problems(database_checks.permissions, db) == [f"{db} belongs to another user"]
+
+
+def test_a_folder_that_one_cannot_write(db, unprivileged):
+    db.parent.chmod(0o500)
+    try:
+        command = [*unprivileged, BIN / "doctor", "--db", db, "--quiet"]
+        done = subprocess.run(command, env=BARE, capture_output=True)
+    finally:
+        db.parent.chmod(0o700)
+    assert f"you cannot write to {db.parent}" in done.stdout.decode()
+
+
+@pytest.mark.parametrize(
+    "kind, count", [("nfs4", 1), ("9p", 1), ("fuse.sshfs", 1), ("ext4", 0), ("fuse.ntfs", 0)]
+)
+def test_a_network_disk(kind, count, db, monkeypatch):
+    monkeypatch.setattr(database_checks, "_file_system", lambda folder: kind)
+    assert len(problems(database_checks.locks, db)) == count
+
+
+def test_the_disk_of_a_folder_is_found(tiny_disk):
+    folder, _ = tiny_disk
+    assert database_checks._file_system(str(folder)) == "tmpfs"
+    (folder / "within").mkdir()
+    assert database_checks._file_system(str(folder / "within")) == "tmpfs"
+    assert database_checks._file_system("/proc") == "proc"
+
+
+def test_a_clock_that_goes_back(db):
+    changed(db, "UPDATE run SET ended_at = '2999-01-01T00:00:00Z'")
+    (found,) = problems(database_checks.time, db)
+    assert "something was written at 2999-01-01T00:00:00Z" in found
+
+
+def test_journals(db):
+    other = db.parent / "other.db"
+    (db.parent / "other.db-wal").touch()
+    assert problems(database_checks.journal, other) == [f"{other}-wal is there without {other}"]
+    with open(f"{db}-wal", "wb") as file:
+        file.truncate(65 << 20)
+    assert problems(database_checks.journal, db) == [f"{db}-wal has grown to 65 MB"]
+
+
+def test_what_is_left_of_a_killed_import(db):
+    stage = db.parent / "my.db.import-active-users.stage.AbCdEf"
+    stage.mkdir()
+    assert problems(database_checks.journal, db) == [f"{stage} is left of a killed import"]
+    lock = f"{db}.import-active-users.lock"
+    with open(lock) as file:
+        database_checks.fcntl.flock(file, database_checks.fcntl.LOCK_EX)
+        assert problems(database_checks.journal, db) == []
+
+
+def test_versions(db):
+    changed(db, "UPDATE run SET zone_rules = '1999a'")
+    (found,) = problems(database_checks.schema, db)
+    assert "by zone rules 1999a" in found
+    changed(db, f"PRAGMA user_version = {store.SCHEMA_VERSION - 1}")
+    (found,) = problems(database_checks.schema, db)
+    assert f"here it is {store.SCHEMA_VERSION}" in found
+    changed(db, "PRAGMA user_version = 99")
+    (found,) = problems(database_checks.schema, db)
+    assert "newer Headcount" in found
+
+
+def test_nothing_is_changed(db):
+    before = db.read_bytes(), stat.S_IMODE(db.stat().st_mode), sorted(os.listdir(db.parent))
+    run("doctor", "--db", db)
+    assert query(db, "PRAGMA integrity_check") == [("ok",)]
+    names = sorted(set(os.listdir(db.parent)) - {"my.db-wal", "my.db-shm"})
+    assert (db.read_bytes(), stat.S_IMODE(db.stat().st_mode), names) == before
