@@ -1,20 +1,18 @@
 """The report of the fault matrix: what was injected, what survived, what differed."""
 
-import os
 import re
+import shutil
+import sqlite3
 from collections import defaultdict
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
+from conftest import ROOT
 from faults.matrix import ROWS
-
-ALL = os.environ.get("FAULTS") == "all"  # `make faults`; otherwise a few of each, for CI
-
-
-@pytest.fixture(scope="session")
-def thorough():
-    """Whether to inject every fault there is, and not a sample."""
-    return ALL
+from faults.pipelines import PIPELINES, Pipeline, content, imported
 
 
 @pytest.fixture
@@ -77,3 +75,67 @@ def pytest_terminal_summary(terminalreporter):
 def pytest_runtest_setup(item):
     if mark := item.get_closest_marker("fault"):
         item.user_properties.append(("row", mark.args[0]))
+
+
+# ---- what a test starts from
+
+
+class Start(NamedTuple):
+    """A pipeline, its files, and databases: with the first file in it, and with two (golden)."""
+
+    pipeline: Pipeline
+    files: list[Path]
+    one: Path
+    golden: dict
+
+
+@pytest.fixture(scope="session")
+def starts(tmp_path_factory):
+    """Made once a session for each pipeline."""
+    made = {}
+
+    def start(pipeline):
+        if pipeline.name not in made:
+            folder = tmp_path_factory.mktemp(pipeline.name)
+            files = pipeline.inputs(folder)
+            one, two = folder / "one.db", folder / "two.db"
+            imported(pipeline, one, files[0])
+            copy_db(one, two)
+            imported(pipeline, two, files[1])
+            made[pipeline.name] = Start(pipeline, files, one, content(two))
+        return made[pipeline.name]
+
+    return start
+
+
+@pytest.fixture(params=PIPELINES, ids=lambda pipeline: pipeline.name)
+def start(request, starts):
+    return starts(request.param)
+
+
+@pytest.fixture
+def db(start, tmp_path):
+    """A database with the first file in it."""
+    return copy_db(start.one, tmp_path / "a.db")
+
+
+def copy_db(source, target):
+    with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
+        old.backup(new)
+    return target
+
+
+@pytest.fixture(scope="session")
+def bin_with_clock(tmp_path_factory):
+    """The programs, in a checkout whose clock says what the variable NOW says."""
+    tree = tmp_path_factory.mktemp("tree")
+    for part in ("bin", "lib"):
+        shutil.copytree(ROOT / part, tree / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "schema.sql", tree)
+    (tree / ".venv").symlink_to(ROOT / ".venv")
+    clock = tree / "lib" / "headcount" / "clock.py"
+    text = clock.read_text()
+    real = "return datetime.now(UTC).strftime(FORMAT)"
+    assert text.count(real) == 1
+    clock.write_text(text.replace(real, 'return __import__("os").environ["NOW"]'))
+    return tree / "bin"

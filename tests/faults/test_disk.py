@@ -1,0 +1,196 @@
+"""Rows 3 to 6: power cut, disk full, disk broken, disk read-only."""
+
+import contextlib
+import fcntl
+import os
+import random
+import shutil
+import struct
+import subprocess
+import time
+
+import pytest
+
+from conftest import BARE, run
+from faults.conftest import copy_db
+from faults.matrix import ALL
+from faults.pipelines import attempt, content, differences, imported, problems
+from faults.tracing import calls, need_strace, traced
+from sessions import kill_session, query, session
+
+_SHUTDOWN = 0x8004587D  # FS_IOC_SHUTDOWN
+_NO_LOG_FLUSH = 2  # what has not been synced is lost
+CUTS = 25 if ALL else 1
+POINTS = None if ALL else 2
+
+
+def fine_again(start, db):
+    """The fault is over: the same import is as if nothing had been."""
+    imported(start.pipeline, db, *start.files[:2])
+    assert differences(db, start.golden) == [] and problems(db) == []
+
+
+# ---- power
+
+
+@pytest.fixture
+def power(tmp_path):
+    """An ext4 of its own on a file, and a function that cuts its power and starts it again."""
+    if os.geteuid() != 0 or not shutil.which("mkfs.ext4"):
+        pytest.skip("needs root and mkfs.ext4")
+    image, folder = tmp_path / "image", tmp_path / "disk"
+    folder.mkdir()
+    with open(image, "wb") as file:
+        file.truncate(64 << 20)
+    subprocess.run(["mkfs.ext4", "-q", "-F", image], check=True)
+
+    def mount():
+        done = subprocess.run(["mount", "-o", "loop", image, folder], capture_output=True)
+        if done.returncode:
+            pytest.skip(f"cannot mount: {done.stderr.decode().strip()}")
+
+    def cut():
+        fd = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.ioctl(fd, _SHUTDOWN, struct.pack("I", _NO_LOG_FLUSH))
+        finally:
+            os.close(fd)
+
+    def start():
+        subprocess.run(["umount", folder], check=True)
+        mount()
+
+    mount()
+    yield folder, cut, start
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+@pytest.mark.fault(3)
+def test_power_is_cut(start, power, injected):
+    """What the import has called done is there; the rest comes with the next."""
+    folder, cut, restart = power
+    db = folder / "a.db"
+    dice = random.Random(start.pipeline.name)
+    for _ in range(CUTS):
+        with contextlib.suppress(FileNotFoundError):
+            for path in folder.glob("a.db*"):
+                os.unlink(path)
+        copy_db(start.one, db)
+        os.sync()
+        with injected(start.pipeline.name):
+            with session(*start.pipeline.command(db, start.files[1])) as process:
+                time.sleep(dice.uniform(0.1, 0.7))
+                ended = process.poll()
+                cut()
+                kill_session(process.pid)
+            restart()
+            if ended == 0:
+                assert differences(db, start.golden) == []
+            elif not start.pipeline.keeps:
+                found = content(db)
+                assert found in (start.golden, content(start.one))
+            fine_again(start, db)
+
+
+# ---- no space
+
+
+@pytest.mark.fault(4)
+def test_disk_full_at_a_call(start, db, injected, tmp_path):
+    """From any write on, none succeeds."""
+    failing(start, db, injected, tmp_path, "pwrite64", "ENOSPC", {74})
+
+
+@pytest.mark.fault(5)
+@pytest.mark.parametrize("call", ["fsync,fdatasync", "pwrite64"])
+def test_disk_broken_at_a_call(call, start, db, injected, tmp_path):
+    failing(start, db, injected, tmp_path, call, "EIO", {74})
+
+
+def failing(start, db, injected, tmp_path, call, error, statuses):
+    need_strace()
+    log = tmp_path / "log"
+    command = start.pipeline.command(db, start.files[1])
+    fresh = db.read_bytes()
+    assert traced(command, "-e", f"trace={call}", log=log).returncode == 0
+    most = max(calls(log, call).values(), default=0)
+    points = range(1, most + 1)
+    if not ALL:
+        points = random.Random(start.pipeline.name).sample(points, min(POINTS, most))
+    for number in points:
+        for path in tmp_path.glob("a.db*"):
+            os.unlink(path)
+        db.write_bytes(fresh)
+        fault = f"inject={call}:error={error}:when={number}+"
+        with injected(start.pipeline.name):
+            done = traced(command, "-e", f"trace={call}", "-e", fault, log=log)
+            if done.returncode in (0, 65):  # writes that nothing depends on
+                assert differences(db, start.golden) == []
+            else:
+                assert done.returncode in statuses, (number, done.returncode, done.stderr)
+                assert b"Traceback" not in done.stderr and done.stderr
+            assert run("show-runs", "--db", db).returncode == 0  # others can be read meanwhile
+            fine_again(start, db)
+
+
+@pytest.mark.fault(4)
+def test_a_disk_that_is_full(start, tiny_disk, injected):
+    """A real one: however much space is left, all is well when there is more."""
+    folder, resize = tiny_disk
+    resize("24m")
+    db = copy_db(start.one, folder / "a.db")
+    sizes = range(0, 400 << 10, 8 << 10) if ALL else (0, 100 << 10)
+    for left in sizes:
+        with injected(start.pipeline.name):
+            free = os.statvfs(folder)
+            filler = folder / "filler"
+            filler.write_bytes(bytes(max(0, free.f_bavail * free.f_frsize - left)))
+            done = attempt(start.pipeline, db, start.files[1])
+            assert done.returncode in (0, 1, 74), (left, done.stderr)
+            assert b"Traceback" not in done.stderr and (done.stderr or done.returncode == 0)
+            filler.unlink()
+            assert query(db, "PRAGMA integrity_check") == [("ok",)]
+    fine_again(start, db)
+
+
+@pytest.mark.fault(4)
+def test_output_that_cannot_be_written(start, db, injected):
+    """What is imported is imported; that it could not be told has a status."""
+    with injected(start.pipeline.name), open("/dev/full", "wb") as full:
+        command = start.pipeline.command(db, start.files[1])
+        done = subprocess.run(command, env=BARE, stdout=full, stderr=subprocess.PIPE)
+        assert done.returncode in (0, 74) and b"Traceback" not in done.stderr
+        assert differences(db, start.golden) == []
+
+
+# ---- read-only
+
+
+@pytest.mark.fault(6)
+@pytest.mark.parametrize("what", ["database", "folder", "disk"])
+def test_what_cannot_be_written(what, start, db, unprivileged, injected, request):
+    if what == "disk":
+        folder, _ = request.getfixturevalue("tiny_disk")
+        subprocess.run(["mount", "-o", "remount,size=24m", folder], check=True)
+        db = copy_db(start.one, folder / "a.db")
+        subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
+    elif what == "folder":
+        db.parent.chmod(0o500)
+    else:
+        db.chmod(0o400)
+    try:
+        with injected(start.pipeline.name):
+            before = content(start.one)
+            command = [*unprivileged, *start.pipeline.command(db, start.files[1])]
+            done = subprocess.run(command, env=BARE, capture_output=True)
+            assert done.returncode == 74 and b"cannot write" in done.stderr, done.stderr
+            assert b"Traceback" not in done.stderr
+            assert run("show-runs", "--db", db).returncode == 0
+            if what != "disk":
+                assert differences(db, before) == []
+    finally:
+        if what == "disk":
+            subprocess.run(["mount", "-o", "remount,rw", db.parent], check=True)
+        db.parent.chmod(0o700)
+        db.chmod(0o600)
+    fine_again(start, db)

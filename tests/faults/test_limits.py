@@ -1,0 +1,125 @@
+"""Rows 19 to 21: too little memory, time, descriptors, processes, inodes."""
+
+import os
+import resource
+import subprocess
+
+import pytest
+
+from conftest import BARE
+from faults.conftest import copy_db
+from faults.matrix import ALL
+from faults.pipelines import attempt, content, differences, imported, problems
+from faults.tracing import need_strace, traced
+
+
+def limited(start, db, **limits):
+    """An import under limits of the system."""
+
+    def limit():
+        for name, value in limits.items():
+            resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (value, value))
+
+    command = start.pipeline.command(db, start.files[1])
+    return subprocess.run(
+        command, env=BARE, capture_output=True, stdin=subprocess.DEVNULL, preexec_fn=limit
+    )
+
+
+def all_or_nothing(start, db, done):
+    """Whatever the limit has done to an import; without one, it goes on."""
+    if done.returncode in (0, 65):
+        assert differences(db, start.golden) == []
+    else:
+        assert done.stderr
+        assert start.pipeline.keeps or differences(db, content(start.one)) == []
+    imported(start.pipeline, db, *start.files[:2])
+    assert differences(db, start.golden) == [] and problems(db) == []
+
+
+@pytest.mark.fault(19)
+@pytest.mark.parametrize("megabytes", range(20, 400, 20) if ALL else [60, 160])
+def test_memory(megabytes, start, db, injected):
+    with injected(start.pipeline.name):
+        all_or_nothing(start, db, limited(start, db, AS=megabytes << 20))
+
+
+@pytest.mark.fault(20)
+def test_a_slow_disk(start, db, injected, tmp_path):
+    """Each sync takes a tenth of a second."""
+    need_strace()
+    slow = ["-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:delay_enter=100000"]
+    with injected(start.pipeline.name):
+        command = start.pipeline.command(db, start.files[1])
+        assert traced(command, *slow, log=tmp_path / "log").returncode == 0
+        assert differences(db, start.golden) == [] and problems(db) == []
+
+
+@pytest.mark.fault(20)
+def test_little_of_a_processor(start, db, injected):
+    """Behind others, who take all that there is."""
+    busy = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(2)]
+    try:
+        with injected(start.pipeline.name):
+            os.nice(0)
+            command = ["nice", "-n", "19", *start.pipeline.command(db, start.files[1])]
+            done = subprocess.run(command, env=BARE, capture_output=True, timeout=240)
+            assert done.returncode == 0 and differences(db, start.golden) == []
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.fault(21)
+@pytest.mark.parametrize("number", range(4, 24) if ALL else [6, 9])
+def test_descriptors(number, start, db, injected):
+    with injected(start.pipeline.name):
+        all_or_nothing(start, db, limited(start, db, NOFILE=number))
+
+
+@pytest.mark.fault(21)
+def test_inodes(start, tiny_disk, injected):
+    folder, _ = tiny_disk
+    subprocess.run(["mount", "-o", "remount,size=24m,nr_inodes=60", folder], check=True)
+    db = copy_db(start.one, folder / "a.db")
+    for left in range(8) if ALL else (0, 3):
+        with injected(start.pipeline.name):
+            for i in range(os.statvfs(folder).f_favail - left):
+                (folder / f"filler-{i}").touch()
+            done = attempt(start.pipeline, db, start.files[1])
+            assert done.returncode in (0, 74, 1), done.stderr
+            assert b"Traceback" not in done.stderr
+            for path in folder.glob("filler-*"):
+                path.unlink()
+            all_or_nothing(start, db, done)
+            for path in folder.glob("a.db*"):
+                path.unlink()
+            copy_db(start.one, db)
+
+
+@pytest.mark.fault(21)
+def test_processes(start, tmp_path, injected, unprivileged):
+    """A user who may have no more of them."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to become a user without processes")
+    user = 54_321
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    db = copy_db(start.one, folder / "a.db")
+    for path in (folder, db):
+        os.chown(path, user, user)
+    for parent in folder.parents:
+        if not os.stat(parent).st_mode & 0o001:
+            pytest.skip("the tests' folder is not open to other users")
+    for number in range(1, 12) if ALL else (1, 3):
+        with injected(start.pipeline.name):
+            command = ["prlimit", f"--nproc={number}", *start.pipeline.command(db, start.files[1])]
+            done = subprocess.run(
+                command, env=BARE, capture_output=True, user=user, group=user, extra_groups=[]
+            )
+            if done.returncode in (0, 65):
+                assert differences(db, start.golden) == []
+            else:
+                assert done.stderr
+                assert start.pipeline.keeps or differences(db, content(start.one)) == []
