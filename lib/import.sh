@@ -150,7 +150,7 @@ load() { # TABLE
 
 upsert_rows() { # TABLE
 	local accounts
-	mapfile -t accounts < <(upstream)
+	mapfile -d '' -t accounts < <(upstream)
 	"$bin/upsert-rows" --db "$db" --wait "$wait" --run "$run" "${settings[@]}" "${replace[@]}" \
 		--max-rejects "$max_rejects" "${accounts[@]}" --account "$stage/sink" "$1" "$stage/rows"
 }

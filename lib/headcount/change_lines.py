@@ -13,7 +13,7 @@ import msgspec
 from headcount import sse, strict_json
 from headcount.captured import Captured
 from headcount.filters import BLANKS
-from headcount.inputs import Block
+from headcount.inputs import BOM, Block
 from headcount.rejects import Reject
 from headcount.search import split_lines
 
@@ -37,6 +37,23 @@ class _Line(msgspec.Struct, gc=False):
     data: msgspec.Raw
 
 
+_HEAD = 4096  # bytes of an input, which tell what it is
+_FIELDS = (b"data", b"id", b"event", b"retry", b":")  # what begins a line of a body
+
+
+def _is_body(head: bytes) -> bool:
+    """Whether an input is a body of server-sent events: a broken line before them does not hide it.
+
+    What looks like neither is taken for lines, for of these every one that is none is rejected.
+    """
+    for line in head.removeprefix(BOM).splitlines():
+        if line.startswith(_FIELDS):
+            return True
+        if line.startswith(b"{"):
+            return False
+    return False
+
+
 _decode = msgspec.json.Decoder(_Line).decode
 
 
@@ -51,7 +68,7 @@ class Reader:
         """The events of this block; its other lines are blank, or belong to an event's."""
         if block.line == 1 or block.name != self._name:
             self._name = block.name
-            self._is_json = bytes(block.text[:4096]).lstrip().startswith(b"{")
+            self._is_json = not _is_body(bytes(block.text[:_HEAD]))
         return self._of_lines(block) if self._is_json else self._of_body(block)
 
     def end(self) -> None:
@@ -73,7 +90,7 @@ class Reader:
                 found = _decode(line)
                 yield number, found.id, found.event, bytes(found.data)
             except msgspec.ValidationError:  # no line of read-sse
-                yield number, "", sse.MESSAGE, line
+                yield number, "", sse.MESSAGE, line.removesuffix(b"\r")
             except (msgspec.DecodeError, RecursionError):
                 if line.strip(BLANKS):
                     reject = strict_json.record(_decode, line)

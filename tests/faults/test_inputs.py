@@ -53,7 +53,7 @@ def test_hostile_lines(start, db, injected, tmp_path):
     dice = random.Random(1)
     mixed, places = list(head), []
     for i, line in enumerate(lines):
-        if i % 9 == 0:
+        if i % (1 + len(lines) // 30) == 0:
             places.append(len(mixed) + 1)
             mixed.append(HOSTILE[len(places) % len(HOSTILE)] + b"\n")
         mixed.append(line.replace(b"\n", b"\r\n") if dice.random() < 0.3 else line)
@@ -72,7 +72,7 @@ def test_hostile_lines(start, db, injected, tmp_path):
 
 ARCHIVES = {
     "gz": gzip.compress,
-    "zst": zstd.compress,
+    "zst": lambda data: zstd.compress(data, options={zstd.CompressionParameter.checksum_flag: 1}),
     "bz2": bz2.compress,
     "xz": lzma.compress,
 }
@@ -97,13 +97,16 @@ def test_damaged_archives(kind, start, db, injected, tmp_path):
             path.write_bytes(archive)
             done = attempt(lenient(start.pipeline), db, path)
             assert b"Traceback" not in done.stderr
+            if len(archive) < 6 and done.returncode in (0, 65):  # nobody can know what it is
+                assert differences(db, before) == []
+                continue
             if done.returncode == 0:  # bits of no meaning
                 assert differences(db, start.golden) == []
                 continue
-            assert done.returncode not in (65, 2) or len(archive) < 8, done.stderr
+            assert done.returncode not in (65, 2), done.stderr
             assert path.name.encode() in done.stderr
             if not start.pipeline.keeps:
-                assert differences(db, before) in ([], differences(db, start.golden) and [])
+                assert differences(db, before) == [] or differences(db, start.golden) == []
     path.write_bytes(whole)
     imported(start.pipeline, db, path)
     assert differences(db, start.golden) == [] and problems(db) == []
