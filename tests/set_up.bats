@@ -114,6 +114,40 @@ night() { # every command of the crontab, under cron's environment
 	[[ "$output" == *'ledger_sums: '*'active users of 2020-01-01'* ]]
 }
 
+# The block of bash below a heading of the README.
+block() { sed -n "/^## $1/,/^\`\`\`$/p" "$root/README.md" | sed -n '/^```bash$/,/^```$/{//!p;}'; }
+
+@test "the README's lines lead from a clone to nights that run by themselves" {
+	clone new
+	ln -s "$root/.venv" new/.venv
+	mkdir fake exports
+	event ann 1 >exports/1.jsonl
+	# a crontab command with a line in it already
+	echo '0 0 * * * true' >table
+	# shellcheck disable=SC2016 # for the script
+	printf '#!/bin/sh\ncase $1 in -l) cat "%s" ;; -) cat >new && mv new "%s" ;; esac\n' "$PWD/table" "$PWD/table" >fake/crontab
+	chmod +x fake/crontab
+	[ "$(block 'Every night' | wc -l)" -le 10 ]
+	# shellcheck disable=SC2016 # for the script
+	block 'Every night' | sed '2s,.*,ln -s "$OLDPWD/exports" events,' >lines
+	(cd new && env -i HOME="$HOME" PATH="$OLDPWD/fake:/usr/bin:/bin" EDITOR=true OLDPWD="$OLDPWD" bash -e ../lines) >said
+	grep -q 'active-users *done *0' said
+	[ "$(sqlite3 new/data/headcount.db 'SELECT * FROM active_user_table')" = '2020-01-01|1' ]
+	[ "$(sqlite3 new/data/headcount.db "SELECT value FROM setting WHERE name = 'tz'")" = Europe/Berlin ]
+	# what is now in the crontab does the next night
+	head -1 table | grep '0 0 \* \* \* true'
+	grep -q "^HEADCOUNT=$PWD/new$" table
+	event bob 1 >exports/2.jsonl
+	mv table the-table
+	while IFS= read -r command; do
+		env -i HOME="$HOME" LOGNAME=nobody SHELL=/bin/bash PATH=/usr/local/bin:/usr/bin:/bin \
+			HEADCOUNT="$PWD/new" /bin/bash -c "$command"
+	done < <(commands <the-table) >mail
+	[ "$(sqlite3 new/data/headcount.db 'SELECT * FROM active_user_table')" = '2020-01-01|2' ]
+	[ "$(sqlite3 new/data/headcount.db "SELECT group_concat(DISTINCT status) FROM job_run")" = 'done' ]
+	[ -n "$(ls new/data/backups)" ]
+}
+
 @test "a real cron daemon runs them" {
 	if ! command -v /usr/sbin/cron >/dev/null || [ "$(id -u)" != 0 ] || pgrep -x cron >/dev/null; then
 		skip "needs root, and cron installed but not running"
