@@ -115,6 +115,7 @@ night() { # every command of the crontab, under cron's environment
 }
 
 # The block of bash below a heading of the README.
+# shellcheck disable=SC2016 # the marks of the README
 block() { sed -n "/^## $1/,/^\`\`\`$/p" "$root/README.md" | sed -n '/^```bash$/,/^```$/{//!p;}'; }
 
 @test "the README's lines lead from a clone to nights that run by themselves" {
