@@ -1,8 +1,11 @@
 """export-metrics: what Prometheus' own parser and a statsd server read is the database's."""
 
 import os
+import shutil
 import socket
+import sqlite3
 import time
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -22,6 +25,11 @@ def db(tmp_path_factory):
     run("run-job", "--db", db, "--every", "12h", "fine", "--", "sleep", "0.3", check=0)
     run("run-job", "--db", db, "once", "--", "true", check=0)
     run("run-job", "--db", db, "once", "--", "sh", "-c", "exit 7", check=7)
+    with closing(sqlite3.connect(db)) as connection:  # an hour later
+        connection.execute(
+            "UPDATE job_run SET ended_at = datetime(ended_at, '1 hour') WHERE exit = 7"
+        )
+        connection.commit()
     return db
 
 
@@ -86,7 +94,7 @@ def test_jobs(db, samples):
     for name in ("last_start", "last_success"):
         assert 0 <= now - job(f"{name}_timestamp_seconds", "once") < 600
     ended = query(db, "SELECT unixepoch(ended_at) FROM job_run WHERE job = 'once' ORDER BY id")
-    assert job("last_success_timestamp_seconds", "once") == ended[0][0]
+    assert job("last_success_timestamp_seconds", "once") == ended[0][0] < ended[1][0]
 
 
 def test_ages(db, samples):
@@ -145,3 +153,10 @@ def test_statsd_gets_the_same(db, samples):
     assert got["headcount.job_last_exit_status.once"] == "7|g"
     lines = of_pipeline(samples, "import_lines_total", "import-comments")
     assert got["headcount.import_lines_total.import-comments"] == f"{lines:.0f}|g"
+
+
+def test_what_is_no_import_is_not_told_as_one(db, tmp_path):
+    copy = shutil.copy(db, tmp_path / "copy.db")
+    run("forget-user", "--db", copy, "--mode", "keep", "--quiet", "nobody-at-all")
+    assert b"forget-user" not in run("export-metrics", "--db", copy, check=0).stdout
+    assert b"tool,forget-user,done" in run("show-runs", "--db", copy, "--format", "csv").stdout

@@ -120,3 +120,14 @@ def test_what_is_no_reject_is_told(text, tmp_path):
     bad.write_text(f"{text}\n{json.dumps(good)}\n")
     done = run("replay-rejects", bad, check=65)
     assert done.stdout == b"d\n" and b"bad:1: no rejected line" in done.stderr
+
+
+def test_a_command_that_reads_something_else(tmp_path):
+    source, bad, db = tmp_path / "source", tmp_path / "bad", tmp_path / "my.db"
+    source.write_bytes(event(user="ann"))
+    letter = {"prog": "parse-engagement", "file": "f", "line": 1, "reason": "r", "raw": "x"}
+    bad.write_text(json.dumps(letter) + "\n")
+    command = ["import-active-users", "--db", db, source]
+    done = run("replay-rejects", bad, "--", *command, check=1)
+    assert b"import-active-users did not read the lines" in done.stderr
+    assert b"replayed" not in done.stderr

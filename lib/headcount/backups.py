@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import hashlib
 import os
 import re
@@ -59,7 +60,7 @@ def make(db: str, folder: Path) -> Path:
     stem = Path(db).stem
     with _writing(folder):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for left in folder.glob(f".{stem}.partial.*"):  # by one that was killed
+        for left in folder.glob(f".{glob.escape(stem)}.partial.*"):  # by one that was killed
             shutil.rmtree(left)
         with tempfile.TemporaryDirectory(prefix=f".{stem}.partial.", dir=folder) as temporary:
             copy, packed = Path(temporary, "copy.db"), Path(temporary, "packed")
@@ -170,6 +171,17 @@ def all_in(folder: Path, db: str) -> list[Backup]:
                 made = datetime.strptime(match[1], _STAMP).replace(tzinfo=UTC)
                 found.append(Backup(made, path))
     return sorted(found, reverse=True)
+
+
+def thin_out(folder: Path, db: str, keep: dict[str, int], newest: Path) -> None:
+    """Delete what no rule of `keep` wants, but never the newest, whatever the clock says.
+
+    Raises Failure 74 where that cannot be done.
+    """
+    with _writing(folder):
+        for backup in surplus(all_in(folder, db), keep):
+            if backup.path != newest:
+                backup.path.unlink()
 
 
 def surplus(backups: list[Backup], keep: dict[str, int]) -> list[Backup]:

@@ -72,6 +72,7 @@ class Replay:
         self._starts: list[int] = []
         self._letters: list[Letter] = []
         self._lines = 0
+        self.size = 0  # bytes
 
     def __len__(self) -> int:
         return len(self._letters)
@@ -82,7 +83,7 @@ class Replay:
             self._starts.append(self._lines + 1)
             self._letters.append(letter)
             self._lines += letter.raw.count(b"\n") + 1
-            file.write(letter.raw + b"\n")
+            self.size += file.write(letter.raw + b"\n")
 
     def first_read(self, line: int) -> Letter:
         """Whose line that is, counted over all that has been written."""

@@ -32,23 +32,27 @@ WHERE id IN (SELECT max(id) FROM job_run WHERE exit IS NOT NULL GROUP BY job)
 
 _IMPORTS = """
 SELECT 'headcount_import_last_success_timestamp_seconds', pipeline, unixepoch(max(ended_at))
-FROM run WHERE status = 'done' GROUP BY pipeline
+FROM run WHERE status = 'done' AND pipeline LIKE 'import-%' GROUP BY pipeline
 UNION ALL
 SELECT 'headcount_import_last_duration_seconds', pipeline,
     unixepoch(ended_at) - unixepoch(started_at)
-FROM run WHERE id IN (SELECT max(id) FROM run WHERE status = 'done' GROUP BY pipeline)
+FROM run WHERE pipeline LIKE 'import-%'
+AND id IN (SELECT max(id) FROM run WHERE status = 'done' GROUP BY pipeline)
 UNION ALL
 SELECT 'headcount_import_lines_total', pipeline, sum(lines) FROM run
-WHERE status = 'done' GROUP BY pipeline
+WHERE status = 'done' AND pipeline LIKE 'import-%' GROUP BY pipeline
 """
 
 _OUTCOMES = """
 SELECT pipeline, sum(kept) AS kept, sum(filtered) AS filtered, sum(duplicate) AS duplicate,
     sum(rejected) AS rejected
-FROM run WHERE status = 'done' GROUP BY pipeline
+FROM run WHERE status = 'done' AND pipeline LIKE 'import-%' GROUP BY pipeline
 """
 
-_RUNS = "SELECT pipeline, status, count(*) FROM run GROUP BY pipeline, status"
+_RUNS = """
+SELECT pipeline, status, count(*) FROM run WHERE pipeline LIKE 'import-%'
+GROUP BY pipeline, status
+"""
 
 _NEWEST_EVENTS = {
     "import-recent-changes": "SELECT max(timestamp) FROM recent_change_raw",

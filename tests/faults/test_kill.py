@@ -14,7 +14,6 @@ from faults.pipelines import content, differences, imported, problems
 from faults.tracing import WRITES, calls, need_strace, traced
 from sessions import kill_session, members, session
 
-CALLS = [call for call in WRITES.split(",") if call not in ("writev", "mkdir")]
 TIMES = 40 if ALL else 2  # random moments
 
 

@@ -13,7 +13,7 @@ import pytest
 from conftest import BARE
 
 # What changes files: after any of them a program may be stopped, and any may fail.
-WRITES = "write,pwrite64,writev,fsync,fdatasync,ftruncate,rename,unlink,unlinkat,openat,mkdir"
+WRITES = "write,pwrite64,writev,fsync,fdatasync,ftruncate,rename,unlink,unlinkat,mkdir"
 
 
 def need_strace() -> None:
