@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from conftest import ROOT
-from faults.matrix import ROWS
+from faults.matrix import ALL, ROWS
 from faults.pipelines import PIPELINES, Pipeline, content, imported
 
 
@@ -42,6 +42,22 @@ def injected(request):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "fault(row): which row of the fault matrix a test injects")
+    config.addinivalue_line(
+        "markers", "sample(n): without FAULTS=all, only every n-th of its cases"
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave most cases of some tests to `make faults`."""
+    seen, kept, left = defaultdict(int), [], []
+    for item in items:
+        mark = item.get_closest_marker("sample")
+        number = seen[item.parent.nodeid, getattr(item, "originalname", item.name)]
+        seen[item.parent.nodeid, getattr(item, "originalname", item.name)] += 1
+        (left if mark and not ALL and number % mark.args[0] else kept).append(item)
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = kept
 
 
 def pytest_terminal_summary(terminalreporter):

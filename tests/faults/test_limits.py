@@ -37,8 +37,9 @@ def all_or_nothing(start, db, done):
     assert differences(db, start.golden) == [] and problems(db) == []
 
 
+@pytest.mark.sample(17)
 @pytest.mark.fault(19)
-@pytest.mark.parametrize("megabytes", range(20, 400, 20) if ALL else [60, 160])
+@pytest.mark.parametrize("megabytes", range(20, 400, 20))
 def test_memory(megabytes, start, db, injected):
     with injected(start.pipeline.name):
         all_or_nothing(start, db, limited(start, db, AS=megabytes << 20))
@@ -71,8 +72,9 @@ def test_little_of_a_processor(start, db, injected):
             process.wait()
 
 
+@pytest.mark.sample(17)
 @pytest.mark.fault(21)
-@pytest.mark.parametrize("number", range(4, 24) if ALL else [6, 9])
+@pytest.mark.parametrize("number", range(4, 24))
 def test_descriptors(number, start, db, injected):
     with injected(start.pipeline.name):
         all_or_nothing(start, db, limited(start, db, NOFILE=number))

@@ -46,6 +46,7 @@ def schema(db):
 # ---- 28, 32: names of files
 
 
+@pytest.mark.sample(6)
 @pytest.mark.fault(28)
 @pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
 def test_names_of_files_are_data(name, start, injected, tmp_path):
@@ -278,6 +279,7 @@ def modes(folder):
     return found
 
 
+@pytest.mark.sample(2)
 @pytest.mark.fault(34)
 @pytest.mark.parametrize("mask", [0o000, 0o022])
 def test_nobody_else_can_read(mask, start, injected, tmp_path):
@@ -319,6 +321,7 @@ def test_a_database_that_is_open_to_others_is_told(start, db, injected):
         assert done.returncode == 0 and b"chmod 600" in done.stderr
 
 
+@pytest.mark.sample(2)
 @pytest.mark.fault(35)
 @pytest.mark.parametrize("mode", ["keep", "recount"])
 def test_a_user_is_erased(mode, start, injected, tmp_path):
@@ -347,6 +350,7 @@ def test_a_user_is_erased(mode, start, injected, tmp_path):
 # ---- 36: what is lost is made again
 
 
+@pytest.mark.sample(3)
 @pytest.mark.fault(36)
 @pytest.mark.parametrize("lost", ["database", "journal", "ledger", "marks", "locks"])
 def test_state_that_is_lost(lost, start, db, injected):

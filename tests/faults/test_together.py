@@ -67,6 +67,7 @@ def test_a_reader_keeps_nobody_waiting(start, db, injected):
         assert differences(db, start.golden) == []
 
 
+@pytest.mark.sample(2)
 @pytest.mark.fault(8)
 @pytest.mark.parametrize("same", [True, False])
 @pytest.mark.parametrize("count", [2, 4, 16] if ALL else [3])
