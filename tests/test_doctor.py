@@ -220,6 +220,11 @@ def test_versions(db):
     assert "newer Headcount" in found
 
 
+def test_a_folder_that_is_not_there(tmp_path):
+    done = run("doctor", "--db", tmp_path / "none" / "my.db", check=66)
+    assert b"no folder" in done.stderr and done.stdout == b""
+
+
 def test_nothing_is_changed(db):
     before = db.read_bytes(), stat.S_IMODE(db.stat().st_mode), sorted(os.listdir(db.parent))
     run("doctor", "--db", db)

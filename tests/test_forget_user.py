@@ -297,3 +297,11 @@ def test_a_database_of_an_older_version_has_no_pseudonyms(key, tmp_path):
         connection.execute("PRAGMA user_version = 6")
         connection.commit()
     run("import-active-users", "--db", db, "--pseudonym-key", key, stdin=event(user="b"), check=78)
+
+
+def test_a_file_that_is_not_there(db, raw, tmp_path):
+    """It is told before anything is erased."""
+    name, _ = person(raw, "import-active-users")
+    before = db.read_bytes()
+    done = run("forget-user", "--db", db, "--mode", "keep", name, tmp_path / "none", check=66)
+    assert b"nothing was erased" in done.stderr and db.read_bytes() == before
