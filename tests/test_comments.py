@@ -319,3 +319,11 @@ def test_wrong_zones_and_days_are_said(tmp_path):
     assert b"did you mean America/Chicago?" in done.stderr
     done = run("count-comments", "--info", "-", "--after", "soon", check=2)
     assert b"--after: 'soon' is no date; dates are YYYY-MM-DD" in done.stderr
+
+
+@pytest.mark.parametrize("around", ["%s", '{"h_id":%s}', "[" * 2000 + "%s" + "]" * 2000])
+def test_a_number_of_more_digits_than_python_takes(around):
+    """It once ended the program with a segmentation fault."""
+    line = around % ("9" * 5000)
+    done = run("parse-comments", stdin=line.encode() + b"\n", check=65)
+    assert done.stdout == b"" and len(done.stderr) < 300 and b":1: " in done.stderr
