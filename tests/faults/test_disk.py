@@ -36,13 +36,14 @@ def fine_again(start, db):
 @pytest.fixture
 def power(tmp_path):
     """An ext4 of its own on a file, and a function that cuts its power and starts it again."""
-    if os.geteuid() != 0 or not shutil.which("mkfs.ext4"):
+    mkfs = shutil.which("mkfs.ext4", path="/usr/sbin:/sbin:/usr/bin")
+    if os.geteuid() != 0 or not mkfs:
         pytest.skip("needs root and mkfs.ext4")
     image, folder = tmp_path / "image", tmp_path / "disk"
     folder.mkdir()
     with open(image, "wb") as file:
         file.truncate(64 << 20)
-    subprocess.run(["mkfs.ext4", "-q", "-F", image], check=True)
+    subprocess.run([mkfs, "-q", "-F", image], check=True)
 
     def mount():
         done = subprocess.run(["mount", "-o", "loop", image, folder], capture_output=True)
@@ -95,13 +96,14 @@ def test_power_is_cut(start, power, injected):
 # ---- no space
 
 
+@pytest.mark.sample(2)
 @pytest.mark.fault(4)
 def test_disk_full_at_a_call(start, db, injected, tmp_path):
     """From any write on, none succeeds."""
     failing(start, db, injected, tmp_path, "pwrite64", "ENOSPC", {74})
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(4)
 @pytest.mark.fault(5)
 @pytest.mark.parametrize("call", ["fsync,fdatasync", "pwrite64", "pread64"])
 def test_disk_broken_at_a_call(call, start, db, injected, tmp_path):
@@ -169,7 +171,7 @@ def test_output_that_cannot_be_written(start, db, injected):
 # ---- read-only
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(3)
 @pytest.mark.fault(6)
 @pytest.mark.parametrize("what", ["database", "folder", "disk"])
 def test_what_cannot_be_written(what, start, db, unprivileged, injected, request):

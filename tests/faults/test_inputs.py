@@ -117,7 +117,7 @@ ARCHIVES = {
 }
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(6)
 @pytest.mark.fault(14)
 @pytest.mark.parametrize("kind", ARCHIVES)
 def test_damaged_archives(kind, start, db, injected, tmp_path):
@@ -152,6 +152,7 @@ def test_damaged_archives(kind, start, db, injected, tmp_path):
     assert differences(db, start.golden) == [] and problems(db) == []
 
 
+@pytest.mark.sample(2)
 @pytest.mark.fault(15)
 def test_a_file_that_grows(start, db, injected, tmp_path):
     """Cut anywhere, also within a line: when it is whole, all is there once."""
@@ -172,7 +173,7 @@ def test_a_file_that_grows(start, db, injected, tmp_path):
     assert differences(db, start.golden) == [] and problems(db) == []
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(3)
 @pytest.mark.fault(16)
 @pytest.mark.parametrize("how", ["rename", "copytruncate", "same name"])
 def test_rotation(how, start, db, injected, tmp_path):

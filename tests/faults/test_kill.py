@@ -86,7 +86,7 @@ def test_one_process_is_killed(start, db, injected):
     mended(start, db)
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(4)
 @pytest.mark.fault(18)
 @pytest.mark.parametrize("name", ["TERM", "INT", "HUP"])
 def test_told_to_stop(name, start, db, injected):

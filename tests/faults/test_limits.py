@@ -45,6 +45,7 @@ def test_memory(megabytes, start, db, injected):
         all_or_nothing(start, db, limited(start, db, AS=megabytes << 20))
 
 
+@pytest.mark.sample(2)
 @pytest.mark.fault(20)
 def test_a_slow_disk(start, db, injected, tmp_path):
     """Each sync takes a tenth of a second."""
@@ -56,6 +57,7 @@ def test_a_slow_disk(start, db, injected, tmp_path):
         assert differences(db, start.golden) == [] and problems(db) == []
 
 
+@pytest.mark.sample(5)
 @pytest.mark.fault(20)
 def test_little_of_a_processor(start, db, injected):
     """Behind others, who take all that there is."""
@@ -80,6 +82,7 @@ def test_descriptors(number, start, db, injected):
         all_or_nothing(start, db, limited(start, db, NOFILE=number))
 
 
+@pytest.mark.sample(2)
 @pytest.mark.fault(21)
 def test_inodes(start, tiny_disk, injected):
     folder, _ = tiny_disk
@@ -100,6 +103,7 @@ def test_inodes(start, tiny_disk, injected):
             copy_db(start.one, db)
 
 
+@pytest.mark.sample(3)
 @pytest.mark.fault(21)
 def test_processes(start, injected, tmp_path):
     """From the n-th on, none can be started any more; or only that one."""

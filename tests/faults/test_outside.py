@@ -46,7 +46,7 @@ def schema(db):
 # ---- 28, 32: names of files
 
 
-@pytest.mark.sample(6)
+@pytest.mark.sample(9)
 @pytest.mark.fault(28)
 @pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
 def test_names_of_files_are_data(name, start, injected, tmp_path):

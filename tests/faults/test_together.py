@@ -32,6 +32,7 @@ def held(db, mode="EXCLUSIVE"):
             other.execute("ROLLBACK")
 
 
+@pytest.mark.sample(3)
 @pytest.mark.fault(7)
 @pytest.mark.parametrize("mode", ["IMMEDIATE", "EXCLUSIVE"])
 def test_locked_for_longer_than_it_waits(mode, start, db, injected):
@@ -47,6 +48,7 @@ def test_locked_for_longer_than_it_waits(mode, start, db, injected):
         assert differences(db, start.golden) == [] and problems(db) == []
 
 
+@pytest.mark.sample(2)
 @pytest.mark.fault(7)
 def test_locked_for_a_while(start, db, injected):
     with injected(start.pipeline.name):

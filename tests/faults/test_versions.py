@@ -75,6 +75,7 @@ def test_any_import_brings_it_up_to_date(by, old, version, injected, tmp_path):
         assert differences(old, content(new)) == [] and problems(old) == []
 
 
+@pytest.mark.sample(3)
 @pytest.mark.fault(37)
 @pytest.mark.parametrize("version", OLD)
 def test_reports_answer_or_say_what_to_do(old, version, injected):
