@@ -170,7 +170,7 @@ def test_parsed_as_the_reference_does(seed):
     assert done.returncode == (65 if expected.rejects else 0)
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(30))
 def test_counted_as_the_reference_does(seed, tmp_path):
     rng, lines, types = some_crawls(seed)
     expected = reference.Crawls(lines)
@@ -209,7 +209,7 @@ def shown(db, report, **params):
     return fields(done.stdout)[1:]
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(20))
 def test_imported_as_the_reference_does(seed, tmp_path):
     """In any order of files and runs, in pieces, and once more."""
     rng, lines, types = some_crawls(seed)
@@ -257,7 +257,7 @@ def texts_csv(texts):
     return table.getvalue().encode()
 
 
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("seed", range(12))
 def test_texts_join_whenever_they_come(seed, tmp_path):
     rng, lines, _ = some_crawls(seed)
     comments = reference.Crawls(lines).comments

@@ -241,7 +241,7 @@ def test_the_copied_checkout_works(jobs, two_files, tmp_path):
 # ---- kill -9
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(3))
 def test_kill_at_any_moment(seed, big, imported, golden, tmp_path):
     """Five times each, one process or all are killed; a re-run is as if nothing had been."""
     whole, seconds = golden

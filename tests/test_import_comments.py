@@ -18,7 +18,7 @@ from headcount import stage
 from headcount.comment_tables import COMMENT, TABLES
 from test_comments import TIME, content, fields, imported, line_of, shown
 
-KILLS = int(os.environ.get("KILLS", "8"))
+KILLS = int(os.environ.get("KILLS", "5"))
 INFO, META = REAL / "comments" / "comment_info", REAL / "comments" / "post_meta"
 
 

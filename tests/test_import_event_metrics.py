@@ -19,7 +19,7 @@ import metric_reference as reference
 from conftest import BARE, BIN, run
 from test_event_metrics import NAMES, VALUES, content, imported, shown
 
-KILLS = int(os.environ.get("KILLS", "8"))
+KILLS = int(os.environ.get("KILLS", "5"))
 EVENTS = 60_000
 HEADER = "\t".join(reference.COLUMNS) + "\n"
 
