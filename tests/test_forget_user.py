@@ -202,6 +202,15 @@ def test_backups_are_told(db, tmp_path, raw):
     assert hits(tmp_path, name) == [backup.name]
 
 
+def test_a_backup_that_cannot_be_read_is_told(db, tmp_path, raw):
+    name, _ = person(raw, "import-active-users")
+    run("backup-db", "--db", db, check=0)
+    (backup,) = (tmp_path / "backups").iterdir()
+    os.truncate(backup, 100)
+    done = run("forget-user", "--db", db, "--mode", "keep", name, check=65)
+    assert f"{backup} cannot be searched" in done.stderr.decode()
+
+
 def test_a_reader_or_an_import_in_the_way(db, raw):
     name, _ = person(raw, "import-active-users")
     with closing(sqlite3.connect(db, isolation_level=None)) as reader:

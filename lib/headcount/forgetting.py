@@ -44,11 +44,24 @@ def as_word(user: str) -> re.Pattern:
     return re.compile(rf"(?<!\w){re.escape(user)}(?!\w)")
 
 
+def erase(db: sqlite3.Connection, mode: str, user: str, app_user: str) -> Forgetting:
+    """All that the database knows of a user, within a transaction of the caller's, who holds all
+    pipelines' locks. `app_user`: what the app's users are called here, if not by their ids.
+    """
+    job = Forgetting(db, mode, user, app_user)
+    job.active_users()
+    job.site_activity()
+    job.recent_changes()
+    job.comments()
+    job.ledgers()
+    job.certify()
+    return job
+
+
 class Forgetting:
-    """Erases one user, within a transaction of the caller's, who holds all pipelines' locks."""
+    """Erases one user, step by step."""
 
     def __init__(self, db: sqlite3.Connection, mode: str, user: str, app_user: str):
-        """`app_user`: what the app's users are called here, if not by their ids."""
         self._db, self._mode, self._user, self._app_user = db, mode, user, app_user
         self._name = new_name()
         self._run = ledger.begin(db, "forget-user", {}, [], again=False)[0]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
-import hmac
 
 _LEAST = 16  # bytes of a key
 _LENGTH = 32  # hexadecimal digits, 128 bits: among 10^9 users two are the same once in 10^20 times
@@ -14,6 +12,9 @@ class Pseudonyms:
     """HMAC-SHA-256 (RFC 2104) of a user's id, cut to 128 bits, in hexadecimal digits."""
 
     def __init__(self, key: bytes):
+        import hashlib  # slow to import, and most imports have no key
+        import hmac
+
         self._hash = hmac.new(key, None, hashlib.sha256)
 
     def __call__(self, user: str) -> str:
@@ -24,6 +25,8 @@ class Pseudonyms:
 
 def key_id(key: bytes) -> str:
     """What tells keys apart, and tells nothing of a key."""
+    import hashlib
+
     return hashlib.sha256(b"headcount pseudonym key\0" + key).hexdigest()[:16]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote
 
-from isal import igzip
+from isal import igzip, isal_zlib
 
 from headcount import output
 from headcount.failure import WRITE_FAILED, Failure
@@ -104,15 +104,16 @@ def remove_lines(path: str, search: Search) -> int:
     return len(lines) - len(kept)
 
 
-def within(paths: Iterable[str], search: Search) -> list[str]:
-    """Those of the files that have a trace; compressed backups are looked into."""
-    found = []
+def within(paths: Iterable[str], search: Search) -> Iterator[str]:
+    """What is to be said of files that have a trace; compressed backups are looked into."""
     for path in paths:
-        with open(path, "rb") as file:
-            content = igzip.IGzipFile(fileobj=file) if path.endswith(".gz") else file
-            if search.in_file(content):
-                found.append(path)
-    return found
+        try:
+            with open(path, "rb") as file:
+                content = igzip.IGzipFile(fileobj=file) if path.endswith(".gz") else file
+                if search.in_file(content):
+                    yield f"{path} still has it"
+        except (OSError, EOFError, isal_zlib.error) as error:
+            yield f"{path} cannot be searched: {error}"
 
 
 def logs(db: str) -> list[str]:

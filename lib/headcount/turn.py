@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Iterator
 
+from headcount.cli import ROOT
 from headcount.failure import TRY_LATER, WRITE_FAILED, Failure
 
 _POLL = 0.05  # seconds
@@ -34,6 +35,16 @@ def of(name: str, db: str, wait: float, holder: str = "an import") -> Iterator[i
         yield fd
     finally:
         os.close(fd)
+
+
+@contextlib.contextmanager
+def of_all_imports(db: str, wait: float) -> Iterator[None]:
+    """Hold the locks of all pipelines: no import runs meanwhile. Raises Failure as `of` does."""
+    with contextlib.ExitStack() as stack:
+        for name in sorted(os.listdir(os.path.join(ROOT, "bin"))):
+            if name.startswith("import-"):
+                stack.enter_context(of(name, db, wait))
+        yield
 
 
 def _locked(fd: int) -> bool:

@@ -70,7 +70,7 @@ def pytest_terminal_summary(terminalreporter):
                     row, pipeline, count, survived = value
                     counts[row, pipeline][0] += count
                     counts[row, pipeline][1] += survived
-                if name == "row" and report.when == "setup" and report.skipped:
+                if name == "row" and report.skipped:  # in its set-up, or by what it found to use
                     notes[value].add(re.sub(r"^Skipped: ", "", report.longrepr[2]))
     if not counts:
         return
