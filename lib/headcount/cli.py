@@ -170,6 +170,13 @@ def start(main: Callable[[], int], *, drains: bool = True) -> None:
     os._exit(status)
 
 
+def split_command() -> tuple[list[str], list[str]]:
+    """The arguments before --, and behind it a command, of programs that run one."""
+    arguments = sys.argv[1:]
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    return arguments[:end], arguments[end + 1 :]
+
+
 def note(text: str, options) -> None:
     """Say something that is no failure, unless `options` want it quiet."""
     if not options.quiet:
