@@ -16,6 +16,7 @@ from contextlib import closing
 import pytest
 from pyroaring import BitMap
 
+from checkouts import copy_of_checkout
 from conftest import BARE, BIN, PROGRAMS, ROOT, run
 from events import NOON, event, write_padded
 from sessions import kill_session, members, query, session, settle, sound, stages, wait_until
@@ -89,12 +90,7 @@ def golden(big, imported, tmp_path_factory):
 
 def tree_with(folder, part, text):
     """A checkout in which one file, named from its root, holds another text."""
-    for copied in ("bin", "lib"):
-        shutil.copytree(
-            ROOT / copied, folder / copied, ignore=shutil.ignore_patterns("__pycache__")
-        )
-    shutil.copy(ROOT / "schema.sql", folder)
-    (folder / ".venv").symlink_to(ROOT / ".venv")  # it looks for headcount beside itself
+    copy_of_checkout(folder)
     (folder / part).write_text(text)
     return folder / "bin"
 

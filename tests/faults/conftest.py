@@ -1,18 +1,15 @@
 """The report of the fault matrix: what was injected, what survived, what differed."""
 
 import re
-import shutil
-import sqlite3
 from collections import defaultdict
-from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from conftest import ROOT
+from checkouts import copy_of_checkout
 from faults.matrix import ALL, ROWS
-from faults.pipelines import PIPELINES, Pipeline, content, imported
+from faults.pipelines import PIPELINES, Pipeline, content, copy_db, imported
 
 
 @pytest.fixture
@@ -135,20 +132,10 @@ def db(start, tmp_path):
     return copy_db(start.one, tmp_path / "a.db")
 
 
-def copy_db(source, target):
-    with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
-        old.backup(new)
-    return target
-
-
 @pytest.fixture(scope="session")
 def bin_with_clock(tmp_path_factory):
     """The programs, in a checkout whose clock says what the variable NOW says."""
-    tree = tmp_path_factory.mktemp("tree")
-    for part in ("bin", "lib"):
-        shutil.copytree(ROOT / part, tree / part, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "schema.sql", tree)
-    (tree / ".venv").symlink_to(ROOT / ".venv")
+    tree = copy_of_checkout(tmp_path_factory.mktemp("tree"))
     clock = tree / "lib" / "headcount" / "clock.py"
     text = clock.read_text()
     real = "return datetime.now(UTC).strftime(FORMAT)"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,6 +63,15 @@ def attempt(pipeline: Pipeline, db: Path, *files: Path, **options) -> subprocess
     """An import, however it ends."""
     options = {"env": BARE, "capture_output": True, "stdin": subprocess.DEVNULL} | options
     return subprocess.run(pipeline.command(db, *files), **options)
+
+
+def copy_db(source: Path, target: Path) -> Path:
+    """A copy in the place of what is there, and of what SQLite keeps beside it."""
+    for path in target.parent.glob(f"{target.name}*"):
+        path.unlink()
+    with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
+        old.backup(new)
+    return target
 
 
 # What a database holds, without numbers that only it gives, and times at which something was done.

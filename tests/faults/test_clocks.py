@@ -1,11 +1,11 @@
 """Rows 10 and 12: clocks that are wrong, and rules of time zones that change."""
 
 import os
-import shutil
 
 import pytest
 
-from conftest import BARE, ROOT, run
+from checkouts import copy_of_checkout
+from conftest import BARE, run
 from events import event
 from faults.pipelines import attempt, differences, problems
 from headcount import zones
@@ -48,12 +48,7 @@ def test_clocks_that_jump(start, db, bin_with_clock, injected):
 @pytest.mark.fault(12)
 def test_rules_that_change(injected, tmp_path):
     """Nothing is counted anew by itself; doctor tells, --replace lists each day that differs."""
-    tree = tmp_path / "tree"
-    for part in ("bin", "lib"):
-        shutil.copytree(ROOT / part, tree / part, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "schema.sql", tree)
-    shutil.copy(ROOT / "requirements.lock", tree)
-    (tree / ".venv").symlink_to(ROOT / ".venv")
+    tree = copy_of_checkout(tmp_path / "tree")
     with open(tree / "lib" / "headcount" / "zones.py", "a") as file:
         # from now on Chicago has the clocks of Denver
         file.write(

@@ -1,6 +1,5 @@
 """Rows 3 to 6: power cut, disk full, disk broken, disk read-only."""
 
-import contextlib
 import fcntl
 import os
 import random
@@ -12,9 +11,8 @@ import time
 import pytest
 
 from conftest import BARE, run
-from faults.conftest import copy_db
 from faults.matrix import ALL
-from faults.pipelines import attempt, content, differences, imported, problems
+from faults.pipelines import attempt, content, copy_db, differences, imported, problems
 from faults.tracing import calls, need_strace, traced
 from sessions import kill_session, query, session
 
@@ -73,9 +71,6 @@ def test_power_is_cut(start, power, injected):
     db = folder / "a.db"
     dice = random.Random(start.pipeline.name)
     for _ in range(CUTS):
-        with contextlib.suppress(FileNotFoundError):
-            for path in folder.glob("a.db*"):
-                os.unlink(path)
         copy_db(start.one, db)
         os.sync()
         with injected(start.pipeline.name):
@@ -116,16 +111,13 @@ def failing(start, db, injected, tmp_path, call, error, statuses):
     need_strace()
     log = tmp_path / "log"
     command = start.pipeline.command(db, start.files[1])
-    fresh = db.read_bytes()
     assert traced(command, "-e", f"trace={call}", log=log).returncode == 0
     most = max(calls(log, call).values(), default=0)
     points = range(1, most + 1)
     if not ALL:
         points = random.Random(start.pipeline.name).sample(points, min(POINTS, most))
     for number in points:
-        for path in tmp_path.glob("a.db*"):
-            os.unlink(path)
-        db.write_bytes(fresh)
+        copy_db(start.one, db)
         fault = f"inject={call}:error={error}:when={number}+"
         with injected(start.pipeline.name):
             done = traced(command, "-e", f"trace={call}", "-e", fault, log=log)

@@ -7,9 +7,8 @@ import subprocess
 import pytest
 
 from conftest import BARE
-from faults.conftest import copy_db
 from faults.matrix import ALL
-from faults.pipelines import attempt, content, differences, imported, problems
+from faults.pipelines import attempt, content, copy_db, differences, imported, problems
 from faults.tracing import need_strace, traced
 
 
@@ -64,7 +63,6 @@ def test_little_of_a_processor(start, db, injected):
     busy = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(2)]
     try:
         with injected(start.pipeline.name):
-            os.nice(0)
             command = ["nice", "-n", "19", *start.pipeline.command(db, start.files[1])]
             done = subprocess.run(command, env=BARE, capture_output=True, timeout=240)
             assert done.returncode == 0 and differences(db, start.golden) == []
@@ -98,8 +96,6 @@ def test_inodes(start, tiny_disk, injected):
             for path in folder.glob("filler-*"):
                 path.unlink()
             all_or_nothing(start, db, done)
-            for path in folder.glob("a.db*"):
-                path.unlink()
             copy_db(start.one, db)
 
 
