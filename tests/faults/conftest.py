@@ -69,7 +69,7 @@ def pytest_terminal_summary(terminalreporter):
                     counts[row, pipeline][1] += survived
                 if name == "row" and report.skipped:  # in its set-up, or by what it found to use
                     notes[value].add(re.sub(r"^Skipped: ", "", report.longrepr[2]))
-    if not counts:
+    if not counts and not notes:
         return
     write = terminalreporter.write_line
     terminalreporter.section("the fault matrix")
@@ -81,8 +81,8 @@ def pytest_terminal_summary(terminalreporter):
             write(f"{row:2} {title:39}{name:24}{count:9}{survived:9}{count - survived:12}")
         for note in sorted(notes[row]):
             write(f"{row:2} {title:39}not run here: {note}")
-    total = [sum(values) for values in zip(*counts.values(), strict=True)]
-    write(f"{'all':66}{total[0]:9}{total[1]:9}{total[0] - total[1]:12}")
+    count, survived = (sum(both[i] for both in counts.values()) for i in (0, 1))
+    write(f"{'all':66}{count:9}{survived:9}{count - survived:12}")
 
 
 def pytest_runtest_setup(item):
