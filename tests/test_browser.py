@@ -161,6 +161,58 @@ def test_active_users(page, db):
     assert dates == {"Mar 14, 2024", "Mar 15, 2024"}
 
 
+def growth(db, name, *params):
+    given = [word for param in params for word in ("--param", param)]
+    done = run("show-report", name, "--db", db, *given, "--format", "json", check=0)
+    return json.loads(done.stdout)
+
+
+def test_growth(page, db):
+    page.open("/-/dashboards/growth")
+    for chart, window in (("monthly", 28), ("weekly", 7)):
+        marks = page.marks(f"#chart-{chart}", "point")
+        expected = [row["users"] for row in growth(db, "active_users", f"window={window}")]
+        assert sorted(int(mark[f"{chart} active users"]) for mark in marks) == sorted(expected)
+    found = [float(mark["percent"]) for mark in page.marks("#chart-stickiness", "point")]
+    assert sorted(found) == sorted(row["percent"] for row in growth(db, "stickiness"))
+    kinds = page.marks("#chart-kinds", "bar")
+    for kind in ("new", "returning", "resurrected"):
+        shown = sum(int(bar["active users"]) for bar in kinds if bar["kind"] == kind)
+        assert shown == sum(row[kind] for row in growth(db, "new_returning_resurrected"))
+    assert len(page.marks("#chart-retention", "rect mark")) == len(growth(db, "retention")) > 0
+    bars = page.marks("#chart-weekdays", "bar")
+    assert {bar["weekday"]: float(bar["active users a day"]) for bar in bars} == {
+        row["weekday"]: row["mean"] for row in growth(db, "active_users_by_weekday")
+    }
+    bars = page.marks("#chart-compare", "bar")
+    shown = {(bar["measure"], bar["when"]): float(bar["number"]) for bar in bars}
+    for row in growth(db, "compare"):
+        assert shown[row["measure"], "period"] == row["period"]
+        assert shown[row["measure"], "before"] == row["before"]
+    page.open("/-/dashboards/growth?since=2024-03-14")
+    assert len(page.marks("#chart-stickiness", "point")) == 2
+
+
+def test_reports_of_several_columns_draw_their_charts(page, db):
+    page.open("/headcount/retention?by=day&last=3")
+    cells = page.marks(".chart", "rect mark")
+    assert len(cells) == len(growth(db, "retention", "by=day", "last=3")) > 30
+    page.keep("retention")
+    page.open("/headcount/compare")
+    bars = page.marks(".chart", "bar")
+    shown = {(bar["measure"], bar["column"]): float(bar["value"]) for bar in bars}
+    for row in growth(db, "compare"):
+        assert shown[row["measure"], "period"] == row["period"]
+        assert shown[row["measure"], "before"] == row["before"]
+    page.keep("compare")
+    page.open("/headcount/new_returning_resurrected?away=1")
+    bars = page.marks(".chart", "bar")
+    rows = growth(db, "new_returning_resurrected", "away=1")
+    for kind in ("new", "returning", "resurrected"):
+        shown = sum(int(bar["value"]) for bar in bars if bar["column"] == kind)
+        assert shown == sum(row[kind] for row in rows) > 0
+
+
 def test_recent_changes(page, db):
     page.open("/-/dashboards/recent-changes")
     last = "(SELECT max(timestamp) FROM recent_change_raw)"

@@ -2,15 +2,21 @@
 
 import json
 
-from headcount import formats
+from headcount import charts, formats
+from headcount.reports import Chart
 
 COLUMNS = ["date", "users"]
 ROWS = [("2024-03-10", 31), ("2024-03-11", 7)]
 
 
 def chart(count, **options):
-    labels = [f"day {i}" for i in range(count)]
-    return formats.chart(labels, list(range(count)), "A title", **{"colour": False} | options)
+    return bars(list(range(count)), **options)
+
+
+def bars(values, **options):
+    rows = [(f"day {i}", value) for i, value in enumerate(values)]
+    of = Chart.of("day users", "A title")
+    return charts.text(of, ["day", "users"], rows, **{"colour": False} | options)
 
 
 def test_a_chart_without_colour_is_plain_text_of_the_terminals_width(monkeypatch):
@@ -28,14 +34,13 @@ def test_a_chart_says_what_it_leaves_out(monkeypatch):
 
 
 def test_charts_of_nothing_of_zeros_and_of_millions():
-    assert formats.chart([], [], "A title", colour=False) == "no rows\n"
+    assert bars([]) == "no rows\n"
     for values in ([0, 0], [1], [3_000_000, 12]):
-        labels = ["a", "b"][: len(values)]
-        assert "A title" in formats.chart(labels, values, "A title", colour=False)
+        assert "A title" in bars(values)
 
 
 def test_the_ticks_of_a_chart_are_round():
-    assert [formats._step(top) for top in (1, 7, 31, 104, 1_000)] == [1, 2, 10, 20, 200]
+    assert [charts._step(top) for top in (1, 7, 31, 104, 1_000)] == [1, 2, 10, 20, 200]
 
 
 def test_a_table_shows_control_characters_and_moves_no_cursor():

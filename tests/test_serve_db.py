@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from conftest import BARE, BIN, run
-from headcount import reports
+from headcount import reports, sql_bitmaps
 from serving import fill, serve_db
 
 
@@ -104,6 +104,21 @@ def test_a_database_of_nothing_is_served(tmp_path):
 
 
 PAGES = [*reports.names(), "v_recent_change", "active_user_table"]
+
+
+def test_people_may_write_their_own_weekly_active_users(base):
+    """As the module that has the functions shows it."""
+    example = sql_bitmaps.__doc__.split("it:\n\n")[1].split("\n\n")[0]
+    weekly = get(base, "/headcount/active_users.json?_shape=array&window=7").json()
+    expected = [{"date": row["date"], "users": row["users"]} for row in weekly]
+    assert sql(base, example) == (200, expected) and len(expected) == 10
+    names = (
+        "SELECT count(*) AS n FROM v_active_day, json_each(bitmap_each(users)) "
+        "JOIN user ON user.id = value WHERE date = '2024-03-15'"
+    )
+    assert sql(base, names) == (200, [{"n": 99}])
+    status, answer = sql(base, "SELECT bitmap_count('no set')")
+    assert status == 400 and "user-defined function" in json.dumps(answer)
 
 
 # ---- what it refuses

@@ -105,6 +105,8 @@ def _dashboard(path: Path) -> dict:
     dashboard = yaml.safe_load(path.read_text())
     for chart in dashboard["charts"].values():
         chart["db"] = NAME
+        if "report" in chart:
+            chart["query"] = _chart_query(chart, dashboard["filters"])
         if chart["library"] == "vega-lite":
             # No eval, which the pages' policy forbids; no menu, which leads to another site.
             how = {"ast": True, "actions": False, "renderer": "svg"}
@@ -115,13 +117,33 @@ def _dashboard(path: Path) -> dict:
     return dashboard
 
 
+def _chart_query(chart: dict, filters: dict) -> str:
+    """The SQL of a chart's report: with its `params`, of which the filters of the page are left.
+
+    With `newest`, of what is sorted by this column so many rows as a page may have.
+    """
+    report = reports.load(chart.pop("report"))
+    given = report.params | chart.pop("params", {})
+    fixed = {name: value for name, value in given.items() if name not in filters}
+    sql = _with_params(report, fixed)
+    if newest := chart.pop("newest", None):
+        most = _SETTINGS["max_returned_rows"]
+        sql = f"SELECT * FROM ({sql.rstrip().rstrip(';')}) ORDER BY {newest} DESC LIMIT {most}"
+    return sql
+
+
+def _with_params(report: reports.Report, fixed: dict[str, str]) -> str:
+    """The SQL with these values, and with parameters that, left empty, have their defaults."""
+    sql = re.sub(r"^-- (param |chart:|matrix:).*\n", "", report.sql, flags=re.M)
+    for name, default in report.params.items():
+        value = str(fixed.get(name, default)).replace("'", "''")
+        term = f"'{value}'" if name in fixed else f"coalesce(nullif(:{name}, ''), '{value}')"
+        sql = re.sub(rf":{name}\b", term.replace("\\", r"\\"), sql)
+    return sql
+
+
 def query(report: reports.Report) -> dict:
     """A report as a query with parameters; one that is left empty has its default."""
-    sql = report.sql
-    for name, default in report.params.items():
-        quoted = default.replace("'", "''")
-        sql = re.sub(rf"^-- param {name}:.*\n", "", sql, flags=re.M)
-        sql = re.sub(rf":{name}\b", f"coalesce(nullif(:{name}, ''), '{quoted}')", sql)
     meanings = [
         f"{name}: {report.meanings[name]}" + (f" (if empty: {default})" if default else "")
         for name, default in report.params.items()
@@ -129,7 +151,7 @@ def query(report: reports.Report) -> dict:
     return {
         "title": report.description,
         "description": "; ".join(meanings),
-        "sql": sql,
+        "sql": _with_params(report, {}),
         "params": list(report.params),
         "hide_sql": True,
     }

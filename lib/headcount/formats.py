@@ -3,8 +3,6 @@
 import csv
 import io
 import json
-import math
-import shutil
 from collections.abc import Sequence
 
 from headcount import tsv
@@ -82,40 +80,3 @@ def json_text(columns: Sequence[str], rows: Rows) -> str:
         for row in rows
     )
     return "[" + ",\n ".join(lines) + "]\n"
-
-
-def chart(labels: Sequence[str], values: Sequence[float], title: str, *, colour: bool) -> str:
-    """Bars for a terminal: one a label, the newest where they do not all fit."""
-    if not labels:
-        return "no rows\n"
-    import plotext
-
-    width = min(shutil.get_terminal_size((80, 24)).columns, 120)
-    fits = max(1, (width - 12) // 2)
-    note = ""
-    if len(labels) > fits:
-        note = f"; the last {fits} of {len(labels)}"
-        labels, values = labels[-fits:], values[-fits:]
-    plotext.clear_figure()
-    plotext.plotsize(width, 18)
-    plotext.title(title + note)
-    positions = list(range(len(labels)))
-    plotext.bar(positions, values, width=0.7, color="blue")
-    step = _step(max([*values, 1]))
-    top = math.ceil(max([*values, 1]) / step) * step
-    plotext.yticks(range(0, top + 1, step))
-    plotext.ylim(0, top)
-    every = math.ceil(len(labels) * 12 / (width - 12)) or 1
-    ticks = positions[::every]
-    plotext.xticks(ticks, [str(labels[i]) for i in ticks])
-    plotext.canvas_color("default")  # the terminal's own, be it dark or light
-    plotext.axes_color("default")
-    plotext.ticks_color("default")
-    text = plotext.build()
-    return (text if colour else plotext.uncolorize(text)).rstrip("\n") + "\n"
-
-
-def _step(top: float) -> int:
-    """A round distance of ticks, for about five of them: 1, 2 or 5 times a power of ten."""
-    power = 10 ** int(math.log10(max(top / 5, 1)))
-    return next(power * times for times in (1, 2, 5, 10) if power * times * 6 > top)

@@ -3,8 +3,12 @@
 The head of such a file:
     -- What the report shows
     -- param NAME: DEFAULT: what it means     (for :NAME in the SQL)
-    -- chart: LABELS VALUES: TITLE            (two columns; only where a chart makes sense)
+    -- chart: LABELS VALUES: TITLE            (columns; only where a chart makes sense)
+VALUES is one column, or several: A,B stand beside each other, A+B are parts of a whole. In place of
+a chart, `matrix: ROWS COLUMNS VALUES` spreads three columns out.
 """
+
+from __future__ import annotations
 
 import argparse
 import re
@@ -19,6 +23,24 @@ FOLDER = Path(ROOT, "lib", "reports")
 CHECKS = Path(ROOT, "lib", "checks")  # each returns the rows that are wrong
 
 
+@dataclass(frozen=True)
+class Chart:
+    """What a report looks like, by names of its columns."""
+
+    title: str
+    labels: str
+    values: tuple[str, ...]
+    whole: bool = False  # the values are parts of one
+    across: str | None = None  # of a matrix: what its columns are
+
+    @classmethod
+    def of(cls, columns: str, title: str) -> Chart:
+        """As the head of a report's file tells it."""
+        labels, *across, values = columns.split()
+        parts = tuple(re.split("[,+]", values))
+        return cls(title, labels, parts, "+" in values, *across)
+
+
 @dataclass
 class Report:
     """One report, as its file says."""
@@ -28,7 +50,7 @@ class Report:
     description: str
     params: dict[str, str] = field(default_factory=dict)  # defaults by name
     meanings: dict[str, str] = field(default_factory=dict)
-    chart: tuple[str, str, str] | None = None  # columns of labels and of values, title
+    chart: Chart | None = None
 
 
 def names(folder: Path = FOLDER) -> list[str]:
@@ -45,8 +67,8 @@ def load(name: str, folder: Path = FOLDER) -> Report:
     report = Report(name, sql, sql.split("\n", 1)[0].removeprefix("-- "))
     for param, default, meaning in re.findall(r"^-- param (\w+): (.*?): (.*)$", sql, re.M):
         report.params[param], report.meanings[param] = default, meaning
-    if chart := re.search(r"^-- chart: (\w+) (\w+): (.*)$", sql, re.M):
-        report.chart = chart.groups()
+    if chart := re.search(r"^-- (?:chart|matrix): (.*?): (.*)$", sql, re.M):
+        report.chart = Chart.of(*chart.groups())
     return report
 
 

@@ -1,5 +1,6 @@
 """Draws the chart of a report above its table, with the Vega that the dashboards bring."""
 
+import dataclasses
 import json
 
 from datasette import hookimpl
@@ -35,6 +36,5 @@ def extra_body_script(request):
     chart = _chart(request)
     if not chart:
         return ""
-    label, value, title = chart
-    kind = "temporal" if label in ("date", "day") else "nominal"
-    return f"drawChart({', '.join(map(json.dumps, (label, kind, value, title)))})"
+    kind = "temporal" if chart.labels in ("date", "day") else "nominal"
+    return f"drawChart({json.dumps(dataclasses.asdict(chart) | {'kind': kind})})"

@@ -1,10 +1,13 @@
-"""The functions that reports call."""
+"""The functions that reports call, and anybody may."""
 
 from datasette import hookimpl
 
-from headcount import sql_days
+from headcount import sql_bitmaps, sql_days
 
 
 @hookimpl
-def prepare_connection(conn):
+def prepare_connection(conn, database):
+    if database in (None, "_internal", "_memory"):  # Datasette's own
+        return
     sql_days.register(conn)
+    sql_bitmaps.register(conn)

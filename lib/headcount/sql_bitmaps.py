@@ -1,0 +1,125 @@
+"""Sets of users in SQL: functions of bitmaps, and a view of who was active when.
+
+A set is a Roaring bitmap of user.id, in the portable serialisation, as active_day has them; NULL
+is the empty one.
+
+    bitmap_count(a)      how many there are
+    bitmap_or(a)         who is in any of the rows' sets (an aggregate); of two: bitmap_or(a, b)
+    bitmap_and(a)        who is in all of them, likewise (of no rows both are NULL)
+    bitmap_andnot(a, b)  who is in a and not in b
+    bitmap_each(a)       their ids as a JSON array, for json_each
+
+The view v_active_day (date, definition, users, own) has who was active on each local day, by each
+definition that the database keeps; `own` tells the one of active_user_table. The weekly active
+users of each day, say, those of the seven days that end with it:
+
+    SELECT day.date, bitmap_count(bitmap_or(back.users)) AS users
+    FROM active_user_table AS day
+    JOIN v_active_day AS back ON back.date > date(day.date, '-7 days') AND back.date <= day.date
+    WHERE own GROUP BY day.date
+
+All these are those of a connection: programs that do not know them see the tables alone.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from pyroaring import BitMap
+
+_MOST_IDS = 5_000_000  # of bitmap_each: a few bytes can say that there are billions
+
+_VIEW = """
+CREATE TEMP VIEW v_active_day (date, definition, users, own) AS
+SELECT
+    date,
+    'engaged-valuable',
+    bitmap_and(
+        bitmap_or(users) FILTER (WHERE signal <> 'valuable'),
+        bitmap_or(users) FILTER (WHERE signal <> 'engaged')
+    ),
+    1
+FROM active_day
+GROUP BY date
+"""
+
+
+def register(db: sqlite3.Connection) -> None:
+    """Let the queries of a connection use them."""
+    db.create_function("bitmap_count", 1, count, deterministic=True)
+    db.create_function("bitmap_each", 1, each, deterministic=True)
+    for name, function, aggregate in (
+        ("bitmap_or", either, Union),
+        ("bitmap_and", both, Intersection),
+        ("bitmap_andnot", without, None),
+    ):
+        db.create_function(name, 2, function, deterministic=True)
+        if aggregate:
+            db.create_aggregate(name, 1, aggregate)
+    # The sets of a year may be 100 MB: a report that holds them in a file takes twice as long.
+    db.execute("PRAGMA temp_store = MEMORY")
+    db.execute(_VIEW)
+
+
+def _set(users: bytes | None) -> BitMap:
+    if users is None:
+        return BitMap()
+    try:
+        return BitMap.deserialize(users)
+    except (ValueError, IndexError, TypeError):  # as another text, an empty one, a number has it
+        raise ValueError("no bitmap") from None
+
+
+def count(users: bytes | None) -> int:
+    """How many there are."""
+    return len(_set(users))
+
+
+def each(users: bytes | None) -> str:
+    """Their ids, in order, as a JSON array. Raises ValueError for more than five million."""
+    members = _set(users)
+    if len(members) > _MOST_IDS:
+        raise ValueError(f"more than {_MOST_IDS} ids")
+    return f"[{','.join(map(str, members))}]"
+
+
+def either(a: bytes | None, b: bytes | None) -> bytes:
+    """Who is in one of the sets."""
+    return (_set(a) | _set(b)).serialize()
+
+
+def both(a: bytes | None, b: bytes | None) -> bytes:
+    """Who is in both sets."""
+    return (_set(a) & _set(b)).serialize()
+
+
+def without(a: bytes | None, b: bytes | None) -> bytes:
+    """Who is in the first set alone."""
+    return (_set(a) - _set(b)).serialize()
+
+
+class Union:
+    """Who is in any row's set."""
+
+    def __init__(self):
+        self._users = BitMap()
+
+    def step(self, users: bytes | None) -> None:
+        self._users |= _set(users)
+
+    def finalize(self) -> bytes:
+        return self._users.serialize()
+
+
+class Intersection:
+    """Who is in every row's set."""
+
+    def __init__(self):
+        self._users: BitMap | None = None
+
+    def step(self, users: bytes | None) -> None:
+        members = _set(users)
+        self._users = members if self._users is None else self._users & members
+
+    def finalize(self) -> bytes:
+        return (self._users or BitMap()).serialize()

@@ -1,0 +1,59 @@
+-- Of the users who were first active in a week, or on a day: how many were so again in each one since
+-- param by: week: or day; a week begins on Monday, and has a row once it is over
+-- param last: 12: up to how many weeks, or days, later
+-- param since: 0000-01-01: the first cohort
+-- param until: 9999-12-31: the last cohort
+-- param definition: : of active; without one, that of active_user_table
+-- matrix: cohort later percent: Percent of each cohort that were active again, by how much later
+WITH RECURSIVE
+step AS (SELECT CASE :by WHEN 'day' THEN 1 ELSE 7 END AS days),
+day AS (
+    SELECT date, users
+    FROM v_active_day
+    WHERE CASE :definition WHEN '' THEN own ELSE definition = :definition END
+),
+over AS (SELECT date(max(date), (1 - days) || ' days') AS start FROM day, step), -- the last period's
+period AS MATERIALIZED (
+    SELECT start, row_number() OVER (ORDER BY start) AS number, users
+    FROM (
+        SELECT iif(days = 1, date, date(date, 'weekday 0', '-6 days')) AS start, bitmap_or(users) AS users
+        FROM day, step
+        GROUP BY start
+    )
+),
+cohort (number, start, size, users, seen) AS ( -- seen: who was active up to the end of a period
+    SELECT 0, NULL, 0, NULL, NULL
+    UNION ALL
+    SELECT
+        period.number,
+        period.start,
+        bitmap_count(bitmap_andnot(period.users, seen)),
+        bitmap_andnot(period.users, seen),
+        bitmap_or(seen, period.users)
+    FROM cohort
+    JOIN period ON +period.number = cohort.number + 1 -- (+: an index would hold all sets once more)
+),
+later (periods) AS (
+    SELECT 0
+    UNION ALL
+    SELECT periods + 1 FROM later WHERE periods < CAST(:last AS INTEGER)
+),
+cell AS MATERIALIZED (
+    SELECT
+        cohort.start AS cohort,
+        size,
+        periods AS later,
+        coalesce((
+            SELECT bitmap_count(bitmap_and(cohort.users, period.users))
+            FROM period
+            WHERE +period.start = date(cohort.start, (periods * days) || ' days')
+        ), 0) AS users
+    FROM cohort, step, over, later
+    WHERE
+        size > 0
+        AND cohort.start BETWEEN :since AND :until
+        AND date(cohort.start, (periods * days) || ' days') <= over.start
+)
+SELECT cohort, size, later, users, round(100.0 * users / size, 2) AS percent
+FROM cell
+ORDER BY cohort, later;

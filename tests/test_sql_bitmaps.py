@@ -1,0 +1,110 @@
+"""The functions of SQL for sets of users: against Python's sets, and against what is no set."""
+
+import json
+import sqlite3
+from functools import reduce
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyroaring import BitMap
+
+from headcount import sql_bitmaps
+from test_against_reference import examples
+
+IDS = st.frozensets(
+    st.one_of(st.integers(0, 40), st.integers(65_530, 65_545), st.integers(0, 2**32 - 1)),
+    max_size=12,
+)
+
+
+@pytest.fixture(scope="module")
+def db():
+    connection = sqlite3.connect(":memory:")
+    connection.execute("CREATE TABLE active_day (date, signal, users)")
+    sql_bitmaps.register(connection)
+    return connection
+
+
+def one(db, expression, *values):
+    return db.execute(f"SELECT {expression}", values).fetchone()[0]
+
+
+def blob(ids):
+    return BitMap(ids).serialize()
+
+
+def ids(users):
+    return set() if users is None else set(BitMap.deserialize(users))
+
+
+@given(a=IDS, b=IDS)
+@examples(200)
+def test_two_sets(db, a, b):
+    x, y = blob(a), blob(b)
+    assert one(db, "bitmap_count(?)", x) == len(a)
+    assert json.loads(one(db, "bitmap_each(?)", x)) == sorted(a)
+    assert ids(one(db, "bitmap_or(?, ?)", x, y)) == a | b
+    assert ids(one(db, "bitmap_and(?, ?)", x, y)) == a & b
+    assert ids(one(db, "bitmap_andnot(?, ?)", x, y)) == a - b
+    for call in ("bitmap_or(?, NULL)", "bitmap_or(NULL, ?)", "bitmap_andnot(?, NULL)"):
+        assert ids(one(db, call, x)) == a
+    for call in ("bitmap_and(?, NULL)", "bitmap_and(NULL, ?)", "bitmap_andnot(NULL, ?)"):
+        assert ids(one(db, call, x)) == set()
+
+
+@given(sets=st.lists(st.one_of(st.none(), IDS), max_size=5))
+@examples(100)
+def test_many_sets(db, sets):
+    rows = json.dumps([None if one is None else blob(one).hex() for one in sets])
+    query = "FROM (SELECT unhex(value) AS users FROM json_each(?))"
+    db.create_function("unhex", 1, lambda text: text and bytes.fromhex(text))
+    known = [one or frozenset() for one in sets]
+    union, common = (
+        ids(db.execute(f"SELECT bitmap_{name}(users) {query}", [rows]).fetchone()[0])
+        for name in ("or", "and")
+    )
+    assert union == set().union(*known)
+    assert common == (reduce(frozenset.intersection, known) if known else set())
+
+
+def test_null_is_nobody(db):
+    assert one(db, "bitmap_count(NULL)") == 0 and one(db, "bitmap_each(NULL)") == "[]"
+
+
+@pytest.mark.parametrize("bad", ["'users'", "5", "2.5", "''", "x''", "x'3a30'", "zeroblob(90)"])
+@pytest.mark.parametrize("call", ["bitmap_count({})", "bitmap_each({})", "bitmap_or({}, NULL)"])
+def test_what_is_no_set_is_an_error(db, bad, call):
+    with pytest.raises(sqlite3.OperationalError, match="user-defined function"):
+        one(db, call.format(bad))
+    for name in ("bitmap_or", "bitmap_and"):
+        with pytest.raises(sqlite3.OperationalError, match="user-defined aggregate"):
+            one(db, f"{name}(a) FROM (SELECT {bad} AS a)")
+
+
+def test_damaged_sets_are_an_error_or_a_set(db):
+    """Whoever may send SQL may send these: no crash, no endless answer."""
+    rng = Random(1)
+    full = BitMap(range(1 << 17))
+    full.run_optimize()
+    good = [blob(range(1000)), blob(rng.sample(range(1 << 22), 9000)), full.serialize()]
+    refused = 0
+    for _ in range(3000):
+        bad = bytearray(rng.choice(good))
+        for _ in range(rng.randrange(1, 5)):
+            bad[rng.randrange(min(len(bad), 64))] = rng.randrange(256)
+        try:
+            one(db, "bitmap_count(bitmap_or(?, x'3a30000000000000'))", bytes(bad))
+        except sqlite3.OperationalError:
+            refused += 1
+    assert refused > 1000
+
+
+def test_not_billions_of_ids_of_a_few_bytes(db):
+    everybody = BitMap(range(1 << 31))
+    everybody.run_optimize()
+    small = everybody.serialize()
+    assert one(db, "bitmap_count(?)", small) == 1 << 31
+    with pytest.raises(sqlite3.OperationalError):
+        one(db, "bitmap_each(?)", small)
