@@ -3,7 +3,7 @@
 -- active_user_table is what one queries. It is derived: the truth is active_day, the set of users
 -- of each local day, so that a re-run, an overlap or a late event can count nobody twice.
 
-PRAGMA user_version = 7; -- of this schema
+PRAGMA user_version = 8; -- of this schema
 
 CREATE TABLE IF NOT EXISTS active_user_table (
     date              DATE PRIMARY KEY NOT NULL CHECK (date IS strftime('%Y-%m-%d', date)),
@@ -27,13 +27,48 @@ CREATE TABLE IF NOT EXISTS local_day (
 );
 
 -- The users of a local day who gave a signal of being active: engaged, valuable, or both in one
--- event. users is a Roaring bitmap of user.id, in the portable serialisation
--- (https://github.com/RoaringBitmap/RoaringFormatSpec).
+-- event; and those that other definitions ask for. users is a Roaring bitmap of user.id, in the
+-- portable serialisation (https://github.com/RoaringBitmap/RoaringFormatSpec).
 CREATE TABLE IF NOT EXISTS active_day (
     date   DATE NOT NULL,
-    signal TEXT NOT NULL CHECK (signal IN ('engaged', 'valuable', 'engaged,valuable')),
+    signal TEXT NOT NULL CHECK (
+        signal IN (
+            'engaged', 'valuable', 'engaged,valuable', 'ga4-event', 'google-n-day', 'summed', 'engaged-session'
+        )
+    ),
     users  BLOB NOT NULL,
     PRIMARY KEY (date, signal)
+);
+
+-- Engagements that do not add up, so far, to enough for the signal summed.
+CREATE TABLE IF NOT EXISTS engagement_part (
+    date            DATE NOT NULL,
+    user_id         INTEGER NOT NULL REFERENCES user (id),
+    event_timestamp INTEGER NOT NULL, -- microseconds since 1970, UTC; tells the copies of an event
+    msec            TEXT NOT NULL,    -- exact
+    PRIMARY KEY (date, user_id, event_timestamp)
+) WITHOUT ROWID;
+
+-- Sessions, so far as they are on a local day, that do not make an engaged-session yet.
+CREATE TABLE IF NOT EXISTS session_part (
+    date        DATE NOT NULL,
+    user_id     INTEGER NOT NULL REFERENCES user (id),
+    session     INTEGER NOT NULL, -- ga_session_id
+    first_event INTEGER NOT NULL, -- microseconds since 1970, UTC
+    last_event  INTEGER NOT NULL,
+    first_view  INTEGER,
+    last_view   INTEGER,
+    PRIMARY KEY (date, user_id, session)
+) WITHOUT ROWID;
+
+-- The counts by the other definitions that the database keeps: every value that a day ever had.
+CREATE TABLE IF NOT EXISTS definition_history (
+    date              DATE NOT NULL,
+    definition        TEXT NOT NULL,
+    run_id            INTEGER NOT NULL REFERENCES run (id),
+    active_user_count INTEGER NOT NULL,
+    changed_at        TEXT NOT NULL, -- UTC
+    PRIMARY KEY (date, definition, run_id)
 );
 
 -- The dictionary of users: a small number for each key of the export.
@@ -47,6 +82,25 @@ CREATE TABLE IF NOT EXISTS setting (
     name  TEXT PRIMARY KEY NOT NULL,
     value TEXT NOT NULL
 );
+
+-- The counts of each local day by each definition that the database keeps.
+CREATE VIEW IF NOT EXISTS active_users_by_definition AS
+SELECT
+    date,
+    substr(value, 1, instr(value || ',', ',') - 1) AS definition,
+    active_user_count
+FROM active_user_table
+JOIN setting ON setting.name = 'definition'
+UNION ALL
+SELECT date, definition, active_user_count
+FROM definition_history AS history
+WHERE
+    active_user_count > 0
+    AND run_id = (
+        SELECT max(run_id)
+        FROM definition_history
+        WHERE definition_history.date = history.date AND definition_history.definition = history.definition
+    );
 
 -- Databases of earlier versions know no pseudonyms.
 INSERT OR IGNORE INTO setting SELECT 'pseudonym-key', '' FROM setting WHERE name = 'tz';

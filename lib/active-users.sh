@@ -6,6 +6,7 @@ definition=engaged-valuable
 min_engagement=3
 valuable_param=engaged_session_event
 valuable_events=
+key_events=
 user=user_pseudo_id
 validate=()
 jobs=()
@@ -19,6 +20,7 @@ take_active_users_option() { # OPTION VALUE, as read_options wants it
 	--min-engagement) min_engagement=$2 ;;
 	--valuable-param) valuable_param=$2 ;;
 	--valuable-events) valuable_events=$2 ;;
+	--key-events) key_events=$2 ;;
 	--user) user=$2 ;;
 	--rejects) rejects=(--rejects "$2") ;;
 	--jobs) jobs=(--jobs "$2") ;;
@@ -34,6 +36,7 @@ take_active_users_option() { # OPTION VALUE, as read_options wants it
 active_rows() { # OPTION…
 	local options=(--user "$user" --min-engagement "$min_engagement" --definition "$definition"
 		--valuable-param "$valuable_param" --tz "$tz")
+	if [[ $key_events ]]; then options+=(--key-events "$key_events"); fi
 	if [[ $valuable_events ]]; then options+=(--valuable-events "$valuable_events"); fi
 	"$lib/python" -m headcount.active_rows "$prog" "$@" "${options[@]}" "${validate[@]}" \
 		"${jobs[@]}" "${rejects[@]}" "${notes[@]}" -- "${files[@]}"

@@ -275,6 +275,100 @@ def active_users(events: list[Event], options: Options) -> set[str]:
     return engaged_users(events, options) & {event.user for event in events if event.valuable}
 
 
+# --- the other definitions ----------------------------------------------------------------------
+
+
+class Fact(NamedTuple):
+    """What an event says that the other definitions ask for; None is nothing readable."""
+
+    micros: int
+    offset: int | None
+    user: str
+    name: str
+    platform: object
+    msec: Decimal | None
+    session: int | None
+    event: Event | None  # as `summed` sees it
+
+
+def readable(params: dict, name: str) -> Decimal | None:
+    try:
+        return param_value(params, name)
+    except Bad:
+        return None
+
+
+def fact_of(record: dict, options: Options) -> Fact:
+    event_of(record, options)  # is it an event at all?
+    name = name_of(record)
+    try:
+        params = params_of(record)
+    except Bad:
+        params = {}
+    session = readable(params, "ga_session_id")
+    if session is not None and (session != int(session) or not -(2**63) < session < 2**63):
+        session = None
+    return Fact(
+        time_of(record),
+        offset_of(record) if options.tz == "device" else None,
+        user_of(record, options.user),
+        name,
+        record.get("platform"),
+        readable(params, "engagement_time_msec"),
+        None if session is None else int(session),
+        event_of(record, options._replace(definition="summed")),
+    )
+
+
+def ga4_by_itself(fact: Fact) -> bool:
+    if fact.name in ("first_visit", "first_open"):
+        return True
+    ios = fact.name == "user_engagement" and fact.platform in ("IOS", None)
+    return ios or (fact.platform != "IOS" and fact.msec is not None)
+
+
+def in_engaged_sessions(facts: list[Fact], key_events: Iterable[str]) -> set[str]:
+    sessions = defaultdict(list)
+    for fact in facts:
+        if fact.session is not None:
+            sessions[fact.user, fact.session].append(fact)
+    engaged = set()
+    for (user, _), events in sessions.items():
+        times = [fact.micros for fact in events]
+        views = {fact.micros for fact in events if fact.name in ("page_view", "screen_view")}
+        long = max(times) - min(times) >= 10_000_000
+        if long or len(views) >= 2 or any(fact.name in key_events for fact in events):
+            engaged.add(user)
+    return engaged
+
+
+def users_by(
+    definition: str, facts: list[Fact], options: Options, key_events: Iterable[str]
+) -> set[str]:
+    """Those who are active by a definition, among the facts of one local day."""
+    if definition == "summed":
+        summed = options._replace(definition="summed")
+        return active_users([fact.event for fact in facts if fact.event], summed)
+    if definition == "google-n-day":
+        return {fact.user for fact in facts if fact.msec is not None and fact.msec > 0}
+    engaged = in_engaged_sessions(facts, key_events)
+    if definition == "engaged-session":
+        return engaged
+    return engaged | {fact.user for fact in facts if ga4_by_itself(fact)}
+
+
+def days_of_facts(lines: Iterable[bytes], options: Options) -> dict[str, list[Fact]]:
+    """What the lines say, by local day; what is no event says nothing."""
+    days = defaultdict(list)
+    for line in lines:
+        try:
+            fact = fact_of(parse_json(line), options)
+        except Bad:
+            continue
+        days[local_day(fact.micros, options.tz, fact.offset)].append(fact)
+    return days
+
+
 class Answer(NamedTuple):
     """What the programs must find in some lines."""
 

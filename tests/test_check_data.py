@@ -130,6 +130,13 @@ WRONG = {
         ("UPDATE run SET kept = 9, duplicate = duplicate + kept - 9 "
          "WHERE pipeline = 'import-event-metrics'", "events and dimensions"),
     ],
+    "user_sets": [
+        ("UPDATE active_user_table SET active_user_count = 7 WHERE date = '2024-03-10'",
+         "2024-03-10"),
+        ("DELETE FROM active_day WHERE date = '2024-03-10'", "2024-03-10"),
+        ("DELETE FROM active_user_table WHERE date = '2024-03-10'", "2024-03-10"),
+        ("INSERT INTO definition_history VALUES ('2024-03-10', 'summed', 1, 5, '')", "summed"),
+    ],
     "orphans": [
         ("DELETE FROM first_dimension WHERE id < 9", "first dimension of events"),
         ("DELETE FROM second_dimension WHERE id < 20", "second dimension of events"),

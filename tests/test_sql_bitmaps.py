@@ -22,7 +22,6 @@ IDS = st.frozensets(
 @pytest.fixture(scope="module")
 def db():
     connection = sqlite3.connect(":memory:")
-    connection.execute("CREATE TABLE active_day (date, signal, users)")
     sql_bitmaps.register(connection)
     return connection
 

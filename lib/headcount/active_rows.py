@@ -17,6 +17,7 @@ from headcount import (
     decimals,
     engagement,
     engagement_options,
+    evidence,
     filters,
     jobs,
     pseudonyms,
@@ -28,7 +29,7 @@ from headcount.lines import All, Some
 from headcount.repeats import Repeats
 from headcount.results import Result
 from headcount.search import NameSearch
-from headcount.signals import ENGAGED, VALUABLE
+from headcount.signals import ENGAGED, SUMMED, VALUABLE
 from headcount.tsv import escape
 
 _REMEMBERED = 200_000  # rows: enough to spare most repetitions, in bounded memory
@@ -54,7 +55,7 @@ class ActiveRows:
         self._search = search
         self._dense = False  # most lines held a name
         self._repeats = _repeats(parser.definition) if search else None
-        self._remembers = not parser.definition.summed
+        self._remembers = not parser.definition.summed and not evidence.in_parts(parser.definition)
         self._seen: dict[str, dict[str, set[str]]] = {}  # day: signals: users
         self._size = 0  # how many they are
         self._latest = 0, 0, ""  # from when until before when it was lately which local day
@@ -116,9 +117,19 @@ def _repeats(definition: engagement.Definition) -> Repeats | None:
     (Of an engagement one has to know more than its name.)
     """
     names = definition.valuable_events - {engagement.ENGAGEMENT}
-    if not names or definition.summed or len(definition.user_fields) > 1:
+    if not names or definition.summed or definition.named or len(definition.user_fields) > 1:
         return None
     return Repeats(names, names | {engagement.ENGAGEMENT}, *definition.user_fields)
+
+
+def _counts(definition: engagement.Definition, name: str):
+    """What adds up the rows of a definition."""
+    if definition.named:
+        from headcount.active_users import ActiveUsers  # knows the database, which others need not
+
+        return ActiveUsers(name, definition.min_msec)
+    least = decimals.shifted(definition.min_msec, -3) if definition.summed else None
+    return Counts([ENGAGED.encode(), VALUABLE.encode()], sum_at_least=least)
 
 
 def main() -> int:
@@ -133,10 +144,16 @@ def main() -> int:
     name = pseudonyms.Pseudonyms(options.pseudonym_key) if options.pseudonym_key else escape
     options.jobs = options.jobs or jobs.processors()  # nothing behind it is as much work
     on_device = options.tz == zones.DEVICE
-    definition = engagement_options.definition(parser, options, with_offset=on_device)
-    search = None
-    if not options.validate:
-        search = NameSearch([engagement.ENGAGEMENT, *definition.valuable_events])
+    if options.count and len(options.definition) > 1:
+        parser.error("--definition: name one")
+    definition = engagement_options.definition(
+        parser,
+        options,
+        with_offset=on_device,
+        summed=options.count and options.definition == (SUMMED,),
+    )
+    names = None if options.validate else evidence.names(definition)
+    search = NameSearch(names) if names else None
     try:
         days = zones.DeviceDays() if on_device else zones.LocalDays(zones.find(options.tz))
     except ValueError as error:
@@ -144,8 +161,7 @@ def main() -> int:
     rows = ActiveRows(engagement.Parser(definition), days, search, name)
     if not options.count:
         return filters.run(options, rows, rejecter="parse-engagement")
-    least = decimals.shifted(definition.min_msec, -3) if definition.summed else None
-    counts = Counts([ENGAGED.encode(), VALUABLE.encode()], sum_at_least=least)
+    counts = _counts(definition, *options.definition)
 
     def take(text: bytes) -> None:
         if counts.add(Block(text)).rejects:

@@ -1,54 +1,118 @@
-"""The users of each local day as bitmaps, and the table of counts that is derived from them.
-
-A set, unlike a sum, takes the same event any number of times, in any order: merging is OR.
-"""
+"""Rows of active users, collected: into the sets of each local day, or counted."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from datetime import date, timedelta
-from typing import NamedTuple
+from collections.abc import Iterable
+from datetime import date
 
 from pyroaring import BitMap
 
-from headcount import clock, dictionary, tsv, zones
+from headcount import active_days, decimals, dictionary, parts, tsv
 from headcount.filters import each_line
 from headcount.inputs import Block
+from headcount.parts import Parts
 from headcount.rejects import Reject
 from headcount.results import Result
-from headcount.signals import BOTH, ENGAGED, VALUABLE
-
-FINAL_AFTER = timedelta(hours=72)  # the export's own tables change for up to three days
+from headcount.signals import (
+    AMOUNT,
+    BOTH,
+    DEFINITIONS,
+    ENGAGED,
+    ENGAGED_SESSION,
+    GA4_EVENT,
+    KEY,
+    OWN,
+    PARTS,
+    SESSION,
+    SUMMED,
+    TIMED,
+    VALUABLE,
+    VIEW,
+)
 
 _SIGNALS = {signal.encode() for signal in (ENGAGED, VALUABLE, BOTH)}
+_ONE_BY_ONE = {ENGAGED, VALUABLE, GA4_EVENT, TIMED}
 
 
 class ActiveUsers:
-    """Collects rows (date, user, signals) and merges them into the store."""
+    """Collects rows (date, user, signals; and of parts what headcount.evidence says).
 
-    def __init__(self):
-        self._users: dict[bytes, set[bytes]] = defaultdict(set)  # "date\tsignals": users
+    They go into the store; or are counted, by a definition and the least engagement (milliseconds).
+    """
+
+    def __init__(self, definition: str = OWN, least=None):
+        self._definition, self._least = definition, least
+        self._users: dict[bytes, set[bytes]] = defaultdict(set)  # "date\tsignal": users
+        self._parts = Parts()
+        self._new = 0
 
     def add(self, block: Block) -> Result:
-        """Take in the rows of a block; one that was there before is a duplicate."""
-        before = sum(map(len, self._users.values()))
+        """Take in the rows of a block; one that says nothing new is a duplicate."""
+        before = self._new
         counted = each_line(self._add)(block)
-        kept = sum(map(len, self._users.values())) - before
+        kept = self._new - before
         return counted._replace(rows=b"", kept=kept, duplicate=counted.kept - kept)
 
     def _add(self, line: bytes) -> bytes | Reject:
         try:
-            day, user, signals = line.split(b"\t")
+            day, user, signals, *details = line.split(b"\t")
             date.fromisoformat(day.decode())
             user.decode()
+            if details:
+                micros, amount, session = details
+                return self._add_parts(day, user, _names(signals), int(micros), amount, session)
         except ValueError:
             return Reject("not a row of date, user and signals")
-        if signals not in _SIGNALS:
+        if signals in _SIGNALS:
+            return self._add_signals(day, user, [signals])
+        names = _names(signals)
+        if not names <= _ONE_BY_ONE:
             return Reject("unknown signal")
-        self._users[b"%b\t%b" % (day, signals)].add(user)
+        return self._add_signals(day, user, _sets(names))
+
+    def _add_signals(self, day: bytes, user: bytes, signals: Iterable[bytes]) -> bytes:
+        news = False
+        for signal in signals:
+            users = self._users[b"%b\t%b" % (day, signal)]
+            if user not in users:
+                users.add(user)
+                news = True
+        self._new += news
         return b""
+
+    def _add_parts(
+        self, day: bytes, user: bytes, names: set[str], micros: int, amount: bytes, session: bytes
+    ) -> bytes | Reject:
+        """A row of one event that is a part of a sum, or of a session, or both."""
+        if not names <= _ONE_BY_ONE | PARTS:
+            return Reject("unknown signal")
+        news = False
+        if AMOUNT in names:
+            msec = decimals.exact(amount.decode())
+            news = self._parts.add_amount(day.decode(), user, micros, msec)
+        if SESSION in names and KEY not in names:
+            view = VIEW in names
+            news |= self._parts.add_session(day.decode(), user, int(session), micros, view)
+        sets = names - PARTS | ({ENGAGED_SESSION} if KEY in names else set())
+        before = self._new
+        self._add_signals(day, user, _sets(sets))
+        self._new = before + (news or self._new > before)
+        return b""
+
+    def rows(self) -> bytes:
+        """How many users are active on each day, by what was collected here alone."""
+        for day, signal, user in self._parts.enough(self._least):
+            self._users[f"{day}\t{signal}".encode()].add(user)
+        counts = {}
+        for day in {key.split(b"\t")[0] for key in self._users}:
+            sets = (
+                set().union(*(self._users.get(b"%b\t%b" % (day, s.encode()), ()) for s in some))
+                for some in DEFINITIONS[self._definition]
+            )
+            counts[day] = len(set.intersection(*sets))
+        return b"".join(b"%b\t%d\n" % (day, counts[day]) for day in sorted(counts) if counts[day])
 
     def merge(
         self, db: sqlite3.Connection, run_id: int | None, *, replace: bool
@@ -57,116 +121,45 @@ class ActiveUsers:
 
         With `replace` the collected rows are all there is to know of the days they touch.
         """
-        days = sorted({key.split(b"\t")[0].decode() for key in self._users})
+        days = {key.split(b"\t")[0].decode() for key in self._users}
+        days = sorted(days.union(self._parts.amounts, self._parts.sessions))
         if replace:
             for day in days:
                 db.execute("DELETE FROM active_day WHERE date = ?", [day])
-        ids = _user_ids(db, set().union(*self._users.values()))
+                parts.remove_day(db, day)
+        ids = _user_ids(db, self._parts.users().union(*self._users.values()))
+
+        def active(day: str, signal: str) -> BitMap:
+            new = self._users.get(f"{day}\t{signal}".encode(), ())
+            return active_days.bitmap(db, day, signal) | BitMap(ids[user] for user in new)
+
+        for day, signal, user in list(self._parts.merge(db, ids, active, active_days.least(db))):
+            self._users[f"{day}\t{signal}".encode()].add(user)
+        for day in days:
+            parts.remove_enough(db, day, active(day, ENGAGED_SESSION), active(day, SUMMED))
         for key in sorted(self._users):
             day, signal = key.decode().split("\t")
-            users = BitMap(ids[user] for user in self._users[key]) | _bitmap(db, day, signal)
+            users = BitMap(ids[user] for user in self._users[key]) | active_days.bitmap(db, day, signal)
             db.execute(
                 "INSERT INTO active_day (date, signal, users) VALUES (?, ?, ?) "
                 "ON CONFLICT (date, signal) DO UPDATE SET users = excluded.users",
                 [day, signal, users.serialize()],
             )
-        return list(_publish(db, days, run_id))
+        return list(active_days.publish(db, days, run_id))
+
+
+def _names(signals: bytes) -> set[str]:
+    return set(signals.decode().split(","))
+
+
+def _sets(names: set[str]) -> list[bytes]:
+    """What they are in the store, where engaged and valuable in one are a signal of its own."""
+    if {ENGAGED, VALUABLE} <= names:
+        names = names - {ENGAGED, VALUABLE} | {BOTH}
+    return [name.encode() for name in names]
 
 
 def _user_ids(db: sqlite3.Connection, rows: set[bytes]) -> dict[bytes, int]:
     """The id of each user, as the rows spell it."""
     texts = {tsv.unescape(row.decode()): row for row in rows}
     return {texts[key]: known for key, known in dictionary.ids(db, "user", texts).items()}
-
-
-def _bitmap(db: sqlite3.Connection, day: str, signal: str) -> BitMap:
-    row = db.execute(
-        "SELECT users FROM active_day WHERE date = ? AND signal = ?", [day, signal]
-    ).fetchone()
-    return BitMap.deserialize(row[0]) if row else BitMap()
-
-
-class Signals(NamedTuple):
-    """The users of a local day, by what they were: in one event or in several."""
-
-    engaged: BitMap
-    valuable: BitMap
-
-    @property
-    def active(self) -> BitMap:
-        return self.engaged & self.valuable
-
-
-def signals(db: sqlite3.Connection, day: str) -> Signals:
-    """The users of a local day."""
-    both = _bitmap(db, day, BOTH)
-    return Signals(_bitmap(db, day, ENGAGED) | both, _bitmap(db, day, VALUABLE) | both)
-
-
-def rename(db: sqlite3.Connection, user: str, name: str) -> int:
-    """Within a transaction: give a user another name, in the same sets; how many there were."""
-    return db.execute("UPDATE user SET key = ? WHERE key = ?", [name, user]).rowcount
-
-
-def remove(db: sqlite3.Connection, user: str, run_id: int) -> list[tuple[str, int, int]]:
-    """Within a transaction: take a user out of all sets; returns changes (date, old, new)."""
-    known = dictionary.select(db, "SELECT key, id FROM user WHERE key", [user])
-    days = set()
-    for number in known.values():
-        rows = db.execute("SELECT date, signal, users FROM active_day").fetchall()
-        for day, signal, users in rows:
-            bitmap = BitMap.deserialize(users)
-            if number not in bitmap:
-                continue
-            days.add(day)
-            bitmap.remove(number)
-            where = "WHERE date = ? AND signal = ?"
-            if bitmap:
-                row = [bitmap.serialize(), day, signal]
-                db.execute(f"UPDATE active_day SET users = ? {where}", row)
-            else:
-                db.execute(f"DELETE FROM active_day {where}", [day, signal])
-        db.execute("DELETE FROM user WHERE id = ?", [number])
-    return list(_publish(db, sorted(days), run_id))
-
-
-def _publish(
-    db: sqlite3.Connection, days: Iterable[str], run_id: int | None
-) -> Iterator[tuple[str, int, int]]:
-    """Bring active_user_table in line with the sets of these days; yields what changed."""
-    now = clock.now()
-    zone = _zone(db)
-    for day in days:
-        row = db.execute(
-            "SELECT active_user_count FROM active_user_table WHERE date = ?", [day]
-        ).fetchone()
-        old, new = row[0] if row else 0, len(signals(db, day).active)
-        if new == old:
-            continue
-        if new:
-            db.execute(
-                "INSERT INTO active_user_table (date, active_user_count) VALUES (?, ?) "
-                "ON CONFLICT (date) DO UPDATE SET active_user_count = excluded.active_user_count",
-                [day, new],
-            )
-        else:
-            db.execute("DELETE FROM active_user_table WHERE date = ?", [day])
-        over = zones.end_of_day(zone, date.fromisoformat(day))
-        final_at = (over + FINAL_AFTER).strftime(clock.FORMAT)
-        db.execute(
-            "INSERT INTO local_day (date, final_at) VALUES (?, ?) "
-            "ON CONFLICT (date) DO UPDATE SET final_at = excluded.final_at",
-            [day, final_at],
-        )
-        db.execute(
-            "INSERT INTO active_user_history (date, run_id, active_user_count, status, changed_at) "
-            "VALUES (?, ?, ?, ?, ?)",
-            [day, run_id, new, "provisional" if now < final_at else "final", now],
-        )
-        yield day, old, new
-
-
-def _zone(db: sqlite3.Connection):
-    """The zone that the database's days are cut in; None for each device's own."""
-    row = db.execute("SELECT value FROM setting WHERE name = 'tz'").fetchone()
-    return None if row is None or row[0] == zones.DEVICE else zones.find(row[0])

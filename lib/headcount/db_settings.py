@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sqlite3
 
-from headcount import decimals, pseudonyms
+from headcount import decimals, pseudonyms, signals
 from headcount.failure import OTHER_SETTINGS, Failure
 
 
@@ -48,8 +48,10 @@ def option(text: str) -> tuple[str, str]:
             value = decimals.plain(decimals.exact(value))
         if name == "pseudonym-key" and value:
             value = pseudonyms.key_id(pseudonyms.key(value))
-        if name == "valuable-events":
+        if name in ("valuable-events", "key-events"):
             value = ",".join(sorted(set(value.split(","))))
+        if name == "definition":
+            value = ",".join(signals.listed(value))
     except argparse.ArgumentTypeError as error:
         raise argparse.ArgumentTypeError(f"--{name}: {error}") from None
     except ValueError as error:

@@ -5,14 +5,12 @@ import operator
 import msgspec
 
 from headcount import decimals, numbers, strict_json, tsv
+from headcount.evidence import ENGAGEMENT, MSEC, Evidence
 from headcount.ga4 import Clock, Device, Event, Param, Value
 from headcount.lines import All, Some
 from headcount.rejects import UNIDENTIFIED, Reject
 from headcount.signals import BOTH, ENGAGED, VALUABLE
 from headcount.zones import DAY_SECONDS, LAST_MICROS
-
-ENGAGEMENT = "user_engagement"
-MSEC = "engagement_time_msec"
 
 _params = msgspec.json.Decoder(list[Param] | None)
 _clock = msgspec.json.Decoder(Clock).decode
@@ -31,6 +29,8 @@ class Definition(msgspec.Struct, frozen=True):
     valuable_param: str = "engaged_session_event"
     valuable_events: frozenset[str] = frozenset()
     summed: bool = False
+    named: frozenset[str] = frozenset()  # where others are asked for as well: headcount.evidence
+    key_events: frozenset[str] = frozenset()
     user_fields: tuple[str, ...] = ("user_pseudo_id",)
     with_offset: bool = False
 
@@ -43,11 +43,14 @@ class Parser:
         # any key of the export may be the user, also one that is no identifier
         fields = {f"user_{i}": key for i, key in enumerate(dict.fromkeys(definition.user_fields))}
         users = [(name, str | None, None) for name in fields]
+        if definition.named:
+            users.append(("platform", msgspec.Raw, numbers.NULL))
+        self._more = Evidence(definition) if definition.named else None
         record = msgspec.defstruct("UserEvent", users, bases=(Event,), rename=fields, gc=False)
         self._user, *self._other_users = map(operator.attrgetter, fields)
         self._decode = msgspec.json.Decoder(record).decode
-        if not definition.valuable_events:
-            # Only engagements are looked for, so all parameters are, too: in one go it is faster.
+        if definition.named or not definition.valuable_events:
+            # All parameters that are here are looked at: in one go it is faster.
             users.append(("event_params", list[Param] | None, None))
             record = msgspec.defstruct("UserEvent", users, bases=(Event,), rename=fields, gc=False)
         self._decode_lines = msgspec.json.Decoder(record).decode_lines
@@ -82,7 +85,7 @@ class Parser:
         """What `parse` is to say of each event; UNCLEAR where it would have to look at the line."""
         judged = []
         user_of, others = self._user, self._other_users
-        valuable = self.definition.valuable_events
+        valuable, more = self.definition.valuable_events, self._more
         with_offset, summed = self.definition.with_offset, self.definition.summed
         offset = None
         for event in events:
@@ -110,6 +113,8 @@ class Parser:
                     signals = VALUABLE if not summed else _with_amount(VALUABLE, 0, micros)
                 else:
                     signals = None
+                if more:
+                    signals = more(signals, event, name, micros)
                 judged.append(signals and (micros, offset, user, signals))
             except _Unclear as unclear:
                 judged.append(unclear.reject)

@@ -4,7 +4,9 @@ import argparse
 
 from headcount import cli, decimals
 from headcount.engagement import Definition
+from headcount.evidence import KEY_EVENTS
 from headcount.ga4 import Event
+from headcount.signals import DEFINITIONS, OWN, listed
 
 
 def add(parser: cli.Parser) -> None:
@@ -38,14 +40,26 @@ def add(parser: cli.Parser) -> None:
     )
     parser.add_argument(
         "--definition",
-        choices=("engaged-valuable", "summed"),
-        default="engaged-valuable",
-        help="summed: engagement adds up over the day (default: engaged-valuable, per event)",
+        metavar="NAME[,NAME…]",
+        type=definitions,
+        default=(OWN,),
+        help=f"when a user is active: {', '.join(DEFINITIONS)} (default: {OWN})",
+    )
+    parser.add_argument(
+        "--key-events",
+        metavar="NAME[,NAME…]",
+        type=names,
+        default=KEY_EVENTS,
+        help="events that make a session an engaged one (default: purchase, first_open, "
+        "in_app_purchase, app_store_subscription_convert and _renew)",
     )
 
 
-def definition(parser: cli.Parser, options, *, with_offset: bool) -> Definition:
-    """What the options say."""
+def definition(
+    parser: cli.Parser, options, *, with_offset: bool, summed: bool = False
+) -> Definition:
+    """What the options say. With `summed`, rows have amounts for count-distinct to add up."""
+    others = not summed and options.definition != (OWN,)
     for field in options.user:
         if field in Event.__struct_fields__:
             parser.error(f"{field} cannot be the user")
@@ -53,7 +67,9 @@ def definition(parser: cli.Parser, options, *, with_offset: bool) -> Definition:
         min_msec=options.min_engagement,
         valuable_param=options.valuable_param,
         valuable_events=frozenset(options.valuable_events),
-        summed=options.definition == "summed",
+        summed=summed,
+        named=frozenset(options.definition if others else ()),
+        key_events=frozenset(options.key_events),
         user_fields=options.user,
         with_offset=with_offset,
     )
@@ -68,6 +84,14 @@ def msec(seconds: str):
     if not 0 <= value < 10**12:
         raise argparse.ArgumentTypeError(f"{seconds!r} is no sensible number of seconds")
     return int(value) if value == int(value) else value
+
+
+def definitions(text: str) -> tuple[str, ...]:
+    """Names of definitions."""
+    try:
+        return listed(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is {error}") from None
 
 
 def names(text: str) -> tuple[str, ...]:

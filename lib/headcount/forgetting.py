@@ -12,7 +12,7 @@ import secrets
 import sqlite3
 from collections.abc import Callable
 
-from headcount import active_users, chat_lines, dictionary, ledger, zones
+from headcount import active_days, chat_lines, dictionary, ledger, zones
 from headcount.site_store import Publisher
 
 KEEP, RECOUNT = "keep", "recount"
@@ -73,11 +73,11 @@ class Forgetting:
     def active_users(self) -> None:
         """The app's user: the dictionary and the sets."""
         if self._mode == KEEP:
-            self.count("user", active_users.rename(self._db, self._app_user, self._name))
+            self.count("user", active_days.rename(self._db, self._app_user, self._name))
             return
         known = dictionary.select(self._db, "SELECT key, id FROM user WHERE key", [self._app_user])
         self.count("user", len(known))
-        for day, old, new in active_users.remove(self._db, self._app_user, self._run):
+        for day, old, new in active_days.remove(self._db, self._app_user, self._run):
             self.changes.append(("active_user_table", day, str(old), str(new)))
 
     def site_activity(self) -> None:

@@ -24,24 +24,34 @@ All these are those of a connection: programs that do not know them see the tabl
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 
 from pyroaring import BitMap
 
+from headcount.signals import DEFINITIONS, OWN
+
 _MOST_IDS = 5_000_000  # of bitmap_each: a few bytes can say that there are billions
 
-_VIEW = """
-CREATE TEMP VIEW v_active_day (date, definition, users, own) AS
-SELECT
-    date,
-    'engaged-valuable',
-    bitmap_and(
-        bitmap_or(users) FILTER (WHERE signal <> 'valuable'),
-        bitmap_or(users) FILTER (WHERE signal <> 'engaged')
-    ),
-    1
-FROM active_day
-GROUP BY date
-"""
+
+def _view() -> str:
+    """The view: for each definition what its signals come to, where the database keeps it."""
+    kept = f"(SELECT coalesce(max(value), '{OWN}') || ',' FROM setting WHERE name = 'definition')"
+    parts = []
+    for name, needed in DEFINITIONS.items():
+        unions = [f"bitmap_or(users) FILTER (WHERE signal IN ({_texts(some)}))" for some in needed]
+        users = unions[0] if len(unions) == 1 else f"bitmap_and({', '.join(unions)})"
+        signals = _texts(signal for some in needed for signal in some)
+        parts.append(
+            f"SELECT date, '{name}', {users}, instr({kept}, '{name},') = 1 FROM active_day "
+            f"WHERE signal IN ({signals}) AND instr(',' || {kept}, ',{name},') GROUP BY date"
+        )
+    columns = "date, definition, users, own"
+    return f"CREATE TEMP VIEW v_active_day ({columns}) AS {' UNION ALL '.join(parts)}"
+
+
+def _texts(words: Iterable[str]) -> str:
+    return ", ".join(f"'{word}'" for word in sorted(set(words)))
+
 
 
 def register(db: sqlite3.Connection) -> None:
@@ -58,7 +68,7 @@ def register(db: sqlite3.Connection) -> None:
             db.create_aggregate(name, 1, aggregate)
     # The sets of a year may be 100 MB: a report that holds them in a file takes twice as long.
     db.execute("PRAGMA temp_store = MEMORY")
-    db.execute(_VIEW)
+    db.execute(_view())
 
 
 def _set(users: bytes | None) -> BitMap:

@@ -21,7 +21,8 @@ from headcount.failure import (
     Failure,
 )
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
+_REMADE = {8: ("active_day",)}  # tables that a version makes anew: a CHECK cannot be altered
 _PAGE = 16 << 10  # bytes: large BLOBs are written in 3/4 of the time that 4 KB pages take
 
 
@@ -52,9 +53,8 @@ def for_import(path: str, wait: float, *, create: bool = True) -> Iterator[sqlit
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         if _version(db) < SCHEMA_VERSION:
-            with transaction(db), open(os.path.join(ROOT, "schema.sql")) as schema:
-                for statement in _statements(schema.read()):
-                    db.execute(statement)
+            with transaction(db):
+                _bring_up_to_date(db)
         yield db
 
 
@@ -79,6 +79,25 @@ def for_reading(path: str) -> Iterator[sqlite3.Connection]:
             if _version(db) == SCHEMA_VERSION or "no such table" not in str(error):
                 raise
             check_up_to_date(db, path)
+
+
+def _bring_up_to_date(db: sqlite3.Connection) -> None:
+    version = _version(db)
+    made = {name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    remade = [
+        table
+        for since, tables in _REMADE.items()
+        for table in tables
+        if version < since and table in made
+    ]
+    for table in remade:
+        db.execute(f"ALTER TABLE {table} RENAME TO {table}_before")
+    with open(os.path.join(ROOT, "schema.sql")) as schema:
+        for statement in _statements(schema.read()):
+            db.execute(statement)
+    for table in remade:
+        db.execute(f"INSERT INTO {table} SELECT * FROM {table}_before")
+        db.execute(f"DROP TABLE {table}_before")
 
 
 def require(path: str) -> None:

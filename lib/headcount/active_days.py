@@ -1,0 +1,149 @@
+"""The users of each local day as bitmaps, and the tables of counts that are derived from them.
+
+A set, unlike a sum, takes the same event any number of times, in any order: merging is OR.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from datetime import date, timedelta
+from typing import NamedTuple
+
+from pyroaring import BitMap
+
+from headcount import clock, decimals, dictionary, parts, zones
+from headcount.signals import BOTH, DEFINITIONS, ENGAGED, OWN, VALUABLE
+
+FINAL_AFTER = timedelta(hours=72)  # the export's own tables change for up to three days
+
+
+def least(db: sqlite3.Connection):
+    """The least engagement that counts, in milliseconds."""
+    row = db.execute("SELECT value FROM setting WHERE name = 'min-engagement'").fetchone()
+    return decimals.shifted(decimals.exact(row[0] if row else "3"), 3)
+
+
+def definitions(db: sqlite3.Connection) -> list[str]:
+    """Those that the database keeps; active_user_table has the first."""
+    row = db.execute("SELECT value FROM setting WHERE name = 'definition'").fetchone()
+    return row[0].split(",") if row else [OWN]
+
+
+def active(db: sqlite3.Connection, day: str, definition: str) -> BitMap:
+    """The users who are active on a local day by a definition."""
+    found = [
+        BitMap.union(*(bitmap(db, day, signal) for signal in some))
+        for some in DEFINITIONS[definition]
+    ]
+    return BitMap.intersection(*found)
+
+
+def bitmap(db: sqlite3.Connection, day: str, signal: str) -> BitMap:
+    row = db.execute(
+        "SELECT users FROM active_day WHERE date = ? AND signal = ?", [day, signal]
+    ).fetchone()
+    return BitMap.deserialize(row[0]) if row else BitMap()
+
+
+class Signals(NamedTuple):
+    """The users of a local day, by what they were: in one event or in several."""
+
+    engaged: BitMap
+    valuable: BitMap
+
+
+def signals(db: sqlite3.Connection, day: str) -> Signals:
+    """The users of a local day."""
+    both = bitmap(db, day, BOTH)
+    return Signals(bitmap(db, day, ENGAGED) | both, bitmap(db, day, VALUABLE) | both)
+
+
+def rename(db: sqlite3.Connection, user: str, name: str) -> int:
+    """Within a transaction: give a user another name, in the same sets; how many there were."""
+    return db.execute("UPDATE user SET key = ? WHERE key = ?", [name, user]).rowcount
+
+
+def remove(db: sqlite3.Connection, user: str, run_id: int) -> list[tuple[str, int, int]]:
+    """Within a transaction: take a user out of all sets; returns changes (date, old, new)."""
+    known = dictionary.select(db, "SELECT key, id FROM user WHERE key", [user])
+    days = set()
+    for number in known.values():
+        rows = db.execute("SELECT date, signal, users FROM active_day").fetchall()
+        parts.remove_user(db, number)
+        for day, signal, users in rows:
+            members = BitMap.deserialize(users)
+            if number not in members:
+                continue
+            days.add(day)
+            members.remove(number)
+            where = "WHERE date = ? AND signal = ?"
+            if members:
+                row = [members.serialize(), day, signal]
+                db.execute(f"UPDATE active_day SET users = ? {where}", row)
+            else:
+                db.execute(f"DELETE FROM active_day {where}", [day, signal])
+        db.execute("DELETE FROM user WHERE id = ?", [number])
+    return list(publish(db, sorted(days), run_id))
+
+
+def publish(
+    db: sqlite3.Connection, days: Iterable[str], run_id: int | None
+) -> Iterator[tuple[str, int, int]]:
+    """Bring active_user_table in line with the sets of these days; yields what changed."""
+    now = clock.now()
+    zone = _zone(db)
+    own, *others = definitions(db)
+    for day in days:
+        for other in others:
+            _note(db, day, other, run_id, now)
+        row = db.execute(
+            "SELECT active_user_count FROM active_user_table WHERE date = ?", [day]
+        ).fetchone()
+        old, new = row[0] if row else 0, len(active(db, day, own))
+        if new == old:
+            continue
+        if new:
+            db.execute(
+                "INSERT INTO active_user_table (date, active_user_count) VALUES (?, ?) "
+                "ON CONFLICT (date) DO UPDATE SET active_user_count = excluded.active_user_count",
+                [day, new],
+            )
+        else:
+            db.execute("DELETE FROM active_user_table WHERE date = ?", [day])
+        over = zones.end_of_day(zone, date.fromisoformat(day))
+        final_at = (over + FINAL_AFTER).strftime(clock.FORMAT)
+        db.execute(
+            "INSERT INTO local_day (date, final_at) VALUES (?, ?) "
+            "ON CONFLICT (date) DO UPDATE SET final_at = excluded.final_at",
+            [day, final_at],
+        )
+        db.execute(
+            "INSERT INTO active_user_history (date, run_id, active_user_count, status, changed_at) "
+            "VALUES (?, ?, ?, ?, ?)",
+            [day, run_id, new, "provisional" if now < final_at else "final", now],
+        )
+        yield day, old, new
+
+
+def _note(
+    db: sqlite3.Connection, day: str, definition: str, run_id: int | None, now: str
+) -> None:
+    """Enter how many are active on a day by another definition, where that has changed."""
+    row = db.execute(
+        "SELECT active_user_count FROM definition_history "
+        "WHERE date = ? AND definition = ? ORDER BY run_id DESC LIMIT 1",
+        [day, definition],
+    ).fetchone()
+    users = len(active(db, day, definition))
+    if users != (row[0] if row else 0):
+        db.execute(
+            "INSERT INTO definition_history VALUES (?, ?, ?, ?, ?)",
+            [day, definition, run_id, users, now],
+        )
+
+
+def _zone(db: sqlite3.Connection):
+    """The zone that the database's days are cut in; None for each device's own."""
+    row = db.execute("SELECT value FROM setting WHERE name = 'tz'").fetchone()
+    return None if row is None or row[0] == zones.DEVICE else zones.find(row[0])
