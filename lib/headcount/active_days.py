@@ -126,9 +126,7 @@ def publish(
         yield day, old, new
 
 
-def _note(
-    db: sqlite3.Connection, day: str, definition: str, run_id: int | None, now: str
-) -> None:
+def _note(db: sqlite3.Connection, day: str, definition: str, run_id: int | None, now: str) -> None:
     """Enter how many are active on a day by another definition, where that has changed."""
     row = db.execute(
         "SELECT active_user_count FROM definition_history "

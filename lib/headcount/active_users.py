@@ -139,7 +139,8 @@ class ActiveUsers:
             parts.remove_enough(db, day, active(day, ENGAGED_SESSION), active(day, SUMMED))
         for key in sorted(self._users):
             day, signal = key.decode().split("\t")
-            users = BitMap(ids[user] for user in self._users[key]) | active_days.bitmap(db, day, signal)
+            users = BitMap(ids[user] for user in self._users[key])
+            users |= active_days.bitmap(db, day, signal)
             db.execute(
                 "INSERT INTO active_day (date, signal, users) VALUES (?, ?, ?) "
                 "ON CONFLICT (date, signal) DO UPDATE SET users = excluded.users",

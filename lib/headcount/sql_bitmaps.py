@@ -53,7 +53,6 @@ def _texts(words: Iterable[str]) -> str:
     return ", ".join(f"'{word}'" for word in sorted(set(words)))
 
 
-
 def register(db: sqlite3.Connection) -> None:
     """Let the queries of a connection use them."""
     db.create_function("bitmap_count", 1, count, deterministic=True)
