@@ -24,6 +24,9 @@ set-up: .venv/runtime
 .venv/parquet: .venv/runtime
 	@lib/set-up parquet
 
+.venv/sketch: .venv/runtime
+	@lib/set-up sketch
+
 .venv/serve: .venv/runtime
 	@lib/set-up serve
 
@@ -42,11 +45,11 @@ import: .venv/runtime
 serve: .venv/serve
 	bin/serve-db --db "$(DB)" --port $(PORT)
 
-test: lint .venv/parquet .venv/serve .bench/venv/bench
+test: lint .venv/parquet .venv/serve .venv/sketch .bench/venv/bench
 	.venv/bin/python -m pytest -n auto --dist worksteal
 	.venv/bin/bats tests
 
-faults: .venv/test .venv/serve .venv/parquet
+faults: .venv/test .venv/serve .venv/parquet .venv/sketch
 	FAULTS=all .venv/bin/python -m pytest -n auto --dist worksteal tests/faults
 
 bench: .venv/runtime .bench/venv/bench

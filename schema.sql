@@ -61,6 +61,15 @@ CREATE TABLE IF NOT EXISTS session_part (
     PRIMARY KEY (date, user_id, session)
 ) WITHOUT ROWID;
 
+-- Sketches of who is active on a local day by a definition, for those who may keep no ids, or want to
+-- merge them elsewhere: HyperLogLog of Apache DataSketches, 2^14 registers.
+CREATE TABLE IF NOT EXISTS active_day_sketch (
+    date       DATE NOT NULL,
+    definition TEXT NOT NULL,
+    sketch     BLOB NOT NULL,
+    PRIMARY KEY (date, definition)
+);
+
 -- The counts by the other definitions that the database keeps: every value that a day ever had.
 CREATE TABLE IF NOT EXISTS definition_history (
     date              DATE NOT NULL,
@@ -102,8 +111,10 @@ WHERE
         WHERE definition_history.date = history.date AND definition_history.definition = history.definition
     );
 
--- Databases of earlier versions know no pseudonyms.
+-- Databases of earlier versions know no pseudonyms, key events and sketches.
 INSERT OR IGNORE INTO setting SELECT 'pseudonym-key', '' FROM setting WHERE name = 'tz';
+INSERT OR IGNORE INTO setting SELECT 'key-events', '' FROM setting WHERE name = 'tz';
+INSERT OR IGNORE INTO setting SELECT 'sketch', '' FROM setting WHERE name = 'tz';
 
 -- The ledger: every import, with where its lines went.
 CREATE TABLE IF NOT EXISTS run (

@@ -14,7 +14,9 @@ def fill(db):
 
     Some texts of the last three are hostile.
     """
-    run("import-active-users", "--db", db, BIN.parent / "data/sample/events.jsonl.gz", check=0)
+    sketched = ["--definition", "engaged-valuable,summed", "--sketch", "beside", "--quiet"]
+    events = BIN.parent / "data/sample/events.jsonl.gz"
+    run("import-active-users", "--db", db, *sketched, events, check=0)
     lines = run("make-data", "chat", "--lines", 3000, "--sites", 4, check=0).stdout
     run("import-site-activity", "--db", db, check=0, stdin=lines)
     options = ["--events", 9000, "--hostile", 0.05, "--holes", 2, "--rate", 2]

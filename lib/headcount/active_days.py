@@ -39,6 +39,21 @@ def active(db: sqlite3.Connection, day: str, definition: str) -> BitMap:
     return BitMap.intersection(*found)
 
 
+def sketch_mode(db: sqlite3.Connection) -> str:
+    """How the database keeps sketches: beside the sets, instead of them, or not at all."""
+    row = db.execute("SELECT value FROM setting WHERE name = 'sketch'").fetchone()
+    return row[0] if row else ""
+
+
+def count(db: sqlite3.Connection, day: str, definition: str) -> int:
+    """How many users are active on a local day; about, where there are sketches alone."""
+    if sketch_mode(db) == "instead":
+        from headcount import day_sketches  # who has sets needs none
+
+        return day_sketches.count(db, day, definition)
+    return len(active(db, day, definition))
+
+
 def bitmap(db: sqlite3.Connection, day: str, signal: str) -> BitMap:
     row = db.execute(
         "SELECT users FROM active_day WHERE date = ? AND signal = ?", [day, signal]
@@ -67,24 +82,31 @@ def rename(db: sqlite3.Connection, user: str, name: str) -> int:
 def remove(db: sqlite3.Connection, user: str, run_id: int) -> list[tuple[str, int, int]]:
     """Within a transaction: take a user out of all sets; returns changes (date, old, new)."""
     known = dictionary.select(db, "SELECT key, id FROM user WHERE key", [user])
-    days = set()
-    for number in known.values():
-        rows = db.execute("SELECT date, signal, users FROM active_day").fetchall()
-        parts.remove_user(db, number)
-        for day, signal, users in rows:
-            members = BitMap.deserialize(users)
-            if number not in members:
-                continue
-            days.add(day)
-            members.remove(number)
-            where = "WHERE date = ? AND signal = ?"
-            if members:
-                row = [members.serialize(), day, signal]
-                db.execute(f"UPDATE active_day SET users = ? {where}", row)
-            else:
-                db.execute(f"DELETE FROM active_day {where}", [day, signal])
-        db.execute("DELETE FROM user WHERE id = ?", [number])
-    return list(publish(db, sorted(days), run_id))
+    if not known:
+        return []
+    number = known[user]
+    rows = db.execute("SELECT date, signal, users FROM active_day").fetchall()
+    sets = [(day, signal, BitMap.deserialize(users)) for day, signal, users in rows]
+    sets = [(day, signal, users) for day, signal, users in sets if number in users]
+    days = sorted({day for day, _, _ in sets})
+    beside = None
+    if sketch_mode(db):
+        from headcount.day_sketches import Beside  # few have them
+
+        beside = Beside(db, days)
+    for day, signal, users in sets:
+        users.remove(number)
+        where = "WHERE date = ? AND signal = ?"
+        if users:
+            row = [users.serialize(), day, signal]
+            db.execute(f"UPDATE active_day SET users = ? {where}", row)
+        else:
+            db.execute(f"DELETE FROM active_day {where}", [day, signal])
+    parts.remove_user(db, number)
+    db.execute("DELETE FROM user WHERE id = ?", [number])
+    if beside:
+        beside.update()
+    return list(publish(db, days, run_id))
 
 
 def publish(
@@ -100,7 +122,7 @@ def publish(
         row = db.execute(
             "SELECT active_user_count FROM active_user_table WHERE date = ?", [day]
         ).fetchone()
-        old, new = row[0] if row else 0, len(active(db, day, own))
+        old, new = row[0] if row else 0, count(db, day, own)
         if new == old:
             continue
         if new:
@@ -133,7 +155,7 @@ def _note(db: sqlite3.Connection, day: str, definition: str, run_id: int | None,
         "WHERE date = ? AND definition = ? ORDER BY run_id DESC LIMIT 1",
         [day, definition],
     ).fetchone()
-    users = len(active(db, day, definition))
+    users = count(db, day, definition)
     if users != (row[0] if row else 0):
         db.execute(
             "INSERT INTO definition_history VALUES (?, ?, ?, ?, ?)",

@@ -47,6 +47,7 @@ class ActiveUsers:
         self._users: dict[bytes, set[bytes]] = defaultdict(set)  # "date\tsignal": users
         self._parts = Parts()
         self._new = 0
+        self.sketch_errors: list = []  # where there are sketches beside the sets
 
     def add(self, block: Block) -> Result:
         """Take in the rows of a block; one that says nothing new is a duplicate."""
@@ -123,6 +124,14 @@ class ActiveUsers:
         """
         days = {key.split(b"\t")[0].decode() for key in self._users}
         days = sorted(days.union(self._parts.amounts, self._parts.sessions))
+        mode = active_days.sketch_mode(db)
+        if mode:
+            from headcount import day_sketches  # few have them
+
+            if mode == day_sketches.INSTEAD:
+                self._merge_sketches(db, day_sketches, days if replace else ())
+                return list(active_days.publish(db, days, run_id))
+        beside = day_sketches.Beside(db, days) if mode else None
         if replace:
             for day in days:
                 db.execute("DELETE FROM active_day WHERE date = ?", [day])
@@ -146,7 +155,21 @@ class ActiveUsers:
                 "ON CONFLICT (date, signal) DO UPDATE SET users = excluded.users",
                 [day, signal, users.serialize()],
             )
+        if beside:
+            self.sketch_errors = beside.update()
         return list(active_days.publish(db, days, run_id))
+
+    def _merge_sketches(self, db: sqlite3.Connection, day_sketches, replaced: Iterable[str]) -> None:
+        """Of definitions that one event is enough for: of others nothing could be told without ids."""
+        for day in replaced:
+            day_sketches.remove_day(db, day)
+        for definition in active_days.definitions(db):
+            signals = DEFINITIONS[definition][0]
+            for key in sorted(self._users):
+                day, signal = key.decode().split("\t")
+                if signal in signals:
+                    users = sorted(tsv.unescape(user.decode()) for user in self._users[key])
+                    day_sketches.add(db, day, definition, users)
 
 
 def _names(signals: bytes) -> set[str]:

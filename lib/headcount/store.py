@@ -69,10 +69,10 @@ def for_reading(path: str) -> Iterator[sqlite3.Connection]:
         _check_version(db, path)
         if _version(db) == 0:
             raise Failure(f"{path} is empty: no import has begun yet", NO_INPUT)
-        from headcount import sql_bitmaps, sql_days  # only reports need them
+        from headcount import sql_bitmaps, sql_days, sql_sketches  # only reports need them
 
-        sql_days.register(db)
-        sql_bitmaps.register(db)
+        for functions in (sql_bitmaps, sql_days, sql_sketches):
+            functions.register(db)
         try:
             yield db
         except sqlite3.OperationalError as error:

@@ -2,12 +2,12 @@
 
 from datasette import hookimpl
 
-from headcount import sql_bitmaps, sql_days
+from headcount import sql_bitmaps, sql_days, sql_sketches
 
 
 @hookimpl
 def prepare_connection(conn, database):
     if database in (None, "_internal", "_memory"):  # Datasette's own
         return
-    sql_days.register(conn)
-    sql_bitmaps.register(conn)
+    for functions in (sql_bitmaps, sql_days, sql_sketches):
+        functions.register(conn)
