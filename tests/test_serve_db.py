@@ -114,7 +114,7 @@ def test_people_may_write_their_own_weekly_active_users(base):
     assert sql(base, example) == (200, expected) and len(expected) == 10
     names = (
         "SELECT count(*) AS n FROM v_active_day, json_each(bitmap_each(users)) "
-        "JOIN user ON user.id = value WHERE date = '2024-03-15'"
+        "JOIN user ON user.id = value WHERE own AND date = '2024-03-15'"
     )
     assert sql(base, names) == (200, [{"n": 99}])
     status, answer = sql(base, "SELECT bitmap_count('no set')")

@@ -129,7 +129,7 @@ class ActiveUsers:
             from headcount import day_sketches  # few have them
 
             if mode == day_sketches.INSTEAD:
-                self._merge_sketches(db, day_sketches, days if replace else ())
+                day_sketches.merge(db, self._users, days if replace else ())
                 return list(active_days.publish(db, days, run_id))
         beside = day_sketches.Beside(db, days) if mode else None
         if replace:
@@ -158,18 +158,6 @@ class ActiveUsers:
         if beside:
             self.sketch_errors = beside.update()
         return list(active_days.publish(db, days, run_id))
-
-    def _merge_sketches(self, db: sqlite3.Connection, day_sketches, replaced: Iterable[str]) -> None:
-        """Of definitions that one event is enough for: of others nothing could be told without ids."""
-        for day in replaced:
-            day_sketches.remove_day(db, day)
-        for definition in active_days.definitions(db):
-            signals = DEFINITIONS[definition][0]
-            for key in sorted(self._users):
-                day, signal = key.decode().split("\t")
-                if signal in signals:
-                    users = sorted(tsv.unescape(user.decode()) for user in self._users[key])
-                    day_sketches.add(db, day, definition, users)
 
 
 def _names(signals: bytes) -> set[str]:

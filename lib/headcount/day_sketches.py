@@ -6,7 +6,8 @@ import sqlite3
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from headcount import active_days, dictionary, sketches
+from headcount import active_days, dictionary, sketches, tsv
+from headcount.signals import DEFINITIONS
 
 BESIDE, INSTEAD = "beside", "instead"
 
@@ -50,6 +51,22 @@ def add(db: sqlite3.Connection, day: str, definition: str, keys: Iterable[str]) 
         "ON CONFLICT (date, definition) DO UPDATE SET sketch = excluded.sketch",
         [day, definition, sketch],
     )
+
+
+def merge(
+    db: sqlite3.Connection, users: dict[bytes, set[bytes]], replaced: Iterable[str]
+) -> None:
+    """Within a transaction: users by "date\\tsignal", of which nothing is kept but sketches.
+
+    Of definitions that one event is enough for: of others nothing can be told without ids.
+    """
+    for day in replaced:
+        remove_day(db, day)
+    for definition in active_days.definitions(db):
+        for key in sorted(users):
+            day, signal = key.decode().split("\t")
+            if signal in DEFINITIONS[definition][0]:
+                add(db, day, definition, (tsv.unescape(user.decode()) for user in users[key]))
 
 
 class Beside:
