@@ -3,7 +3,7 @@
 HyperLogLog sketches of Apache DataSketches (https://datasketches.apache.org/docs/HLL/HLL.html),
 2^14 registers of a byte: at most 16 KB, which other engines with that library can read and merge.
 They hold nothing but the largest numbers of leading zeros among hashes. Merging takes them in any
-order, any number of times. The estimate of a merged sketch is off by 0.8 % (one standard deviation),
+order, any number of times. The estimate of a merged sketch is off by 0.8 % (a standard deviation),
 by nearly nothing below some 1,500 users.
 """
 
