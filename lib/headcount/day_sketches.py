@@ -53,9 +53,7 @@ def add(db: sqlite3.Connection, day: str, definition: str, keys: Iterable[str]) 
     )
 
 
-def merge(
-    db: sqlite3.Connection, users: dict[bytes, set[bytes]], replaced: Iterable[str]
-) -> None:
+def merge(db: sqlite3.Connection, users: dict[bytes, set[bytes]], replaced: Iterable[str]) -> None:
     """Within a transaction: users by "date\\tsignal", of which nothing is kept but sketches.
 
     Of definitions that one event is enough for: of others nothing can be told without ids.

@@ -1,8 +1,8 @@
 """Sketches of users in SQL, as active_day_sketch has them; NULL is the one of nobody.
 
-    sketch_count(a)              about how many users it has seen
-    sketch_low(a), sketch_high(a)   between which there are as many, with 95 % of certainty
-    sketch_or(a)                 the sketch of all users of the rows' sketches (an aggregate)
+sketch_count(a)              about how many users it has seen
+sketch_low(a), sketch_high(a)   between which there are as many, with 95 % of certainty
+sketch_or(a)                 the sketch of all users of the rows' sketches (an aggregate)
 """
 
 from __future__ import annotations
