@@ -222,9 +222,11 @@ def test_compare(world):
         assert [row[0] for row in found] == list(expected)
         for measure, *sides in found:  # the mean is rounded
             assert sides == pytest.approx(expected[measure], abs=0.051), measure
-        changes = rows(db, "compare", "period", "before", "change", "percent", "days", **params)
-        for here, there, change, percent, days in changes:
-            assert change == pytest.approx(here - there, abs=0.01) and days == f"{since}/{until}"
+        columns = ("period", "before", "change", "percent", "days", "days_before")
+        end = before + (until - since)
+        for here, there, change, percent, *days in rows(db, "compare", *columns, **params):
+            assert days == [f"{since}/{until}", f"{before}/{end}"]
+            assert change == pytest.approx(here - there, abs=0.01)
             assert percent == (pytest.approx(100 * change / there, abs=0.01) if there else None)
 
 
@@ -305,10 +307,11 @@ def test_a_matrix_has_its_numbers_in_their_places(monkeypatch):
 
 def test_bars_beside_each_other_and_parts_of_a_whole(monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-    columns, found = ["name", "a_b", "c"], [("x", 3, 1), ("y", 0, 4)]
-    for spec, top in (("name a_b+c", 4), ("name a_b,c", 4)):
+    columns, found = ["name", "a_b", "c"], [("x", 3, 2), ("y", 0, 4)]
+    for spec, top in (("name a_b+c", 5), ("name a_b,c", 4)):
         chart = reports.Chart.of(spec, "Title")
         plain = charts.text(chart, columns, found, colour=False)
-        assert "█ a b" in plain and "▒ c" in plain and f"{top}┤" in plain
+        assert "█ a b" in plain and "▒ c" in plain
+        assert f"{top}┤" in plain and f"{top + 1}┤" not in plain
         stacked = any("▒" in line and "█" not in line for line in plain.splitlines()[1:])
         assert stacked and "\x1b[" in charts.text(chart, columns, found, colour=True)

@@ -1,5 +1,6 @@
 """Sketches of users: how far they are off, in any order, and what is no sketch."""
 
+import gzip
 import json
 import re
 import sqlite3
@@ -7,7 +8,7 @@ from random import Random
 
 import pytest
 
-from conftest import run
+from conftest import ROOT, run
 from events import NOON, event
 from sessions import query
 
@@ -64,6 +65,8 @@ def test_what_is_no_sketch_is_an_error_and_no_crash():
         except ValueError:
             refused += 1
     assert refused > 1000
+    with pytest.raises(ValueError):  # registers are numbers of zeros among 64 bits
+        sketches.estimate(good[-1][:-1] + b"\x40")
     db = sqlite3.connect(":memory:")
     sql_sketches.register(db)
     for bad in ("'text'", "5", "x''", "x'3a30'", "zeroblob(16424)"):
@@ -142,3 +145,7 @@ def test_a_database_keeps_sketches_or_not(tmp_path):
     for how in ("beside", "instead"):
         run("import-active-users", "--db", db, "--sketch", how, check=78)
     run("import-active-users", "--db", db, "--sketch", "both", check=2)
+    released = ROOT / "tests" / "released" / "schema-7.db.gz"  # which knows of none
+    db.write_bytes(gzip.decompress(released.read_bytes()))
+    for option, value in (("--sketch", "beside"), ("--key-events", "a")):
+        run("import-active-users", "--db", db, option, value, check=78)
