@@ -1,5 +1,7 @@
 """serve-db without a browser: what it answers, and what it refuses."""
 
+import contextlib
+import datetime
 import json
 import os
 import signal
@@ -10,9 +12,10 @@ import time
 
 import httpx
 import pytest
+from pyroaring import BitMap
 
 from conftest import BARE, BIN, run
-from headcount import reports, sql_bitmaps
+from headcount import browser, reports, sql_bitmaps
 from serving import fill, serve_db
 
 
@@ -119,6 +122,23 @@ def test_people_may_write_their_own_weekly_active_users(base):
     assert sql(base, names) == (200, [{"n": 99}])
     status, answer = sql(base, "SELECT bitmap_count('no set')")
     assert status == 400 and "user-defined function" in json.dumps(answer)
+
+
+def test_charts_of_many_days_show_the_newest(tmp_path):
+    """A page gets 1,000 rows."""
+    db = tmp_path / "my.db"
+    run("import-active-users", "--db", db, "--quiet", check=0)
+    with contextlib.closing(sqlite3.connect(db)) as connection:
+        sql_bitmaps.register(connection)
+        first = datetime.date(2020, 1, 1)
+        days = [(first + datetime.timedelta(n)).isoformat() for n in range(1100)]
+        rows = [(day, "engaged,valuable", BitMap([1]).serialize()) for day in days]
+        connection.executemany("INSERT INTO active_day VALUES (?, ?, ?)", rows)
+        charts = browser.dashboards()["growth"]["charts"]
+        for name in ("monthly", "weekly", "stickiness", "kinds"):
+            query = charts[name]["query"]
+            given = {"since": "", "until": ""}
+            assert [row[0] for row in connection.execute(query, given)] == days[:-1001:-1]
 
 
 # ---- what it refuses

@@ -44,6 +44,8 @@ def test_two_sets(db, a, b):
     x, y = blob(a), blob(b)
     assert one(db, "bitmap_count(?)", x) == len(a)
     assert json.loads(one(db, "bitmap_each(?)", x)) == sorted(a)
+    assert one(db, "bitmap_count(?, ?)", x, y) == len(a & b)
+    assert one(db, "bitmap_count(?, NULL)", x) == one(db, "bitmap_count(NULL, ?)", x) == 0
     assert ids(one(db, "bitmap_or(?, ?)", x, y)) == a | b
     assert ids(one(db, "bitmap_and(?, ?)", x, y)) == a & b
     assert ids(one(db, "bitmap_andnot(?, ?)", x, y)) == a - b

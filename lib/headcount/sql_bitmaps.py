@@ -3,7 +3,7 @@
 A set is a Roaring bitmap of user.id, in the portable serialisation, as active_day has them; NULL
 is the empty one.
 
-    bitmap_count(a)      how many there are
+    bitmap_count(a)      how many there are; bitmap_count(a, b): in both
     bitmap_or(a)         who is in any of the rows' sets (an aggregate); of two: bitmap_or(a, b)
     bitmap_and(a)        who is in all of them, likewise (of no rows both are NULL)
     bitmap_andnot(a, b)  who is in a and not in b
@@ -23,6 +23,7 @@ All these are those of a connection: programs that do not know them see the tabl
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Iterable
 
@@ -30,7 +31,20 @@ from pyroaring import BitMap
 
 from headcount.signals import DEFINITIONS, OWN
 
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # as malloc.h has them
+
 _MOST_IDS = 5_000_000  # of bitmap_each: a few bytes can say that there are billions
+
+
+def _keep_memory() -> None:
+    """Large sets come and go, and glibc hands the memory of each back to the system: with a year of
+    them that takes longer than all else. Another C library has no mallopt, or ignores it."""
+    import ctypes
+
+    with contextlib.suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_MMAP_THRESHOLD, 32 << 20)
+        mallopt(_M_TRIM_THRESHOLD, 256 << 20)
 
 
 def _view() -> str:
@@ -56,6 +70,7 @@ def _texts(words: Iterable[str]) -> str:
 def register(db: sqlite3.Connection) -> None:
     """Let the queries of a connection use them."""
     db.create_function("bitmap_count", 1, count, deterministic=True)
+    db.create_function("bitmap_count", 2, count_both, deterministic=True)
     db.create_function("bitmap_each", 1, each, deterministic=True)
     for name, function, aggregate in (
         ("bitmap_or", either, Union),
@@ -65,6 +80,7 @@ def register(db: sqlite3.Connection) -> None:
         db.create_function(name, 2, function, deterministic=True)
         if aggregate:
             db.create_aggregate(name, 1, aggregate)
+    _keep_memory()
     # The sets of a year may be 100 MB: a report that holds them in a file takes twice as long.
     db.execute("PRAGMA temp_store = MEMORY")
     db.execute(_view())
@@ -82,6 +98,11 @@ def _set(users: bytes | None) -> BitMap:
 def count(users: bytes | None) -> int:
     """How many there are."""
     return len(_set(users))
+
+
+def count_both(a: bytes | None, b: bytes | None) -> int:
+    """How many are in both sets."""
+    return _set(a).intersection_cardinality(_set(b))
 
 
 def each(users: bytes | None) -> str:

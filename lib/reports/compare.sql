@@ -75,8 +75,8 @@ measured (number, measure, period, before) AS (
     SELECT
         4,
         'in both',
-        bitmap_count(bitmap_and(users, users_before)),
-        bitmap_count(bitmap_and(users, users_before))
+        bitmap_count(users, users_before),
+        bitmap_count(users, users_before)
     FROM pair
     UNION ALL
     SELECT

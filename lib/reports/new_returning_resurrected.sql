@@ -17,12 +17,12 @@ counted (number, date, users, new, "returning", seen) AS ( -- seen: who was acti
         day.number,
         day.date,
         bitmap_count(day.users),
-        bitmap_count(bitmap_andnot(day.users, seen)),
-        bitmap_count(bitmap_and(day.users, (
+        bitmap_count(day.users) - bitmap_count(day.users, seen),
+        bitmap_count(day.users, (
             SELECT bitmap_or(back.users)
             FROM day AS back
             WHERE back.date >= date(day.date, (-CAST(:away AS INTEGER)) || ' days') AND back.date < day.date
-        ))),
+        )),
         bitmap_or(seen, day.users)
     FROM counted
     JOIN day ON +day.number = counted.number + 1 -- (+: an index would hold all sets once more)

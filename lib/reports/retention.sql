@@ -14,25 +14,30 @@ day AS (
 ),
 over AS (SELECT date(max(date), (1 - days) || ' days') AS start FROM day, step), -- the last period's
 period AS MATERIALIZED (
-    SELECT start, row_number() OVER (ORDER BY start) AS number, users
+    SELECT
+        start,
+        row_number() OVER (ORDER BY start) AS number,
+        CAST(julianday(start) AS INTEGER) AS julian, -- to be compared a million times
+        users
     FROM (
         SELECT iif(days = 1, date, date(date, 'weekday 0', '-6 days')) AS start, bitmap_or(users) AS users
         FROM day, step
         GROUP BY start
     )
 ),
-cohort (number, start, size, users, seen) AS ( -- seen: who was active up to the end of a period
-    SELECT 0, NULL, 0, NULL, NULL
+first_seen (number, start, julian, users, seen) AS ( -- seen: who was active up to the end of a period
+    SELECT 0, NULL, NULL, NULL, NULL
     UNION ALL
     SELECT
         period.number,
         period.start,
-        bitmap_count(bitmap_andnot(period.users, seen)),
+        period.julian,
         bitmap_andnot(period.users, seen),
         bitmap_or(seen, period.users)
-    FROM cohort
-    JOIN period ON +period.number = cohort.number + 1 -- (+: an index would hold all sets once more)
+    FROM first_seen
+    JOIN period ON +period.number = first_seen.number + 1 -- (+: an index would hold all sets again)
 ),
+cohort AS (SELECT start, julian, bitmap_count(users) AS size, users FROM first_seen),
 later (periods) AS (
     SELECT 0
     UNION ALL
@@ -44,9 +49,9 @@ cell AS MATERIALIZED (
         size,
         periods AS later,
         coalesce((
-            SELECT bitmap_count(bitmap_and(cohort.users, period.users))
+            SELECT bitmap_count(cohort.users, period.users)
             FROM period
-            WHERE +period.start = date(cohort.start, (periods * days) || ' days')
+            WHERE +period.julian = cohort.julian + periods * days
         ), 0) AS users
     FROM cohort, step, over, later
     WHERE
