@@ -275,11 +275,11 @@ def test_every_format_and_nobody_at_all(name, db, tmp_path):
 
 
 @pytest.mark.parametrize("name", GROWTH)
-@pytest.mark.parametrize("value", ["0", "-3", "many", "", "1e9"])
+@pytest.mark.parametrize("value", ["0", "-3", "many", "", "1e9", "99999999"])
 def test_odd_numbers_of_days_are_no_error(db, name, value):
     for param in {"window", "last", "away"} & set(reports.load(name).params):
-        if value != "1e9" or param == "away":
-            run("show-report", "--db", db, name, "--param", f"{param}={value}", check=0)
+        text = run("show-report", "--db", db, name, "--param", f"{param}={value}", check=0).stdout
+        assert text.count(b"\n") < 15_000
 
 
 def test_a_definition_that_is_not_kept_has_no_users(db):

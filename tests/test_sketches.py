@@ -49,6 +49,7 @@ def test_any_order_any_number_of_times(count):
         assert sketches.estimate(step) == whole
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_what_is_no_sketch_is_an_error_and_no_crash():
     rng = Random(5)
     good = [sketches.of(keys(count)) for count in (0, 1, 7, 8, 100, 1500, 1600, 50_000)]

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from datetime import date, timedelta
 from functools import reduce
 from random import Random
 
@@ -70,10 +71,43 @@ def test_many_sets(db, sets):
     assert common == (reduce(frozenset.intersection, known) if known else set())
 
 
+WINDOWS = st.one_of(st.none(), st.integers(1, 12))
+
+
+@given(days=st.dictionaries(st.integers(0, 30), st.frozensets(st.integers(0, 5))), window=WINDOWS)
+@examples(300)
+def test_rolling_counts(db, days, window):
+    first = date(2024, 2, 20)
+    texts = {number: str(first + timedelta(number)) for number in range(-40, 80)}
+    rows = [[texts[number], blob(days[number]).hex()] for number in sorted(days)]
+    db.create_function("unhex", 1, bytes.fromhex)
+    query = "SELECT value ->> 0 AS date, unhex(value ->> 1) AS users FROM json_each(?)"
+    found = one(db, f"rolling_counts(date, users, ?) FROM ({query})", window, json.dumps(rows))
+    expected = {}
+    for number in range(min(days, default=0), max(days, default=-1) + 1):
+        back = range(number - (window or 99) + 1, number + 1)
+        if number in days or (window and days.keys() & set(back)):
+            expected[texts[number]] = len(set().union(*(days.get(n, ()) for n in back)))
+    assert json.loads(found or "{}") == expected
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize(
+    "dates, window",
+    [(["2024-02-02", "2024-02-01"], 2), (["2024-02-01"] * 2, 2), (["2024-02-30"], 2)]
+    + [(["2024-02-01"], window) for window in (0, -1, 4000, "7", 2.5, b"7")],
+)
+def test_rolling_counts_of_no_sense(db, dates, window):
+    query = "SELECT value AS date FROM json_each(?)"
+    with pytest.raises(sqlite3.OperationalError):
+        one(db, f"rolling_counts(date, NULL, ?) FROM ({query})", window, json.dumps(dates))
+
+
 def test_null_is_nobody(db):
     assert one(db, "bitmap_count(NULL)") == 0 and one(db, "bitmap_each(NULL)") == "[]"
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("bad", ["'users'", "5", "2.5", "''", "x''", "x'3a30'", "zeroblob(90)"])
 @pytest.mark.parametrize("call", ["bitmap_count({})", "bitmap_each({})", "bitmap_or({}, NULL)"])
 def test_what_is_no_set_is_an_error(db, bad, call):

@@ -8,6 +8,9 @@ is the empty one.
     bitmap_and(a)        who is in all of them, likewise (of no rows both are NULL)
     bitmap_andnot(a, b)  who is in a and not in b
     bitmap_each(a)       their ids as a JSON array, for json_each
+    rolling_counts(date, a, days)   of rows by date: how many there are in so many days, as a JSON
+                         object, for json_each, by the last of them (an aggregate; NULL days: in all
+                         days so far)
 
 The view v_active_day (date, definition, users, own) has who was active on each local day, by each
 definition that the database keeps; `own` tells the one of active_user_table. The weekly active
@@ -24,8 +27,10 @@ All these are those of a connection: programs that do not know them see the tabl
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
 from collections.abc import Iterable
+from datetime import date
 
 from pyroaring import BitMap
 
@@ -33,6 +38,7 @@ from headcount.signals import DEFINITIONS, OWN
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # as malloc.h has them
 
+_MOST_DAYS = 3660
 _MOST_IDS = 5_000_000  # of bitmap_each: a few bytes can say that there are billions
 
 
@@ -72,14 +78,12 @@ def register(db: sqlite3.Connection) -> None:
     db.create_function("bitmap_count", 1, count, deterministic=True)
     db.create_function("bitmap_count", 2, count_both, deterministic=True)
     db.create_function("bitmap_each", 1, each, deterministic=True)
-    for name, function, aggregate in (
-        ("bitmap_or", either, Union),
-        ("bitmap_and", both, Intersection),
-        ("bitmap_andnot", without, None),
-    ):
-        db.create_function(name, 2, function, deterministic=True)
-        if aggregate:
-            db.create_aggregate(name, 1, aggregate)
+    db.create_function("bitmap_or", 2, either, deterministic=True)
+    db.create_function("bitmap_and", 2, both, deterministic=True)
+    db.create_function("bitmap_andnot", 2, without, deterministic=True)
+    db.create_aggregate("bitmap_or", 1, Union)
+    db.create_aggregate("bitmap_and", 1, Intersection)
+    db.create_aggregate("rolling_counts", 3, RollingCounts)
     _keep_memory()
     # The sets of a year may be 100 MB: a report that holds them in a file takes twice as long.
     db.execute("PRAGMA temp_store = MEMORY")
@@ -153,3 +157,57 @@ class Intersection:
 
     def finalize(self) -> bytes:
         return (self._users or BitMap()).serialize()
+
+
+class RollingCounts:
+    """How many are in the union of the last so many days, for each day; rows come by date.
+
+    A union cannot give up a set again. So the days of the window are two stacks, as in the queue
+    that is made of these: `_newer` has the sets since the older ones were turned over, and their
+    union; `_older`, for each of the others, the union of it and all between it and those. Each set
+    takes part in three unions, however long the window is.
+    """
+
+    def __init__(self):
+        self._counts: dict[str, int] = {}
+        self._older: list[tuple[int, BitMap]] = []
+        self._newer: list[tuple[int, BitMap]] = []
+        self._of_newer = BitMap()
+        self._last: int | None = None
+
+    def step(self, day: str, users: bytes | None, days: int | None) -> None:
+        number = date.fromisoformat(day).toordinal()
+        if days is not None and days not in range(1, _MOST_DAYS + 1):
+            raise ValueError(f"not 1 to {_MOST_DAYS} days")
+        window = number if days is None else days
+        if self._last is not None:
+            if number <= self._last:
+                raise ValueError("the rows do not come in the order of their dates")
+            if days is not None:  # days without anybody
+                for between in range(self._last + 1, min(number, self._last + window)):
+                    self._note(between, window)
+        members = _set(users)
+        self._newer.append((number, members if days is not None else BitMap()))
+        self._of_newer |= members
+        self._last = number
+        self._note(number, window)
+
+    def _note(self, number: int, window: int) -> None:
+        while (oldest := self._older[-1:] or self._newer[:1]) and oldest[0][0] <= number - window:
+            self._drop()
+        union = self._older[-1][1] | self._of_newer if self._older else self._of_newer
+        self._counts[date.fromordinal(number).isoformat()] = len(union)
+
+    def _drop(self) -> None:
+        """The oldest day leaves the window."""
+        if not self._older:
+            union = BitMap()
+            while self._newer:
+                day, users = self._newer.pop()
+                union = union | users
+                self._older.append((day, union))
+            self._of_newer = BitMap()
+        self._older.pop()
+
+    def finalize(self) -> str:
+        return json.dumps(self._counts)

@@ -4,28 +4,31 @@
 -- param until: 9999-12-31: the last day
 -- param definition: : of active; without one, that of active_user_table
 -- chart: date new+returning+resurrected: Active users of each local day
-WITH RECURSIVE
-day AS MATERIALIZED (
-    SELECT date, row_number() OVER (ORDER BY date) AS number, users
-    FROM v_active_day
-    WHERE CASE :definition WHEN '' THEN own ELSE definition = :definition END
-),
-counted (number, date, users, new, "returning", seen) AS ( -- seen: who was active up to that day
-    SELECT 0, NULL, 0, 0, 0, NULL
-    UNION ALL
+WITH
+away AS (SELECT min(3650, max(1, CAST(:away AS INTEGER))) AS days),
+rolling AS MATERIALIZED (
     SELECT
-        day.number,
-        day.date,
-        bitmap_count(day.users),
-        bitmap_count(day.users) - bitmap_count(day.users, seen),
-        bitmap_count(day.users, (
-            SELECT bitmap_or(back.users)
-            FROM day AS back
-            WHERE back.date >= date(day.date, (-CAST(:away AS INTEGER)) || ' days') AND back.date < day.date
-        )),
-        bitmap_or(seen, day.users)
-    FROM counted
-    JOIN day ON +day.number = counted.number + 1 -- (+: an index would hold all sets once more)
+        rolling_counts(date, users, 1) AS of_day,
+        rolling_counts(date, users, days) AS of_days,
+        rolling_counts(date, users, days + 1) AS of_one_more,
+        rolling_counts(date, users, NULL) AS so_far
+    FROM (
+        SELECT date, users, days
+        FROM v_active_day, away
+        WHERE CASE :definition WHEN '' THEN own ELSE definition = :definition END
+        ORDER BY date
+    )
+),
+counted AS ( -- who is in two sets: as many as both have, less those of their union
+    SELECT
+        day.key AS date,
+        day.value AS users,
+        so_far.value - lag(so_far.value, 1, 0) OVER (ORDER BY day.key) AS new,
+        day.value
+        + coalesce(json_extract(of_days, '$."' || date(day.key, '-1 day') || '"'), 0)
+        - json_extract(of_one_more, '$."' || day.key || '"') AS "returning"
+    FROM rolling, json_each(of_day) AS day, json_each(so_far) AS so_far
+    WHERE so_far.key = day.key
 )
 SELECT date, users, new, "returning", users - new - "returning" AS resurrected
 FROM counted

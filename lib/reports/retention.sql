@@ -41,7 +41,7 @@ cohort AS (SELECT start, julian, bitmap_count(users) AS size, users FROM first_s
 later (periods) AS (
     SELECT 0
     UNION ALL
-    SELECT periods + 1 FROM later WHERE periods < CAST(:last AS INTEGER)
+    SELECT periods + 1 FROM later WHERE periods < min(3650, CAST(:last AS INTEGER))
 ),
 cell AS MATERIALIZED (
     SELECT

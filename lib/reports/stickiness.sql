@@ -5,30 +5,39 @@
 -- param definition: : of active; without one, that of active_user_table
 -- chart: date percent: Daily in percent of monthly active users
 WITH
-day AS MATERIALIZED (
-    SELECT date, date(date, (1 - max(1, CAST(:window AS INTEGER))) || ' days') AS since, users
-    FROM v_active_day
-    WHERE CASE :definition WHEN '' THEN own ELSE definition = :definition END
-),
-counted AS MATERIALIZED (
+size AS (SELECT min(3650, max(1, CAST(:window AS INTEGER))) AS days),
+rolling AS MATERIALIZED (
     SELECT
-        date,
-        bitmap_count(users) AS daily,
-        (
-            SELECT bitmap_count(bitmap_or(back.users))
-            FROM day AS back
-            WHERE back.date BETWEEN day.since AND day.date
-        ) AS in_window,
-        CASE
-            WHEN since < (SELECT min(date) FROM day) THEN 'partial'
-            WHEN (SELECT max(final_at) FROM local_day WHERE local_day.date BETWEEN day.since AND day.date)
-                > strftime('%Y-%m-%dT%H:%M:%SZ', 'now') THEN 'provisional'
-            ELSE 'final'
-        END AS status
-    FROM day
-    WHERE date BETWEEN :since AND :until
+        rolling_counts(date, users, 1) AS of_day,
+        rolling_counts(date, users, days) AS of_window,
+        min(date) AS first
+    FROM (
+        SELECT date, users, days
+        FROM v_active_day, size
+        WHERE CASE :definition WHEN '' THEN own ELSE definition = :definition END
+        ORDER BY date
+    )
+),
+counted AS (
+    SELECT
+        day.key AS date,
+        date(day.key, (1 - days) || ' days') AS since,
+        first,
+        day.value AS daily,
+        json_extract(of_window, '$."' || day.key || '"') AS in_window
+    FROM rolling, size, json_each(of_day) AS day
 )
-SELECT date, daily, in_window, round(100.0 * daily / in_window, 2) AS percent, status
+SELECT
+    date,
+    daily,
+    in_window,
+    round(100.0 * daily / in_window, 2) AS percent,
+    CASE
+        WHEN since < first THEN 'partial'
+        WHEN (SELECT max(final_at) FROM local_day WHERE local_day.date BETWEEN since AND counted.date)
+            > strftime('%Y-%m-%dT%H:%M:%SZ', 'now') THEN 'provisional'
+        ELSE 'final'
+    END AS status
 FROM counted
-WHERE daily > 0
+WHERE daily > 0 AND date BETWEEN :since AND :until
 ORDER BY date;

@@ -34,6 +34,11 @@ CASES = {
     "import": Kind(store_cases.fresh_import, {"events"}),
     "one-more-day": Kind(store_cases.one_more_day, {"day"}, year=True),
     "mau": Kind(store_cases.monthly, {"day"}, year=True),
+    "year-mau": Kind(store_cases.report_of_a_year("active_users", "window=28"), {"day"}, year=True),
+    "year-retention": Kind(store_cases.report_of_a_year("retention", "by=day"), {"day"}, year=True),
+    "year-kinds": Kind(
+        store_cases.report_of_a_year("new_returning_resurrected"), {"day"}, year=True
+    ),
     "sample": Kind(store_cases.sample, set()),
     "site-activity": Kind(chat_cases.site_activity, {"chats", "slice"}),
     "site-import": Kind(chat_cases.site_import, {"chats"}),

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from bench import OUR_PYTHON, ROOT, year
@@ -70,6 +71,18 @@ def monthly(data: Data, users: int) -> Case:
         [timed(OURS, "sets", history, "ours"), timed("SQLite", "rows", rows, "peer")],
         [Faster(100)],
     )
+
+
+def report_of_a_year(name: str, *params: str) -> Callable[[Data, int], Case]:
+    """A report of the sets of the whole year."""
+
+    def case(data: Data, users: int) -> Case:
+        given = [word for param in params for word in ("--param", param)]
+        command = ["--db", _year(data, users), "--format", "csv", *given]
+        asked = ours("show-report", name, *command, answer=str.strip)
+        return Case(f"a year's {' '.join([name, *params])}", [asked], [Within(1)])
+
+    return case
 
 
 def sample(data: Data) -> Case:
