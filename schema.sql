@@ -41,7 +41,7 @@ CREATE TABLE IF NOT EXISTS active_day (
 );
 
 -- Engagements that do not add up, so far, to enough for the signal summed.
-CREATE TABLE IF NOT EXISTS engagement_part (
+CREATE TABLE IF NOT EXISTS pending_engagement (
     date            DATE NOT NULL,
     user_id         INTEGER NOT NULL REFERENCES user (id),
     event_timestamp INTEGER NOT NULL, -- microseconds since 1970, UTC; tells the copies of an event
@@ -50,7 +50,7 @@ CREATE TABLE IF NOT EXISTS engagement_part (
 ) WITHOUT ROWID;
 
 -- Sessions, so far as they are on a local day, that do not make an engaged-session yet.
-CREATE TABLE IF NOT EXISTS session_part (
+CREATE TABLE IF NOT EXISTS pending_session (
     date        DATE NOT NULL,
     user_id     INTEGER NOT NULL REFERENCES user (id),
     session     INTEGER NOT NULL, -- ga_session_id

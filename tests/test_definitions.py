@@ -139,10 +139,10 @@ def test_side_by_side_in_any_pieces_and_order(world, seed, tmp_path):
     own = {day: n for (name, day), n in expected(lines, world).items() if name == definitions[0]}
     assert dict(query(tmp_path / "my.db", "SELECT * FROM active_user_table")) == own
     settled = (
-        "SELECT count(*) FROM session_part JOIN active_day USING (date), "
+        "SELECT count(*) FROM pending_session JOIN active_day USING (date), "
         "json_each(bitmap_each(users)) WHERE signal = 'engaged-session' AND value = user_id"
     )
-    assert ask(tmp_path / "my.db", settled) == [(0,)]  # what is enough leaves no parts
+    assert ask(tmp_path / "my.db", settled) == [(0,)]  # what is enough is not pending
     run("check-data", "--db", tmp_path / "my.db", "user_sets", "integrity", "ledger_sums", check=0)
 
 
@@ -181,7 +181,7 @@ def test_lines_that_are_not_looked_at_do_not_matter(world, tmp_path):
         assert kept(db) == {key: count for key, count in truth.items() if key[0] in pair}
 
 
-def test_replaced_days_forget_their_parts(tmp_path):
+def test_replaced_days_forget_what_was_pending(tmp_path):
     db = tmp_path / "my.db"
     short = b"".join(event(user="ann", micros=NOON + n, msec=1500) for n in range(2))
     given = ["--db", db, "--quiet", "--definition", "summed"]
@@ -192,13 +192,15 @@ def test_replaced_days_forget_their_parts(tmp_path):
         part = event(user="ann", micros=other, msec=1500)
         run("import-active-users", *given, "--replace", stdin=part, check=0)
         assert kept(db) == {}
-        assert query(db, "SELECT event_timestamp, msec FROM engagement_part") == [(other, "1500")]
+        assert query(db, "SELECT event_timestamp, msec FROM pending_engagement") == [
+            (other, "1500")
+        ]
     for _ in range(2):  # a copy is no second engagement
         run("import-active-users", *given, stdin=one, check=0)
     assert kept(db) == {}
     run("import-active-users", *given, stdin=event(user="ann", micros=NOON + 9, msec=1500), check=0)
     assert kept(db) == {("summed", "2019-12-31"): 1}
-    assert query(db, "SELECT count(*) FROM engagement_part") == [(0,)]
+    assert query(db, "SELECT count(*) FROM pending_engagement") == [(0,)]
 
 
 def test_a_session_over_several_nights(tmp_path):
@@ -216,19 +218,19 @@ def test_a_session_over_several_nights(tmp_path):
     assert seen(50, "bob", "page_view") == seen(50, "bob", "page_view") == b""
     assert seen(51, "bob", "screen_view") == b"2019-12-31\t1\t2\n"
     assert seen(60, "eve", "purchase") == b"2019-12-31\t2\t3\n"
-    assert query(db, "SELECT count(*) FROM session_part") == [(0,)]
+    assert query(db, "SELECT count(*) FROM pending_session") == [(0,)]
 
 
-def test_a_person_who_is_forgotten_has_no_parts(tmp_path):
+def test_a_person_who_is_forgotten_has_nothing_pending(tmp_path):
     db = tmp_path / "my.db"
     given = ["--db", db, "--quiet", "--definition", ALL]
     session = [{"key": "ga_session_id", "value": {"int_value": 5}}]
     made = event(user="ann-the-person", msec=1500) + event(user="bob-the-other")
     made += event("scroll", "ann-the-person", event_params=session)
     run("import-active-users", *given, stdin=made, check=0)
-    assert query(db, "SELECT count(*) FROM session_part") == [(1,)]
+    assert query(db, "SELECT count(*) FROM pending_session") == [(1,)]
     run("forget-user", "ann-the-person", "--mode", "recount", "--db", db, check=0)
-    for table in ("session_part", "engagement_part"):
+    for table in ("pending_session", "pending_engagement"):
         assert query(db, f"SELECT count(*) FROM {table}") == [(0,)]
     by = {name: count for (name, _), count in kept(db).items()}
     alone = tmp_path / "alone.db"

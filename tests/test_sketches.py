@@ -120,7 +120,7 @@ def test_instead_of_all_ids(tmp_path):
     assert before == [("2019-12-31", pytest.approx(7000, rel=OFF)), ("2020-01-01", 3)]
     assert [row["estimate"] for row in report(db)] == [count for _, count in before]
     assert run("import-active-users", *given, stdin=lines(0, 7000), check=0).stdout == b""
-    for table in ("user", "active_day", "session_part", "engagement_part"):
+    for table in ("user", "active_day", "pending_session", "pending_engagement"):
         assert query(db, f"SELECT count(*) FROM {table}") == [(0,)]
     for path in tmp_path.iterdir():
         assert b"somebody-" not in path.read_bytes()

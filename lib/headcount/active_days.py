@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from pyroaring import BitMap
 
-from headcount import clock, decimals, dictionary, parts, zones
+from headcount import clock, decimals, dictionary, pending, zones
 from headcount.signals import BOTH, DEFINITIONS, ENGAGED, OWN, VALUABLE
 
 FINAL_AFTER = timedelta(hours=72)  # the export's own tables change for up to three days
@@ -102,7 +102,7 @@ def remove(db: sqlite3.Connection, user: str, run_id: int) -> list[tuple[str, in
             db.execute(f"UPDATE active_day SET users = ? {where}", row)
         else:
             db.execute(f"DELETE FROM active_day {where}", [day, signal])
-    parts.remove_user(db, number)
+    pending.remove_user(db, number)
     db.execute("DELETE FROM user WHERE id = ?", [number])
     if beside:
         beside.update()

@@ -55,7 +55,9 @@ class ActiveRows:
         self._search = search
         self._dense = False  # most lines held a name
         self._repeats = _repeats(parser.definition) if search else None
-        self._remembers = not parser.definition.summed and not evidence.in_parts(parser.definition)
+        self._remembers = not parser.definition.summed and not evidence.may_be_pending(
+            parser.definition
+        )
         self._seen: dict[str, dict[str, set[str]]] = {}  # day: signals: users
         self._size = 0  # how many they are
         self._latest = 0, 0, ""  # from when until before when it was lately which local day

@@ -9,10 +9,10 @@ from datetime import date
 
 from pyroaring import BitMap
 
-from headcount import active_days, decimals, dictionary, parts, tsv
+from headcount import active_days, decimals, dictionary, pending, tsv
 from headcount.filters import each_line
 from headcount.inputs import Block
-from headcount.parts import Parts
+from headcount.pending import Pending
 from headcount.rejects import Reject
 from headcount.results import Result
 from headcount.signals import (
@@ -24,7 +24,7 @@ from headcount.signals import (
     GA4_EVENT,
     KEY,
     OWN,
-    PARTS,
+    PENDING,
     SESSION,
     SUMMED,
     TIMED,
@@ -37,7 +37,7 @@ _ONE_BY_ONE = {ENGAGED, VALUABLE, GA4_EVENT, TIMED}
 
 
 class ActiveUsers:
-    """Collects rows (date, user, signals; and of parts what headcount.evidence says).
+    """Collects rows (date, user, signals; and what else headcount.evidence gives).
 
     They go into the store; or are counted, by a definition and the least engagement (milliseconds).
     """
@@ -45,7 +45,7 @@ class ActiveUsers:
     def __init__(self, definition: str = OWN, least=None):
         self._definition, self._least = definition, least
         self._users: dict[bytes, set[bytes]] = defaultdict(set)  # "date\tsignal": users
-        self._parts = Parts()
+        self._pending = Pending()
         self._new = 0
         self.sketch_errors: list = []  # where there are sketches beside the sets
 
@@ -63,7 +63,7 @@ class ActiveUsers:
             user.decode()
             if details:
                 micros, amount, session = details
-                return self._add_parts(day, user, _names(signals), int(micros), amount, session)
+                return self._add_pending(day, user, _names(signals), int(micros), amount, session)
         except ValueError:
             return Reject("not a row of date, user and signals")
         if signals in _SIGNALS:
@@ -83,20 +83,20 @@ class ActiveUsers:
         self._new += news
         return b""
 
-    def _add_parts(
+    def _add_pending(
         self, day: bytes, user: bytes, names: set[str], micros: int, amount: bytes, session: bytes
     ) -> bytes | Reject:
         """A row of one event that is a part of a sum, or of a session, or both."""
-        if not names <= _ONE_BY_ONE | PARTS:
+        if not names <= _ONE_BY_ONE | PENDING:
             return Reject("unknown signal")
         news = False
         if AMOUNT in names:
             msec = decimals.exact(amount.decode())
-            news = self._parts.add_amount(day.decode(), user, micros, msec)
+            news = self._pending.add_amount(day.decode(), user, micros, msec)
         if SESSION in names and KEY not in names:
             view = VIEW in names
-            news |= self._parts.add_session(day.decode(), user, int(session), micros, view)
-        sets = names - PARTS | ({ENGAGED_SESSION} if KEY in names else set())
+            news |= self._pending.add_session(day.decode(), user, int(session), micros, view)
+        sets = names - PENDING | ({ENGAGED_SESSION} if KEY in names else set())
         before = self._new
         self._add_signals(day, user, _sets(sets))
         self._new = before + (news or self._new > before)
@@ -104,7 +104,7 @@ class ActiveUsers:
 
     def rows(self) -> bytes:
         """How many users are active on each day, by what was collected here alone."""
-        for day, signal, user in self._parts.enough(self._least):
+        for day, signal, user in self._pending.enough(self._least):
             self._users[f"{day}\t{signal}".encode()].add(user)
         counts = {}
         for day in {key.split(b"\t")[0] for key in self._users}:
@@ -123,7 +123,7 @@ class ActiveUsers:
         With `replace` the collected rows are all there is to know of the days they touch.
         """
         days = {key.split(b"\t")[0].decode() for key in self._users}
-        days = sorted(days.union(self._parts.amounts, self._parts.sessions))
+        days = sorted(days.union(self._pending.amounts, self._pending.sessions))
         mode = active_days.sketch_mode(db)
         if mode:
             from headcount import day_sketches  # few have them
@@ -135,17 +135,17 @@ class ActiveUsers:
         if replace:
             for day in days:
                 db.execute("DELETE FROM active_day WHERE date = ?", [day])
-                parts.remove_day(db, day)
-        ids = _user_ids(db, self._parts.users().union(*self._users.values()))
+                pending.remove_day(db, day)
+        ids = _user_ids(db, self._pending.users().union(*self._users.values()))
 
         def active(day: str, signal: str) -> BitMap:
             new = self._users.get(f"{day}\t{signal}".encode(), ())
             return active_days.bitmap(db, day, signal) | BitMap(ids[user] for user in new)
 
-        for day, signal, user in list(self._parts.merge(db, ids, active, active_days.least(db))):
+        for day, signal, user in list(self._pending.merge(db, ids, active, active_days.least(db))):
             self._users[f"{day}\t{signal}".encode()].add(user)
         for day in days:
-            parts.remove_enough(db, day, active(day, ENGAGED_SESSION), active(day, SUMMED))
+            pending.remove_enough(db, day, active(day, ENGAGED_SESSION), active(day, SUMMED))
         for key in sorted(self._users):
             day, signal = key.decode().split("\t")
             users = BitMap(ids[user] for user in self._users[key])

@@ -61,8 +61,8 @@ def names(wanted) -> list[str] | None:
     return found + ([ENGAGEMENT, *wanted.valuable_events] if signals - {TIMED} else [])
 
 
-def in_parts(wanted) -> bool:
-    """Whether there are rows of parts, which differ from event to event."""
+def may_be_pending(wanted) -> bool:
+    """Whether there are rows that differ from event to event, for one may not be enough."""
     return bool(needed(wanted.named) & {ENGAGED_SESSION, SUMMED})
 
 
@@ -74,10 +74,10 @@ class Evidence:
         self._signals = needed(wanted.named)
 
     def __call__(self, signals: str | None, event, name: str, micros: int) -> str | None:
-        """Signals and parts of an event, and, tabs between them, what belongs to the parts.
+        """Signals of an event, and what may be enough together with others.
 
-        These are event_timestamp, engagement_time_msec (at most the least that is wanted) and
-        ga_session_id. None if it says nothing.
+        With the latter, and tabs between, come event_timestamp, engagement_time_msec (at most the
+        least that is wanted) and ga_session_id. None if it says nothing.
         """
         asked, wanted = self._signals, self._wanted
         params = self._params(event.event_params)

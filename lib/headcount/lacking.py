@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from functools import reduce
 
-from headcount import active_days, decimals, parts
+from headcount import active_days, decimals, pending
 from headcount.signals import DEFINITIONS, ENGAGED, ENGAGED_SESSION, SUMMED, TIMED
 
 
@@ -41,17 +41,17 @@ class Lacking:
         return {"valuable": "a valuable event", "ga4-event": "an event of GA4"}.get(signal, "")
 
     def _engaged(self, user: int) -> str:
-        query = "SELECT msec FROM engagement_part WHERE date = ? AND user_id = ?"
+        query = "SELECT msec FROM pending_engagement WHERE date = ? AND user_id = ?"
         amounts = [decimals.exact(msec) for (msec,) in self._db.execute(query, [self._day, user])]
         return f"{float(reduce(decimals.add, amounts, decimals.exact('0'))) / 1000:g}"
 
     def _sessions(self, user: int) -> str:
         query = (
-            "SELECT max(last_event - first_event), count(*) FROM session_part "
+            "SELECT max(last_event - first_event), count(*) FROM pending_session "
             "WHERE date = ? AND user_id = ?"
         )
         longest, number = self._db.execute(query, [self._day, user]).fetchone()
         if not number:
             return "there is no session"
-        needed = f"{parts.LONG_SESSION / 1e6:g} s, a key event or two views"
+        needed = f"{pending.LONG_SESSION / 1e6:g} s, a key event or two views"
         return f"the longest of {number} has {longest / 1e6:g} s; none has {needed}"

@@ -9,14 +9,14 @@ BOTH = f"{ENGAGED},{VALUABLE}"
 GA4_EVENT = "ga4-event"
 TIMED = "google-n-day"
 
-# and for these there may have to be several: their parts are kept until they are enough
+# and for these there may have to be several events: these are pending until they are enough
 SUMMED = "summed"
 ENGAGED_SESSION = "engaged-session"
 
-# Of rows, in place of a signal: a part of a sum; a part of a session, which may be a view, or make
-# the session an engaged one.
+# What rows have beside signals: of a sum, a summand; an event of a session, which may be a view, or
+# make the session an engaged one.
 AMOUNT, SESSION, VIEW, KEY = "amount", "session", "view", "key"
-PARTS = {AMOUNT, SESSION, VIEW, KEY}
+PENDING = {AMOUNT, SESSION, VIEW, KEY}
 
 OWN = "engaged-valuable"  # the definition of a database that says nothing else
 

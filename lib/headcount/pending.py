@@ -1,7 +1,7 @@
 """What is not enough yet: engagements of a day that do not add up, sessions that are not engaged.
 
-A part is kept until its user is active: then the set of the day says it all, for what is enough
-stays enough. Copies of a part, in whatever order, change nothing: of an event's length the
+It is kept until its user is active: then the set of the day says it all, for what is enough stays
+enough. Copies of an event, in whatever order, change nothing: of an engagement's lengths the
 greatest counts, of a session the earliest and the latest event and view.
 """
 
@@ -19,12 +19,12 @@ from headcount.signals import ENGAGED_SESSION, SUMMED
 
 LONG_SESSION = 10_000_000  # microseconds
 
-_AMOUNTS = "engagement_part"
-_SESSIONS = "session_part"
+_AMOUNTS = "pending_engagement"
+_SESSIONS = "pending_session"
 
 
-class Parts:
-    """Collects parts by local day and user."""
+class Pending:
+    """Collects it by local day and user."""
 
     def __init__(self):
         self.amounts: dict[str, dict[bytes, dict[int, object]]] = defaultdict(dict)
@@ -41,7 +41,7 @@ class Parts:
         return _add_session(self.sessions[day].setdefault(user, {}), session, state)
 
     def users(self) -> set[bytes]:
-        """Whose parts they are."""
+        """Whose it is."""
         return {
             user
             for kind in (self.amounts, self.sessions)
@@ -50,7 +50,7 @@ class Parts:
         }
 
     def enough(self, least) -> Iterator[tuple[str, str, bytes]]:
-        """Day, signal and user of those for whom the parts collected here are enough."""
+        """Day, signal and user of those for whom what is collected here is enough."""
         for day, users in self.amounts.items():
             yield from ((day, SUMMED, user) for user in users if _adds_up(users[user], least))
         for day, users in self.sessions.items():
@@ -112,7 +112,7 @@ def remove_user(db: sqlite3.Connection, user_id: int) -> None:
 
 
 def remove_enough(db: sqlite3.Connection, day: str, engaged: BitMap, summed: BitMap) -> None:
-    """Within a transaction: the parts of a day whose users are active without them."""
+    """Within a transaction: what is no longer asked for, for its users are active."""
     for table, users in ((_SESSIONS, engaged), (_AMOUNTS, summed)):
         found = db.execute(f"SELECT DISTINCT user_id FROM {table} WHERE date = ?", [day])
         rows = [(day, user_id) for (user_id,) in found.fetchall() if user_id in users]
@@ -120,7 +120,7 @@ def remove_enough(db: sqlite3.Connection, day: str, engaged: BitMap, summed: Bit
 
 
 def _known(db, query: str, day: str, state: Callable, add: Callable) -> dict[int, dict]:
-    """The parts of a day in the database, by user."""
+    """What is pending of a day in the database, by user."""
     known = defaultdict(dict)
     for user_id, key, *columns in db.execute(query, [day]):
         add(known[user_id], key, state(*columns))
