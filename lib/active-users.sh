@@ -10,6 +10,7 @@ key_events=
 user=user_pseudo_id
 validate=()
 jobs=()
+sketch=
 rejects=() # the option, for those that reject
 notes=()
 
@@ -31,6 +32,37 @@ take_active_users_option() { # OPTION VALUE, as read_options wants it
 	esac
 	return 1
 }
+
+# What the rows mean, whoever keeps them.
+active_users_settings() {
+	settings=(--setting "tz=$tz" --setting "definition=$definition" --setting "user=$user"
+		--setting "min-engagement=$min_engagement" --setting "valuable-events=$valuable_events"
+		--setting "valuable-param=${valuable_events:-$valuable_param}" --setting "key-events=$key_events")
+}
+
+take_sketch_option() { # OPTION VALUE, as read_options wants it
+	if [[ $1 != --sketch ]]; then return 2; fi
+	if [[ $2 != beside && $2 != instead ]]; then usage_error "--sketch: beside or instead, not '$2'"; fi
+	sketch=$2
+	return 1
+}
+
+# Whether what is asked for can do with sketches, and what they need is there.
+check_sketch() {
+	local one
+	for one in "${settings[@]}"; do
+		case $sketch,$one in
+		instead,valuable-events=?* | instead,definition=*ga4-active* | instead,definition=*engaged-session* | instead,definition=*summed*)
+			usage_error '--sketch instead keeps no users, so one event must be enough: no --valuable-events, and no definition but engaged-valuable and google-n-day'
+			;;
+		esac
+	done
+	if [[ $sketch && ! -e $lib/../.venv/sketch ]]; then
+		"$lib/set-up" sketch || die 1 'could not install what sketches need'
+	fi
+}
+
+part_file() { "$lib/python" -m headcount.part_file "$prog" "$@"; }
 
 # Writes rows of day, user and signals: grep-events | parse-engagement | local-day, in one program.
 active_rows() { # OPTION…

@@ -140,6 +140,9 @@ def main() -> int:
     engagement_options.add(parser)
     parser.add_argument("--validate", action="store_true", help="look at every line")
     parser.add_argument("--count", action="store_true", help="count them, as count-distinct does")
+    parser.add_argument(
+        "--mergeable", action="store_true", help="what sums up to is to be kept, and added to"
+    )
     parser.add_argument("--pseudonym-key", metavar="FILE", type=pseudonyms.key)
     filters.add_options(parser, "--tz", "--rejects", "--jobs")
     options = parser.parse()
@@ -152,7 +155,7 @@ def main() -> int:
         parser,
         options,
         with_offset=on_device,
-        summed=options.count and options.definition == (SUMMED,),
+        summed=options.definition == (SUMMED,) and not options.mergeable,
     )
     names = None if options.validate else evidence.names(definition)
     search = NameSearch(names) if names else None

@@ -90,8 +90,10 @@ def _bring_up_to_date(db: sqlite3.Connection) -> None:
         for table in tables
         if version < since and table in made
     ]
+    db.execute("PRAGMA legacy_alter_table = ON")  # the rest of the schema is none of its business
     for table in remade:
         db.execute(f"ALTER TABLE {table} RENAME TO {table}_before")
+    db.execute("PRAGMA legacy_alter_table = OFF")
     with open(os.path.join(ROOT, "schema.sql")) as schema:
         for statement in _statements(schema.read()):
             db.execute(statement)
