@@ -1,5 +1,7 @@
 """Parts of a count, merged: as if one import had read it all, in any order, any number of times."""
 
+import fcntl
+import json
 import subprocess
 from random import Random
 
@@ -77,6 +79,19 @@ def test_what_merge_prints_and_skips(tmp_path):
     )
     assert (lines, kept_lines, filtered) == (2, 1, 1)
     assert part.stat().st_mode & 0o777 == 0o600  # it holds ids
+
+
+def test_a_merge_is_an_import_to_all_others(tmp_path):
+    part, db = part_of([event(user="ann-the-person")], tmp_path / "one.part"), tmp_path / "my.db"
+    merge(db, part, check=0)
+    assert json.loads(run("show-runs", "--db", db, "--json", check=0).stdout)[0]["kind"] == "import"
+    metrics = run("export-metrics", "--db", db, check=0).stdout
+    assert b'headcount_import_lines_total{pipeline="merge-parts"} 1.0' in metrics
+    with open(f"{db}.merge-parts.lock") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        forget = ["forget-user", "--db", db, "--mode", "keep", "ann-the-person"]
+        assert b"merge-parts.lock" in run(*forget, "--wait", 0.1, check=75).stderr
+        merge(db, part_of([event(user="bob")], tmp_path / "two.part"), "--wait", 0.1, check=75)
 
 
 def test_rejects_are_counted_and_may_be_too_many(tmp_path):

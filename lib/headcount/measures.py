@@ -32,25 +32,25 @@ WHERE id IN (SELECT max(id) FROM job_run WHERE exit IS NOT NULL GROUP BY job)
 
 _IMPORTS = """
 SELECT 'headcount_import_last_success_timestamp_seconds', pipeline, unixepoch(max(ended_at))
-FROM run WHERE status = 'done' AND pipeline LIKE 'import-%' GROUP BY pipeline
+FROM run WHERE status = 'done' AND substr(pipeline, 1, 6) IN ('import', 'merge-') GROUP BY pipeline
 UNION ALL
 SELECT 'headcount_import_last_duration_seconds', pipeline,
     unixepoch(ended_at) - unixepoch(started_at)
-FROM run WHERE pipeline LIKE 'import-%'
+FROM run WHERE substr(pipeline, 1, 6) IN ('import', 'merge-')
 AND id IN (SELECT max(id) FROM run WHERE status = 'done' GROUP BY pipeline)
 UNION ALL
 SELECT 'headcount_import_lines_total', pipeline, sum(lines) FROM run
-WHERE status = 'done' AND pipeline LIKE 'import-%' GROUP BY pipeline
+WHERE status = 'done' AND substr(pipeline, 1, 6) IN ('import', 'merge-') GROUP BY pipeline
 """
 
 _OUTCOMES = """
 SELECT pipeline, sum(kept) AS kept, sum(filtered) AS filtered, sum(duplicate) AS duplicate,
     sum(rejected) AS rejected
-FROM run WHERE status = 'done' AND pipeline LIKE 'import-%' GROUP BY pipeline
+FROM run WHERE status = 'done' AND substr(pipeline, 1, 6) IN ('import', 'merge-') GROUP BY pipeline
 """
 
 _RUNS = """
-SELECT pipeline, status, count(*) FROM run WHERE pipeline LIKE 'import-%'
+SELECT pipeline, status, count(*) FROM run WHERE substr(pipeline, 1, 6) IN ('import', 'merge-')
 GROUP BY pipeline, status
 """
 

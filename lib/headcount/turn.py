@@ -42,7 +42,7 @@ def of_all_imports(db: str, wait: float) -> Iterator[None]:
     """Hold the locks of all pipelines: no import runs meanwhile. Raises Failure as `of` does."""
     with contextlib.ExitStack() as stack:
         for name in sorted(os.listdir(os.path.join(ROOT, "bin"))):
-            if name.startswith("import-"):
+            if name.startswith(("import-", "merge-")):
                 stack.enter_context(of(name, db, wait))
         yield
 
