@@ -178,10 +178,9 @@ def test_many_processes_make_parts_at_once(tmp_path):
     lines = made(2, 600)
     for n in range(6):
         (tmp_path / f"{n}.jsonl").write_bytes(b"".join(lines[n::6]))
-    command = (
-        f"ls *.jsonl | xargs -P 4 -I X {BIN}/count-active-users --quiet --validate --part X.part X"
-    )
-    subprocess.run(["bash", "-c", command], cwd=tmp_path, env=BARE | {"LC_ALL": "C.UTF-8"})
+    command = "ls *.jsonl | xargs -P 4 -I X count-active-users --quiet --validate --part X.part X"
+    env = BARE | {"PATH": f"{BIN}:{BARE['PATH']}"}
+    subprocess.run(["bash", "-c", command], cwd=tmp_path, env=env)
     merge(tmp_path / "my.db", *sorted(tmp_path.glob("*.part")))
     counts = {
         day: n for (name, day), n in expected(lines, "plain").items() if name == "engaged-valuable"

@@ -14,6 +14,9 @@ from pyroaring import BitMap
 from headcount import sql_bitmaps
 from test_against_reference import examples
 
+# An error in a function of SQL is one of the query; Python, if asked to, tells it besides.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 IDS = st.frozensets(
     st.one_of(st.integers(0, 40), st.integers(65_530, 65_545), st.integers(0, 2**32 - 1)),
     max_size=12,
@@ -91,7 +94,6 @@ def test_rolling_counts(db, days, window):
     assert json.loads(found or "{}") == expected
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(
     "dates, window",
     [(["2024-02-02", "2024-02-01"], 2), (["2024-02-01"] * 2, 2), (["2024-02-30"], 2)]
@@ -107,7 +109,6 @@ def test_null_is_nobody(db):
     assert one(db, "bitmap_count(NULL)") == 0 and one(db, "bitmap_each(NULL)") == "[]"
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("bad", ["'users'", "5", "2.5", "''", "x''", "x'3a30'", "zeroblob(90)"])
 @pytest.mark.parametrize("call", ["bitmap_count({})", "bitmap_each({})", "bitmap_or({}, NULL)"])
 def test_what_is_no_set_is_an_error(db, bad, call):
