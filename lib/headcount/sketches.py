@@ -19,6 +19,7 @@ RELATIVE_ERROR = 1.04 / 2 ** (LG_K / 2)  # one standard deviation, as the librar
 
 _LIST, _SET, _REGISTERS = 0, 1, 2  # modes, in the order in which a sketch grows
 _HLL_8 = 2
+_ZEROS = bytes(range(64))  # so many there can be in a hash, and in a register
 
 
 def of(keys: Iterable[str], base: bytes | None = None) -> bytes:
@@ -46,15 +47,15 @@ def estimate(sketch: bytes | None, bound: int = 0) -> float:
 
 
 def _merged(sketches: Iterable[bytes]):
-    """Their union, each twice: so it knows that it cannot go by the order in which users came.
+    """Their union, and that once more: so it knows that it cannot go by the order of the users.
 
     A little better an estimate can be had where none came again, but it would be another one with
     each order of merging.
     """
     union = _union()
-    for sketch in map(_read, sketches):
-        union.update(sketch)
-        union.update(sketch)
+    for sketch in sketches:
+        union.update(_read(sketch))
+    union.update(union.get_result(_library().HLL_8))
     return union
 
 
@@ -102,4 +103,4 @@ def _is_sound(image: bytes) -> bool:
         return 5 <= lg_array <= LG_K - 3 and count < 1 << lg_array and len(image) == 12 + 4 * count
     if mode != _REGISTERS or preamble != 10 or len(image) != 40 + (1 << LG_K):
         return False
-    return max(image[40:]) < 64
+    return not image[40:].translate(None, _ZEROS)
