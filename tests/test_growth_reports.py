@@ -282,10 +282,18 @@ def test_odd_numbers_of_days_are_no_error(db, name, value):
         assert text.count(b"\n") < 15_000
 
 
-def test_a_definition_that_is_not_kept_has_no_users(db):
+def test_a_definition_that_is_not_kept_is_said(db):
     for name in GROWTH:
-        given = ["--param", "definition=none-such", "--format", "json"]
-        assert run("show-report", "--db", db, name, *given, check=0).stdout == b"[]\n"
+        done = run("show-report", "--db", db, name, "--param", "definition=summed", check=2)
+        assert b"does not keep 'summed', but: engaged-valuable" in done.stderr
+        own = ["--param", "definition=engaged-valuable", "--format", "json"]
+        assert rows(db, name) == rows(db, name, definition="engaged-valuable")
+        assert json.loads(run("show-report", "--db", db, name, *own, check=0).stdout)
+
+
+def test_cohorts_are_weeks_or_days(db):
+    done = run("show-report", "--db", db, "retention", "--param", "by=month", check=2)
+    assert b"by=month: not one of week, day" in done.stderr
 
 
 def test_a_matrix_has_its_numbers_in_their_places(monkeypatch):

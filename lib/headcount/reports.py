@@ -3,6 +3,7 @@
 The head of such a file:
     -- What the report shows
     -- param NAME: DEFAULT: what it means     (for :NAME in the SQL)
+    -- param NAME: DEFAULT|OTHER|…: what it means (one of these)
     -- chart: LABELS VALUES: TITLE            (columns; only where a chart makes sense)
 VALUES is one column, or several: A,B stand beside each other, A+B are parts of a whole. In place of
 a chart, `matrix: ROWS COLUMNS VALUES` spreads three columns out.
@@ -50,6 +51,7 @@ class Report:
     description: str
     params: dict[str, str] = field(default_factory=dict)  # defaults by name
     meanings: dict[str, str] = field(default_factory=dict)
+    choices: dict[str, list[str]] = field(default_factory=dict)  # of those that have some
     chart: Chart | None = None
 
 
@@ -66,7 +68,10 @@ def load(name: str, folder: Path = FOLDER) -> Report:
     sql = (folder / f"{name}.sql").read_text()
     report = Report(name, sql, sql.split("\n", 1)[0].removeprefix("-- "))
     for param, default, meaning in re.findall(r"^-- param (\w+): (.*?): (.*)$", sql, re.M):
-        report.params[param], report.meanings[param] = default, meaning
+        report.params[param], *others = default.split("|")
+        report.meanings[param] = meaning
+        if others:
+            report.choices[param] = [report.params[param], *others]
     if chart := re.search(r"^-- (?:chart|matrix): (.*?): (.*)$", sql, re.M):
         report.chart = Chart.of(*chart.groups())
     return report
@@ -110,6 +115,9 @@ def values(report: Report, given: list[tuple[str, str]]) -> dict[str, str]:
         if name not in report.params:
             known = ", ".join(report.params) or "none"
             raise Failure(f"{report.name} has no parameter {name!r}; it has: {known}", USAGE)
+        choices = report.choices.get(name)
+        if choices and value not in choices:
+            raise Failure(f"{name}={value}: not one of {', '.join(choices)}", USAGE)
         if name == "tz":
             try:
                 zones.find(value)

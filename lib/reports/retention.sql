@@ -1,5 +1,5 @@
 -- Of the users who were first active in a week, or on a day: how many were so again in each one since
--- param by: week: or day; a week begins on Monday, and has a row once it is over
+-- param by: week|day: what a cohort is, week or day; a week begins on Monday, and has a row once it is over
 -- param last: 12: up to how many weeks, or days, later
 -- param since: 0000-01-01: the first cohort
 -- param until: 9999-12-31: the last cohort
