@@ -22,7 +22,9 @@ def read_options(arguments: list[str] | None = None) -> argparse.Namespace:
         "--cases", nargs="+", metavar="CASE", choices=cases.CASES, default=list(cases.CASES)
     )
     parser.add_argument("--users", type=int, default=year.USERS, help="in the year of history")
-    parser.add_argument("--readme", action="store_true", help="put the table into README.md")
+    parser.add_argument(
+        "--readme", action="store_true", help="put the table into tests/bench/README.md"
+    )
     parser.add_argument("--growth", action="store_true", help="instead: time and memory by size")
     parser.add_argument(
         "--sizes", nargs="+", type=_size, default=["100MB", "1GB", "10GB"], help="for --growth"

@@ -1,14 +1,14 @@
-"""The tables, in Markdown, and their place in the README."""
+"""The tables, in Markdown, and their place in the README beside this."""
 
 import re
 from pathlib import Path
 
-from bench import ROOT, Failure
+from bench import Failure
 from bench.case import Case
 from bench.targets import digits, seconds
 from bench.timing import Timed
 
-README = ROOT / "README.md"
+README = Path(__file__).with_name("README.md")
 _PLACE = re.compile(r"(<!-- bench -->\n).*?(<!-- bench end -->)", re.DOTALL)
 
 
