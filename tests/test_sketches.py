@@ -126,6 +126,7 @@ def test_instead_of_all_ids(tmp_path):
         assert b"somebody-" not in path.read_bytes()
     run("check-data", "--db", db, "user_sets", check=0)
     run("why-day", "--db", db, "2019-12-31", check=0)
+    assert b"sketches" in run("compare-definitions", "--db", db, "2019-12-31", check=1).stderr
     done = run("import-active-users", *given, "--replace", stdin=lines(0, 5), check=0)
     assert done.stdout.endswith(b"\t5\n")
 

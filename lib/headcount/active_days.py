@@ -13,6 +13,7 @@ from typing import NamedTuple
 from pyroaring import BitMap
 
 from headcount import clock, decimals, dictionary, pending, zones
+from headcount.failure import USAGE, Failure
 from headcount.signals import BOTH, DEFINITIONS, ENGAGED, OWN, VALUABLE
 
 FINAL_AFTER = timedelta(hours=72)  # the export's own tables change for up to three days
@@ -28,6 +29,12 @@ def definitions(db: sqlite3.Connection) -> list[str]:
     """Those that the database keeps; active_user_table has the first."""
     row = db.execute("SELECT value FROM setting WHERE name = 'definition'").fetchone()
     return row[0].split(",") if row else [OWN]
+
+
+def require(db: sqlite3.Connection, definition: str) -> None:
+    """Raises Failure 2 unless the database keeps this definition."""
+    if definition not in (kept := definitions(db)):
+        raise Failure(f"the database does not keep {definition!r}, but: {', '.join(kept)}", USAGE)
 
 
 def active(db: sqlite3.Connection, day: str, definition: str) -> BitMap:
