@@ -57,19 +57,19 @@ check_sketch() {
 			;;
 		esac
 	done
-	if [[ $sketch && ! -e $lib/../.venv/sketch ]]; then
-		"$lib/set-up" sketch || die 1 'could not install what sketches need'
-	fi
+	if [[ $sketch ]]; then need sketch; fi
 }
 
 part_file() { "$lib/python" -m headcount.part_file "$prog" "$@"; }
 
 # Writes rows of day, user and signals: grep-events | parse-engagement | local-day, in one program.
-active_rows() { # OPTION…
+active_rows() { rows_by active_rows "$@"; }
+
+rows_by() { # MODULE OPTION…
 	local options=(--user "$user" --min-engagement "$min_engagement" --definition "$definition"
 		--valuable-param "$valuable_param" --tz "$tz")
 	if [[ $key_events ]]; then options+=(--key-events "$key_events"); fi
 	if [[ $valuable_events ]]; then options+=(--valuable-events "$valuable_events"); fi
-	"$lib/python" -m headcount.active_rows "$prog" "$@" "${options[@]}" "${validate[@]}" \
+	"$lib/python" -m "headcount.$1" "$prog" "${@:2}" "${options[@]}" "${validate[@]}" \
 		"${jobs[@]}" "${rejects[@]}" "${notes[@]}" -- "${files[@]}"
 }

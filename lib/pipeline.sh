@@ -85,6 +85,13 @@ read_options() {
 	done
 }
 
+# Installs a section of the lock file, unless it is there.
+need() { # SECTION
+	if [[ ! -e $lib/../.venv/$1 ]]; then
+		"$lib/set-up" "$1" || die 1 'could not install what it needs; see above'
+	fi
+}
+
 # Somebody types the input.
 reads_terminal() {
 	local file

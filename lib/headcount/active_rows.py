@@ -7,6 +7,7 @@ rows, a count the counts.
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Callable
 
@@ -32,6 +33,7 @@ from headcount.search import NameSearch
 from headcount.signals import ENGAGED, SUMMED, VALUABLE
 from headcount.tsv import escape
 
+REJECTER = "parse-engagement"  # in whose name lines are rejected
 _REMEMBERED = 200_000  # rows: enough to spare most repetitions, in bounded memory
 
 
@@ -134,9 +136,8 @@ def _counts(definition: engagement.Definition, name: str):
     return Counts([ENGAGED.encode(), VALUABLE.encode()], sum_at_least=least)
 
 
-def main() -> int:
-    """PIPELINE [FILE…] - rows of local day, user and signals of the events that count"""
-    parser = cli.Parser(main.__doc__)
+def parsed(parser: cli.Parser, arguments: list[str] | None = None) -> argparse.Namespace:
+    """The options of the filters, with their `rows`. Raises SystemExit for what makes no sense."""
     engagement_options.add(parser)
     parser.add_argument("--validate", action="store_true", help="look at every line")
     parser.add_argument("--count", action="store_true", help="count them, as count-distinct does")
@@ -145,35 +146,41 @@ def main() -> int:
     )
     parser.add_argument("--pseudonym-key", metavar="FILE", type=pseudonyms.key)
     filters.add_options(parser, "--tz", "--rejects", "--jobs")
-    options = parser.parse()
+    options = parser.parse(arguments)
     name = pseudonyms.Pseudonyms(options.pseudonym_key) if options.pseudonym_key else escape
-    options.jobs = options.jobs or jobs.processors()  # nothing behind it is as much work
     on_device = options.tz == zones.DEVICE
     if options.count and len(options.definition) > 1:
         parser.error("--definition: name one")
-    definition = engagement_options.definition(
+    options.wanted = engagement_options.definition(
         parser,
         options,
         with_offset=on_device,
         summed=options.definition == (SUMMED,) and not options.mergeable,
     )
-    names = None if options.validate else evidence.names(definition)
+    names = None if options.validate else evidence.names(options.wanted)
     search = NameSearch(names) if names else None
     try:
         days = zones.DeviceDays() if on_device else zones.LocalDays(zones.find(options.tz))
     except ValueError as error:
         parser.error(str(error))
-    rows = ActiveRows(engagement.Parser(definition), days, search, name)
+    options.rows = ActiveRows(engagement.Parser(options.wanted), days, search, name)
+    return options
+
+
+def main() -> int:
+    """PIPELINE [FILE…] - rows of local day, user and signals of the events that count"""
+    options = parsed(cli.Parser(main.__doc__))
+    options.jobs = options.jobs or jobs.processors()  # nothing behind it is as much work
     if not options.count:
-        return filters.run(options, rows, rejecter="parse-engagement")
-    counts = _counts(definition, *options.definition)
+        return filters.run(options, options.rows, rejecter=REJECTER)
+    counts = _counts(options.wanted, *options.definition)
 
     def take(text: bytes) -> None:
         if counts.add(Block(text)).rejects:
             raise AssertionError("a row of our own that is none")
 
     return filters.run(
-        options, rows, lambda _account: counts.rows(), take=take, rejecter="parse-engagement"
+        options, options.rows, lambda _account: counts.rows(), take=take, rejecter=REJECTER
     )
 
 

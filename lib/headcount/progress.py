@@ -23,8 +23,12 @@ class Progress:
     def of(cls, options, prog: str, marks: Marks) -> Progress:
         """For the inputs of `options.files`, from their marks on, and for whom it is wanted."""
         size = total_size(options.files or ["-"], marks)
-        watched = sys.stderr is not None and sys.stderr.isatty() and not options.quiet
-        return cls(prog, size, options.progress or (size is not None and watched))
+        return cls(prog, size, options.progress or (size is not None and cls.watched(options)))
+
+    @staticmethod
+    def watched(options) -> bool:
+        """Whether somebody waits who has not asked for quiet."""
+        return sys.stderr is not None and sys.stderr.isatty() and not options.quiet
 
     def add(self, count: int) -> None:
         """`count` more bytes have been read."""
