@@ -27,6 +27,9 @@ set-up: .venv/runtime
 .venv/sketch: .venv/runtime
 	@lib/set-up sketch
 
+.venv/spark: .venv/runtime
+	@lib/set-up spark
+
 .venv/serve: .venv/runtime
 	@lib/set-up serve
 

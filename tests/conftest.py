@@ -1,6 +1,7 @@
 """What all tests share: where things are, and how to run a program as a user does."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -14,6 +15,13 @@ REAL = ROOT.parent / "shared" / "data"  # real data, beside the checkout where t
 
 # What cron gives: no locale, no activated environment.
 BARE = {"PATH": "/usr/bin:/bin", "HOME": os.environ.get("HOME", "/")}
+
+# Why there is no Spark to be tested, if there is none.
+NO_SPARK = ""
+if not (os.environ.get("JAVA_HOME") or shutil.which("java")):
+    NO_SPARK = "no Java: install default-jre-headless"
+elif not (ROOT / ".venv" / "spark").exists():
+    NO_SPARK = "no Spark: make .venv/spark"
 
 
 def run(program, *arguments, stdin=b"", check=None, **options):

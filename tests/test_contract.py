@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from conftest import BARE, BIN, PROGRAMS, ROOT, SHIMS, run
+from conftest import BARE, BIN, NO_SPARK, PROGRAMS, ROOT, SHIMS, run
 from examples import examples
 from headcount import __version__
 
@@ -45,6 +45,8 @@ def columns(text):
 
 @every_program
 def test_examples_print_what_they_show(program, tmp_path):
+    if program.startswith("spark-") and NO_SPARK:
+        pytest.skip(NO_SPARK)
     (tmp_path / "data").symlink_to(ROOT / "data")
     env = BARE | {"PATH": f"{BIN}:{BARE['PATH']}:{SHIMS}"}
     found = examples(help_of(program))
