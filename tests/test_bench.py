@@ -5,10 +5,12 @@ import sys
 
 import pytest
 
-from bench import ROOT, Failure, cases, report
+from bench import ROOT, Failure, cases, report, spark_cases
 from bench.contenders import Contender
+from bench.data import Data
 from bench.targets import AsFast, AtMost, Faster, Memory
-from bench.timing import Timed, rounds
+from bench.timing import Timed, rounds, run
+from conftest import NO_SPARK
 
 TRUTH = "2024-03-08\t2\n"
 SMALL = ["--size", "2MB", "--users", "20000", "--runs", "1"]
@@ -30,17 +32,24 @@ def data(tmp_path_factory):
 
 
 def test_every_case_runs_and_all_answers_agree(data):
-    done = bench(data, *SMALL)
+    names = cases.CASES.keys() - {"spark"}  # which would take as long as half of the others
+    done = bench(data, *SMALL, "--cases", *names)
     assert done.returncode == 0, done.stderr
     targets, details = done.stdout.split("\n\n2MB, one run, on ")
     rows = targets.splitlines()[2:]
-    assert len(rows) == len(cases.CASES) + 6  # some have several targets
+    assert len(rows) == len(names) + 6  # some have several targets
     for who in ("DuckDB", "chDB", "Polars", "json loop", "SQLite", "dict loop", "httpx-sse"):
         assert f"| {who} |" in details, "who took part"
     assert "DuckDB 2" in details, "the peers' releases"
     # a second run makes no data
     again = bench(data, *SMALL, "--cases", "selective", "mau")
     assert again.returncode == 0 and "making" not in again.stderr
+
+
+@pytest.mark.skipif(bool(NO_SPARK), reason=NO_SPARK or "there is one")
+def test_spark_and_its_peer_agree(data):
+    case = spark_cases.spark(Data(data, "2MB"))
+    assert [run(contender)[1] for contender in case.contenders] == [case.truth] * 2
 
 
 def test_a_wrong_answer_fails_it(data):

@@ -8,6 +8,7 @@ from bench import (
     comment_cases,
     count_cases,
     metric_cases,
+    spark_cases,
     store_cases,
     stream_cases,
     year,
@@ -48,6 +49,8 @@ CASES = {
     "comments-import": Kind(comment_cases.comments_import, {"comments"}),
     "event-metrics": Kind(metric_cases.event_metrics, {"event metrics"}),
 }
+if spark_cases.available():
+    CASES["spark"] = Kind(spark_cases.spark, {"events"})
 
 
 def check_room(names: list[str], data: Data, users: int) -> None:
