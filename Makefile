@@ -3,7 +3,8 @@
 # make test     sets up what tests need and runs every one of them
 # make faults   injects every fault of the matrix into every import, and prints what was survived
 # make bench    measures ours against others' programs: SIZE=1GB RUNS=5 CASES="selective gz",
-#               README=1 (writes its table), GROWTH=1 SIZES="100MB 1GB" (time and memory by size)
+#               README=1 (writes its table), GROWTH=1 SIZES="100MB 1GB" (time and memory by size),
+#               PLAN=1 (what more than one machine would need)
 SHELL = /bin/bash
 
 EVENTS = data/sample/events.jsonl.gz
@@ -58,7 +59,7 @@ faults: .venv/test .venv/serve .venv/parquet .venv/sketch
 bench: .venv/runtime .bench/venv/bench
 	PYTHONPATH=tests .venv/bin/python -m bench $(if $(SIZE),--size $(SIZE)) $(if $(RUNS),--runs $(RUNS)) \
 		$(if $(CASES),--cases $(CASES)) $(if $(README),--readme) $(if $(GROWTH),--growth) \
-		$(if $(SIZES),--sizes $(SIZES))
+		$(if $(PLAN),--plan) $(if $(SIZES),--sizes $(SIZES))
 
 lint: .venv/test
 	.venv/bin/ruff check --quiet $(python_files)

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from bench import ROOT, Failure, cases, report, spark_cases
+from bench import ROOT, Failure, cases, plan, report, spark_cases
 from bench.contenders import Contender
 from bench.data import Data
 from bench.targets import AsFast, AtMost, Faster, Memory
@@ -50,6 +50,16 @@ def test_every_case_runs_and_all_answers_agree(data):
 def test_spark_and_its_peer_agree(data):
     case = spark_cases.spark(Data(data, "2MB"))
     assert [run(contender)[1] for contender in case.contenders] == [case.truth] * 2
+
+
+def test_the_plan_carries_on_what_it_measures(data, monkeypatch):
+    monkeypatch.setattr(plan, "_USERS", 1000)
+    task, users = plan.tasks(Data(data, "2MB")), plan.sink()
+    assert 1e9 < task["read"] < 5e9 and task["rows"] < 1e6 and min(users.values()) > 0
+    assert task["shuffled"] > 50 * task["rows"], "a row holds a day and an id"
+    row = plan.carried(task, users, 1e9)
+    assert len(row) == len(plan.PLAN) and row[0] == "1,000,000,000" and row[1].endswith(" TB")
+    assert f"{task['filter']:.2f} s" in plan.stages(task, users)
 
 
 def test_a_wrong_answer_fails_it(data):

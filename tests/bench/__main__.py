@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench import BENCH, Failure, cases, growth, machine, of_size, report, year
+from bench import BENCH, Failure, cases, growth, machine, of_size, plan, report, year
 from bench.data import Data
 from bench.timing import rounds
 
@@ -26,6 +26,7 @@ def read_options(arguments: list[str] | None = None) -> argparse.Namespace:
         "--readme", action="store_true", help="put the table into tests/bench/README.md"
     )
     parser.add_argument("--growth", action="store_true", help="instead: time and memory by size")
+    parser.add_argument("--plan", action="store_true", help="instead: the cost model, and a run")
     parser.add_argument(
         "--sizes", nargs="+", type=_size, default=["100MB", "1GB", "10GB"], help="for --growth"
     )
@@ -67,7 +68,9 @@ def main() -> int:
     try:
         if not (BENCH / "venv/bench").exists():
             raise Failure("the peers are not installed: run `make bench`")
-        if options.growth:
+        if options.plan:
+            print(plan.chapter(options.data, options.size))
+        elif options.growth:
             print(growth.table(options.data, options.sizes, options.runs))
         else:
             compare(options)
