@@ -15,6 +15,9 @@ PORT = 8001
 bash_files = $(shell grep -lE '^\#!.*bash|shellcheck shell=bash' bin/* lib/* .ci/run 2>/dev/null) $(wildcard tests/*.bats tests/*.bash) tests/bench/peers/jq_count
 python_files = lib tests $(shell grep -lE '^\#!.*lib/python' bin/*)
 
+# What needs Spark is tested where there is a Java for it.
+spark = $(if $(JAVA_HOME)$(shell command -v java),.venv/spark)
+
 .PHONY: set-up import serve test faults bench lint fmt docs accept lock clean
 
 set-up: .venv/runtime
@@ -30,6 +33,9 @@ set-up: .venv/runtime
 
 .venv/spark: .venv/runtime
 	@lib/set-up spark
+
+.venv/postgres: .venv/runtime
+	@lib/set-up postgres
 
 .venv/serve: .venv/runtime
 	@lib/set-up serve
@@ -49,11 +55,11 @@ import: .venv/runtime
 serve: .venv/serve
 	bin/serve-db --db "$(DB)" --port $(PORT)
 
-test: lint .venv/parquet .venv/serve .venv/sketch .bench/venv/bench
+test: lint .venv/parquet .venv/serve .venv/sketch .venv/postgres $(spark) .bench/venv/bench
 	.venv/bin/python -m pytest -n auto --dist worksteal
 	.venv/bin/bats tests
 
-faults: .venv/test .venv/serve .venv/parquet .venv/sketch
+faults: .venv/test .venv/serve .venv/parquet .venv/sketch .venv/postgres
 	FAULTS=all .venv/bin/python -m pytest -n auto --dist worksteal tests/faults
 
 bench: .venv/runtime .bench/venv/bench

@@ -10,6 +10,31 @@ CREATE TABLE IF NOT EXISTS active_user_table (
     active_user_count INTEGER NOT NULL CHECK (typeof(active_user_count) = 'integer' AND active_user_count >= 0)
 );
 
+-- The ledger: every import, with where its lines went.
+CREATE TABLE IF NOT EXISTS run (
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    pipeline     TEXT NOT NULL,
+    version      TEXT NOT NULL,
+    zone_rules   TEXT NOT NULL, -- release of the time zone database
+    status       TEXT NOT NULL CHECK (status IN ('running', 'done', 'failed', 'aborted')),
+    started_at   TEXT NOT NULL, -- UTC
+    ended_at     TEXT,
+    lines        INTEGER,
+    kept         INTEGER,
+    filtered     INTEGER,
+    duplicate    INTEGER,
+    rejected     INTEGER, -- unidentified ones included
+    unidentified INTEGER,
+    message      TEXT,
+    CHECK (status <> 'done' OR lines = kept + filtered + duplicate + rejected)
+);
+
+-- The dictionary of users: a small number for each key of the export.
+CREATE TABLE IF NOT EXISTS user (
+    id  INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE
+);
+
 -- Every value that a published day ever had, and the run that set it.
 CREATE TABLE IF NOT EXISTS active_user_history (
     date              DATE NOT NULL,
@@ -80,12 +105,6 @@ CREATE TABLE IF NOT EXISTS definition_history (
     PRIMARY KEY (date, definition, run_id)
 );
 
--- The dictionary of users: a small number for each key of the export.
-CREATE TABLE IF NOT EXISTS user (
-    id  INTEGER PRIMARY KEY,
-    key TEXT NOT NULL UNIQUE
-);
-
 -- What the numbers of this database mean: time zone, definition, user rule. One database, one meaning.
 CREATE TABLE IF NOT EXISTS setting (
     name  TEXT PRIMARY KEY NOT NULL,
@@ -112,29 +131,11 @@ WHERE
     );
 
 -- Databases of earlier versions know no pseudonyms, key events and sketches.
-INSERT OR IGNORE INTO setting SELECT 'pseudonym-key', '' FROM setting WHERE name = 'tz';
-INSERT OR IGNORE INTO setting SELECT 'key-events', '' FROM setting WHERE name = 'tz';
-INSERT OR IGNORE INTO setting SELECT 'sketch', '' FROM setting WHERE name = 'tz';
+INSERT INTO setting SELECT 'pseudonym-key', '' FROM setting WHERE name = 'tz' ON CONFLICT DO NOTHING;
+INSERT INTO setting SELECT 'key-events', '' FROM setting WHERE name = 'tz' ON CONFLICT DO NOTHING;
+INSERT INTO setting SELECT 'sketch', '' FROM setting WHERE name = 'tz' ON CONFLICT DO NOTHING;
 
--- The ledger: every import, with where its lines went.
-CREATE TABLE IF NOT EXISTS run (
-    id           INTEGER PRIMARY KEY AUTOINCREMENT,
-    pipeline     TEXT NOT NULL,
-    version      TEXT NOT NULL,
-    zone_rules   TEXT NOT NULL, -- release of the time zone database
-    status       TEXT NOT NULL CHECK (status IN ('running', 'done', 'failed', 'aborted')),
-    started_at   TEXT NOT NULL, -- UTC
-    ended_at     TEXT,
-    lines        INTEGER,
-    kept         INTEGER,
-    filtered     INTEGER,
-    duplicate    INTEGER,
-    rejected     INTEGER, -- unidentified ones included
-    unidentified INTEGER,
-    message      TEXT,
-    CHECK (status <> 'done' OR lines = kept + filtered + duplicate + rejected)
-);
-
+-- The inputs of a run.
 CREATE TABLE IF NOT EXISTS run_input (
     run_id      INTEGER NOT NULL REFERENCES run (id),
     path        TEXT NOT NULL,
@@ -147,6 +148,7 @@ CREATE TABLE IF NOT EXISTS run_input (
 
 CREATE INDEX IF NOT EXISTS run_input_by_fingerprint ON run_input (fingerprint);
 
+-- Its rejects, by reason.
 CREATE TABLE IF NOT EXISTS run_reject (
     run_id  INTEGER NOT NULL REFERENCES run (id),
     reason  TEXT NOT NULL,
@@ -178,6 +180,8 @@ CREATE TABLE IF NOT EXISTS job_run (
 );
 
 CREATE INDEX IF NOT EXISTS job_run_by_job ON job_run (job, id);
+
+-- What follows is kept in SQLite alone.
 
 -- How far a pipeline has read a file that it reads bit by bit: whole lines, and the bytes they take.
 CREATE TABLE IF NOT EXISTS input_mark (

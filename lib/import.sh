@@ -9,6 +9,7 @@ settings=()
 input_kinds=() # --kind KIND for each of `files`, where there are several kinds
 url=''         # of a stream, which is then the only one of `files`
 run=''
+takes_postgres='' # whether the database may be one of PostgreSQL
 incomplete=0 # the status of an import that is good, but lacks inputs that it should have had
 unfinished='what was read is kept; run it again to go on'
 
@@ -78,13 +79,27 @@ begin() {
 		if [[ $file != - && $file != "$url" && ! -e $file ]]; then die 66 "$(printf %q "$file"): no such file"; fi
 	done
 	if reads_terminal; then usage_error 'name files, or pipe events in'; fi
-	db=$(readlink -f -- "$db") || die 74 'cannot write the database: no such directory'
-	turn=$db.$prog
+	place
 	lock
 	trap tidy EXIT
 	remove_stages # of a run that was killed
 	make_stage
 	enter
+}
+
+# Where the lock and the stages of a run are: beside a file, for a server in the user's cache.
+place() {
+	local folder
+	if [[ ! $db =~ ^postgres(ql)?:// ]]; then
+		db=$(readlink -f -- "$db") || die 74 'cannot write the database: no such directory'
+		turn=$db.$prog
+		return
+	fi
+	if [[ ! $takes_postgres ]]; then usage_error '--db: this pipeline keeps its data in SQLite alone'; fi
+	need postgres
+	folder=${XDG_CACHE_HOME:-$HOME/.cache}/headcount
+	mkdir -p -m 700 "$folder" || die 74 "cannot write $folder"
+	turn=$folder/$(printf %s "$db" | cksum | tr ' ' -).$prog
 }
 
 # Each pipeline once at a time (an endless one would keep all others out): the kernel drops the
@@ -98,6 +113,19 @@ lock() {
 	run_job flock -w "$wait" 9 || status=$?
 	stop_if_signalled
 	if ((status)); then die 75 "another import holds $turn.lock; waited $wait s"; fi
+	if [[ $db == *://* ]]; then lock_server; fi
+}
+
+# The same for all hosts: the server's lock is held by a program that ends with this script.
+lock_server() {
+	coproc holder { exec "$lib/python" -m headcount.postgres "$prog" --db "$db" --wait "$wait" 9>&-; }
+	if ! read -r -u "${holder[0]}"; then exit_as "$holder_PID"; fi
+}
+
+exit_as() { # PID
+	local status=0
+	wait "$1" || status=$?
+	exit "$((status ? status : 1))"
 }
 
 # A signal is heeded once there is a directory, or none: what is just being made escapes removal.

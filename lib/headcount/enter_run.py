@@ -5,7 +5,7 @@ import os
 import stat
 import sys
 
-from headcount import cli, db_settings, ledger, output, store, zones
+from headcount import cli, db_settings, ledger, output, postgres, store, zones
 from headcount.failure import OK, Failure
 
 
@@ -52,7 +52,7 @@ def _begin(parser, options) -> int:
         run_id, due = ledger.begin(
             db, parser.prog, settings, options.files, again=options.again, kinds=options.kind
         )
-    mode = stat.S_IMODE(os.stat(options.db).st_mode)
+    mode = 0 if postgres.is_url(options.db) else stat.S_IMODE(os.stat(options.db).st_mode)
     if mode & 0o077 and not options.quiet:
         print(f"{parser.prog}: others may open {options.db}: chmod 600 it", file=sys.stderr)
     skipped = len(dict.fromkeys(options.files)) - len(due)

@@ -66,9 +66,9 @@ def begin(
     )
     run_id = db.execute(
         "INSERT INTO run (pipeline, version, zone_rules, status, started_at) "
-        "VALUES (?, ?, ?, 'running', ?)",
+        "VALUES (?, ?, ?, 'running', ?) RETURNING id",
         [pipeline, __version__, zones.rules_version(), clock.now()],
-    ).lastrowid
+    ).fetchone()[0]
     due = []
     for path, kind in dict(itertools.zip_longest(paths, kinds)).items():
         size = mark = None
@@ -131,8 +131,10 @@ def enter_reasons(
     db: sqlite3.Connection, run_id: int, table: str, reasons: Mapping[str, int]
 ) -> None:
     """Enter how many lines a run has rejected (run_reject) or left out (run_filter), and why."""
+    number = {"run_reject": "rejects", "run_filter": "lines"}[table]
     db.executemany(
-        f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)",
+        f"INSERT INTO {table} VALUES (?, ?, ?) "
+        f"ON CONFLICT (run_id, reason) DO UPDATE SET {number} = excluded.{number}",
         [(run_id, reason, count) for reason, count in reasons.items() if count],
     )
 

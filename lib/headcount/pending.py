@@ -21,6 +21,12 @@ LONG_SESSION = 10_000_000  # microseconds
 
 _AMOUNTS = "pending_engagement"
 _SESSIONS = "pending_session"
+_KEEP_AMOUNT = f"""INSERT INTO {_AMOUNTS} VALUES (?, ?, ?, ?)
+    ON CONFLICT (date, user_id, event_timestamp) DO UPDATE SET msec = excluded.msec"""
+_KEEP_SESSION = f"""INSERT INTO {_SESSIONS} VALUES (?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (date, user_id, session) DO UPDATE SET
+        first_event = excluded.first_event, last_event = excluded.last_event,
+        first_view = excluded.first_view, last_view = excluded.last_view"""
 
 
 class Pending:
@@ -80,7 +86,7 @@ class Pending:
                     yield day, SUMMED, user
                 else:
                     rows = [(day, ids[user], at, str(msec)) for at, msec in amounts.items()]
-                    db.executemany(f"INSERT OR REPLACE INTO {_AMOUNTS} VALUES (?, ?, ?, ?)", rows)
+                    db.executemany(_KEEP_AMOUNT, rows)
         for day, users in self.sessions.items():
             done = active(day, ENGAGED_SESSION)
             columns = "user_id, session, first_event, last_event, first_view, last_view"
@@ -95,8 +101,7 @@ class Pending:
                     yield day, ENGAGED_SESSION, user
                 else:
                     rows = [(day, ids[user], one, *state) for one, state in sessions.items()]
-                    places = ", ".join("?" * 7)
-                    db.executemany(f"INSERT OR REPLACE INTO {_SESSIONS} VALUES ({places})", rows)
+                    db.executemany(_KEEP_SESSION, rows)
 
 
 def remove_day(db: sqlite3.Connection, day: str) -> None:

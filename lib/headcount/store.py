@@ -11,12 +11,14 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 
+from headcount import postgres
 from headcount.cli import ROOT
 from headcount.failure import (
     FAILED,
     NO_INPUT,
     OTHER_SETTINGS,
     TRY_LATER,
+    USAGE,
     WRITE_FAILED,
     Failure,
 )
@@ -30,9 +32,16 @@ _PAGE = 16 << 10  # bytes: large BLOBs are written in 3/4 of the time that 4 KB 
 def for_import(path: str, wait: float, *, create: bool = True) -> Iterator[sqlite3.Connection]:
     """The database, made if need be (mode 0600). `wait`: seconds to wait for another's lock.
 
+    `path` may be the URL of a database of PostgreSQL; what is given then is as much of a connection
+    as imports of active users need.
+
     Raises Failure: 66 if it is missing and not to be made, 74 if it cannot be written, 75 if it
     stays locked, 78 if it is not a Headcount database of this version.
     """
+    if postgres.is_url(path):
+        with postgres.for_import(path, wait, SCHEMA_VERSION) as db:
+            yield db
+        return
     if not os.path.exists(path) and not create:
         raise Failure(f"no database {path}; an import makes it", NO_INPUT)
     try:
@@ -64,21 +73,35 @@ def for_reading(path: str) -> Iterator[sqlite3.Connection]:
 
     Raises Failure 66 if there is none, 78 if it is so old that it lacks a table that is asked for.
     """
+    if postgres.is_url(path):
+        from headcount import postgres_copy  # few have one
+
+        with (
+            errors(postgres.shown(path), "read"),
+            postgres_copy.for_reading(path, SCHEMA_VERSION) as db,
+        ):
+            _add_functions(db)
+            yield db
+        return
     require(path)
     with errors(path, "read"), contextlib.closing(_open_read_only(path)) as db:
         _check_version(db, path)
         if _version(db) == 0:
             raise Failure(f"{path} is empty: no import has begun yet", NO_INPUT)
-        from headcount import sql_bitmaps, sql_days, sql_sketches  # only reports need them
-
-        for functions in (sql_bitmaps, sql_days, sql_sketches):
-            functions.register(db)
+        _add_functions(db)
         try:
             yield db
         except sqlite3.OperationalError as error:
             if _version(db) == SCHEMA_VERSION or "no such table" not in str(error):
                 raise
             check_up_to_date(db, path)
+
+
+def _add_functions(db: sqlite3.Connection) -> None:
+    from headcount import sql_bitmaps, sql_days, sql_sketches  # only reports need them
+
+    for functions in (sql_bitmaps, sql_days, sql_sketches):
+        functions.register(db)
 
 
 def _bring_up_to_date(db: sqlite3.Connection) -> None:
@@ -103,7 +126,9 @@ def _bring_up_to_date(db: sqlite3.Connection) -> None:
 
 
 def require(path: str) -> None:
-    """Raises Failure 66 if there is no such database."""
+    """Raises Failure 66 if there is no such database, 2 if it is no file."""
+    if postgres.is_url(path):
+        raise Failure("this works on databases of SQLite alone", USAGE)
     if not os.path.isfile(path):
         raise Failure(f"no database {path}; 'make import' makes one", NO_INPUT)
 
