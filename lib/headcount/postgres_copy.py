@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 from headcount import postgres
 from headcount.cli import ROOT
+from headcount.failure import NO_INPUT, Failure
 
 _ROWS = 10_000  # at a time
 
@@ -69,7 +70,8 @@ def for_reading(url: str, version: int) -> Iterator[sqlite3.Connection]:
     ):
         with postgres.errors(url, "read"):
             source.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            postgres.check_version(source, url, version)
+            if not postgres.check_version(source, url, version):
+                raise Failure(f"{postgres.shown(url)}: no import has begun yet", NO_INPUT)
             found = source.execute(
                 "SELECT table_name FROM information_schema.tables "
                 "WHERE table_schema = current_schema() AND table_type = 'BASE TABLE'"

@@ -1,0 +1,385 @@
+"""PostgreSQL in place of SQLite: the same rows, whatever is asked and whoever is killed."""
+
+import fcntl
+import random
+import re
+import signal
+import subprocess
+import threading
+import time
+from random import Random
+
+import pytest
+
+import server as servers
+from conftest import BARE, run
+from events import event
+from headcount import postgres, reports, store
+from sessions import kill_session, session
+from test_definitions import ALL, made, options_of
+from test_merge_parts import part_of
+from test_spark import WHOLE
+
+
+@pytest.fixture(scope="module")
+def server():
+    with servers.running() as server:
+        yield server
+
+
+@pytest.fixture
+def db(server):
+    return server.new()
+
+
+def whole(db):
+    """The content of a database of either kind, the numbers of users included."""
+    with store.for_reading(str(db)) as connection:
+        return [sorted(connection.execute(sql).fetchall(), key=repr) for sql in WHOLE]
+
+
+def imported(db, *arguments, program="import-active-users", **options):
+    done = run(program, "--quiet", "--max-rejects", "100%", "--db", db, *arguments, **options)
+    assert done.returncode in (0, 65), done.stderr
+    return done
+
+
+def both(tmp_path, server):
+    return tmp_path / "my.db", server.new()
+
+
+def masked(text: bytes, *names) -> bytes:
+    """Without times of day now, seconds and names of databases, which differ."""
+    text = re.sub(rb"20(2[5-9]|[3-9]\d)-\d\d-\d\dT\d\d:\d\d:\d\dZ", b"NOW", text)
+    for name in names:
+        text = text.replace(str(name).encode(), b"DB")
+    return text
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("world", ["plain", "events", "device"])
+def test_the_same_rows_as_sqlite(world, seed, server, tmp_path):
+    """After files in any pieces, some twice, parts, and days replaced."""
+    rng, lines, (_, _, given) = Random(seed), made(seed, 500), options_of(world)
+    given = [*given, "--definition", rng.choice([ALL, "engaged-valuable", "summed"])]
+    steps = []
+    for number in range(4):
+        path = tmp_path / f"{number}.jsonl"
+        path.write_bytes(b"".join(rng.sample(lines, rng.randrange(1, 300))))
+        steps.append((path, rng.choice([[], ["--replace"], ["--jobs", "1"]])))
+    part = part_of(rng.sample(lines, 100), tmp_path / "one.part", *given)
+    mine, theirs = both(tmp_path, server)
+    printed = []
+    for db in (mine, theirs):
+        said = b""
+        for path, more in [*steps, steps[0]]:
+            said += imported(db, *given, *more, path).stdout
+        said += imported(db, part, program="merge-parts").stdout
+        printed.append(said)
+    assert printed[0] == printed[1] and printed[0]
+    assert whole(mine) == whole(theirs)
+
+
+@pytest.fixture(scope="module")
+def filled(server, tmp_path_factory):
+    """A database of each kind with two months, several definitions, sketches, rejects."""
+    folder = tmp_path_factory.mktemp("filled")
+    common = ["--definition", f"engaged-valuable,{ALL.replace('engaged-valuable,', '')}"]
+    if (servers.ROOT / ".venv" / "sketch").exists():
+        common += ["--sketch", "beside"]
+    paths = []
+    for seed in (1, 2):
+        path = folder / f"{seed}.jsonl"
+        made_up = ["--events", "6000", "--days", "40", "--seed", seed, "--broken", "0.002"]
+        path.write_bytes(run("make-data", "engagement", *made_up, check=0).stdout)
+        paths.append(path)
+    mine, theirs = both(folder, server)
+    for db in (mine, theirs):
+        for path in paths:
+            imported(db, *common, "--validate", path)
+    return mine, theirs
+
+
+def test_every_report_is_the_same(filled):
+    answers = 0
+    with store.for_reading(str(filled[0])) as mine, store.for_reading(filled[1]) as theirs:
+        for name in reports.names():
+            report = reports.load(name)
+            found = [db.execute(report.sql, report.params).fetchall() for db in (mine, theirs)]
+            texts = [masked(repr(rows).encode()) for rows in found]
+            assert texts[0] == texts[1], name
+            answers += bool(found[0])
+    assert answers > 8
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["show-report", "active_users", "--param", "window=28"],
+        ["show-report", "retention", "--param", "by=day", "--format", "chart"],
+        ["check-data"],
+        ["compare-definitions", "2024-03-12"],
+        ["compare-definitions", "2024-03-12", "summed", "engaged-valuable"],
+        ["why-day", "2024-03-12"],
+        ["show-runs", "--json"],
+        ["export-metrics"],
+    ],
+)
+def test_every_reader_says_the_same(command, filled):
+    mine, theirs = (run(*command, "--db", db) for db in filled)
+    assert mine.returncode == theirs.returncode and mine.returncode in (0, 65), theirs.stderr
+    passing = rb'("(seconds|started|ended)[^,}]*|^headcount_\S*(seconds|bytes|size|disk).*)'
+    hidden = [
+        re.sub(passing, b"", masked(done.stdout, *filled), flags=re.M) for done in (mine, theirs)
+    ]
+    assert hidden[0] == hidden[1]
+    assert hidden[0] or command == ["check-data"]
+
+
+def test_a_reader_fetches_only_the_tables_that_a_query_names(filled):
+    with store.for_reading(filled[1]) as connection:
+        before = connection.missing
+        connection.execute("SELECT count(*) FROM active_users_by_definition").fetchall()
+        fetched = before - connection.missing
+    assert fetched == {"active_user_table", "setting", "definition_history"}
+    assert {"user", "active_day", "run"} <= before
+
+
+def test_many_rows_go_by_a_staging_table(server, tmp_path):
+    """A dictionary of many, whose keys need every escape of COPY."""
+    keys = ["tab\t", "line\n", "back\\slash", "\\N", "ü", "'quoted\"", "%s?", *map(str, range(300))]
+    lines = b"".join(event(user=key) for key in keys)
+    mine, theirs = both(tmp_path, server)
+    for db in (mine, theirs):
+        imported(db, stdin=lines)
+        imported(db, "--definition", "engaged-valuable", stdin=lines)
+    assert whole(mine) == whole(theirs) and len(whole(theirs)[-2]) == len(keys)
+
+
+# ---- faults
+
+
+@pytest.fixture(scope="module")
+def start(server, tmp_path_factory):
+    """Two files, and what a database holds with both in it."""
+    folder = tmp_path_factory.mktemp("start")
+    files = []
+    for seed in range(2):
+        files.append(folder / f"{seed}.jsonl")
+        files[-1].write_bytes(b"".join(made(seed, 400)))
+    golden = server.new()
+    for file in files:
+        imported(golden, "--definition", ALL, file)
+    return files, whole(golden)
+
+
+def command_of(db, file, *more):
+    words = [servers.ROOT / "bin" / "import-active-users", "--quiet", "--definition", ALL]
+    return list(map(str, [*words, "--max-rejects", "100%", "--db", db, *more, file]))
+
+
+def settled(server, db):
+    """Nothing counts as running, no lines are lost, nobody holds a lock."""
+    schema = db.rpartition("%3D")[2]
+    bad = (
+        "status = 'running' OR status = 'done' AND lines <> kept + filtered + duplicate + rejected"
+    )
+    assert server.execute(f"SELECT * FROM run WHERE {bad}", schema) == []
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_killed_at_a_moment(seed, server, db, start):
+    files, golden = start
+    imported(db, "--definition", ALL, files[0])
+    before = whole(db)
+    dice = random.Random(seed)
+    with session(*command_of(db, files[1])) as process:
+        time.sleep(dice.uniform(0.05, 0.8))
+        kill_session(process.pid)
+    assert whole(db) in (before, golden)
+    imported(db, "--definition", ALL, files[1])
+    assert whole(db) == golden
+    settled(server, db)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_server_ends_the_connections(seed, server, db, start):
+    files, golden = start
+    imported(db, "--definition", ALL, files[0])
+    before = whole(db)
+    dice = random.Random(seed)
+    with subprocess.Popen(command_of(db, files[1]), env=BARE, stderr=subprocess.PIPE) as process:
+        time.sleep(dice.uniform(0.1, 0.7))
+        server.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name = 'headcount'"
+        )
+        said = process.communicate(timeout=60)[1]
+    assert b"Traceback" not in said
+    assert whole(db) == (golden if process.returncode in (0, 65) else before) or whole(db) == golden
+    imported(db, "--definition", ALL, files[1])
+    assert whole(db) == golden
+    settled(server, db)
+
+
+def test_the_server_crashes(tmp_path):
+    with servers.running() as server:
+        db = server.new()
+        files = []
+        for seed in range(2):
+            files.append(tmp_path / f"{seed}.jsonl")
+            files[-1].write_bytes(b"".join(made(seed, 400)))
+        imported(db, "--definition", ALL, files[0])
+        before = whole(db)
+        with subprocess.Popen(
+            command_of(db, files[1]), env=BARE, stderr=subprocess.PIPE
+        ) as process:
+            time.sleep(0.4)
+            server.stop("immediate")
+            said = process.communicate(timeout=60)[1]
+        assert b"Traceback" not in said
+        done = run(*["import-active-users", "--db", db, "--wait", "1", files[1]])
+        assert done.returncode == 75 and b"Traceback" not in done.stderr
+        assert done.stderr.count(b"\n") == 1, done.stderr
+        server.start()
+        assert process.returncode in (0, 65) or whole(db) == before
+        imported(db, "--definition", ALL, files[1])
+        alone = server.new()
+        for file in files:
+            imported(alone, "--definition", ALL, file)
+        assert whole(db) == whole(alone)
+
+
+@pytest.mark.parametrize("name", ["TERM", "INT"])
+def test_told_to_stop(name, server, db, start):
+    files, golden = start
+    imported(db, "--definition", ALL, files[0])
+    process = subprocess.Popen(command_of(db, files[1]), env=BARE, stderr=subprocess.PIPE,
+                               start_new_session=True)  # fmt: skip
+    time.sleep(0.25)
+    process.send_signal(getattr(signal, f"SIG{name}"))
+    said = process.communicate(timeout=30)[1]
+    assert b"Traceback" not in said
+    assert process.returncode in (0, 65, 128 + getattr(signal, f"SIG{name}"))
+    imported(db, "--definition", ALL, files[1])
+    assert whole(db) == golden
+    settled(server, db)
+
+
+def test_many_at_once(server, db, start):
+    """Of the same files and of others, of one pipeline: each waits for its turn."""
+    files, golden = start
+    commands = [command_of(db, file) for file in [*files, *files]]
+    running = [subprocess.Popen(command, env=BARE, stderr=subprocess.PIPE) for command in commands]
+    for process in running:
+        said = process.communicate(timeout=120)[1]
+        assert process.returncode in (0, 65), said
+    kept = whole(db)
+    # users have other numbers where the second file came first
+    assert kept[:5] == golden[:5]
+    settled(server, db)
+
+
+def test_a_turn_is_held_against_other_hosts(server, db, start):
+    """Another home, and so another lock file, is as another host."""
+    files, _ = start
+    imported(db, files[0])
+    key = [postgres._LOCKS + 1, "import-active-users"]
+    with postgres.connect(db) as other:
+        other.execute("SELECT pg_advisory_lock(%s, hashtext(%s || current_schema()))", key)
+        done = run("import-active-users", "--db", db, "--wait", "0.3", files[1], check=75)
+        assert b"another import holds the turn" in done.stderr
+    with postgres.connect(db) as other:
+        other.execute("BEGIN")
+        other.execute(
+            "SELECT pg_advisory_xact_lock(%s, hashtext(current_schema()))", [postgres._LOCKS]
+        )
+        done = run("import-active-users", "--db", db, "--wait", "0.3", files[1], check=75)
+        assert b"stayed locked" in done.stderr
+        release = threading.Timer(0.5, other.execute, ["ROLLBACK"])
+        release.start()
+        imported(db, files[1])
+        release.join()
+
+
+# ---- what a person does wrong
+
+
+def test_no_server(tmp_path):
+    if not (servers.ROOT / ".venv" / "postgres").exists():
+        pytest.skip("no psycopg: make .venv/postgres")
+    url = f"postgresql://me:secret@/x?host={tmp_path}"
+    for command in (["import-active-users"], ["show-report", "active_users"]):
+        done = run(*command, "--db", url, stdin=event(), check=75)
+        assert b"secret" not in done.stderr and str(tmp_path).encode() in done.stderr
+        assert b"Traceback" not in done.stderr
+
+
+def test_a_database_of_another_program_or_version(server, db):
+    schema = db.rpartition("%3D")[2]
+    server.execute(f"CREATE TABLE {schema}.theirs (x int)")
+    done = run("import-active-users", "--db", db, stdin=event(), check=78)
+    assert b"another program" in done.stderr
+    run("show-report", "--db", db, "active_users", check=78)
+    server.execute(f"DROP TABLE {schema}.theirs")
+    run("show-report", "--db", db, "active_users", check=66)
+    imported(db, stdin=event())
+    server.execute(f"UPDATE {schema}.headcount_schema SET version = 99")
+    for command in (["import-active-users"], ["show-report", "active_users"]):
+        done = run(*command, "--db", db, stdin=event(), check=78)
+        assert b"newer Headcount" in done.stderr
+
+
+def test_who_may_not_write(server, db):
+    imported(db, stdin=event())
+    schema = db.rpartition("%3D")[2]
+    server.execute(f"CREATE ROLE reader_{schema} LOGIN")
+    server.execute(f"GRANT USAGE ON SCHEMA {schema} TO reader_{schema}")
+    server.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO reader_{schema}")
+    reader = server.url(schema, user=f"reader_{schema}")
+    done = run("import-active-users", "--db", reader, stdin=event(user="other"), check=74)
+    assert b"permission denied" in done.stderr
+    run("show-report", "--db", reader, "active_users", check=0)
+
+
+def test_other_settings_and_too_many_rejects(db):
+    imported(db, stdin=event())
+    done = run("import-active-users", "--db", db, "--tz", "UTC", stdin=event(), check=78)
+    assert b"was made with --tz America/Chicago" in done.stderr
+    run("import-active-users", "--db", db, stdin=event(micros="never"), check=1)
+    assert len(whole(db)[0]) == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["import-site-activity"],
+        ["import-recent-changes"],
+        ["import-comments", "--info", "/dev/null"],
+        ["import-event-metrics"],
+        ["upsert-rows", "active_user_table"],
+        ["serve-db"],
+        ["backup-db"],
+        ["forget-user", "--mode", "keep", "somebody"],
+        ["promote-metric", "metric_4"],
+        ["run-job", "name", "--", "true"],
+    ],
+)
+def test_what_is_for_sqlite_alone_says_so(command, tmp_path):
+    end = command.index("--") if "--" in command else len(command)
+    command[end:end] = ["--db", "postgresql://nobody@nowhere.invalid/x"]
+    done = run(*command, cwd=tmp_path, check=2)
+    assert b"SQLite alone" in done.stderr and list(tmp_path.iterdir()) == []
+
+
+def test_the_lock_of_a_pipeline_is_that_of_one_database(db, server, tmp_path):
+    """Two databases of one server have imports at the same time."""
+    other = server.new()
+    home = tmp_path / "home"
+    imported(db, stdin=event(), env=BARE | {"HOME": str(home)})
+    (lock,) = (home / ".cache" / "headcount").iterdir()
+    with lock.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        env = BARE | {"HOME": str(home)}
+        run("import-active-users", "--db", db, "--wait", "0.2", stdin=event(), env=env, check=75)
+        imported(other, stdin=event(), env=env)
