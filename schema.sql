@@ -181,8 +181,6 @@ CREATE TABLE IF NOT EXISTS job_run (
 
 CREATE INDEX IF NOT EXISTS job_run_by_job ON job_run (job, id);
 
--- What follows is kept in SQLite alone.
-
 -- How far a pipeline has read a file that it reads bit by bit: whole lines, and the bytes they take.
 CREATE TABLE IF NOT EXISTS input_mark (
     pipeline    TEXT NOT NULL,
@@ -229,6 +227,14 @@ CREATE TABLE IF NOT EXISTS chat_lines (
     columns BLOB NOT NULL
 );
 
+CREATE TABLE IF NOT EXISTS chat_site (
+    id        INTEGER PRIMARY KEY,
+    key       TEXT NOT NULL UNIQUE,
+    stale     INTEGER NOT NULL DEFAULT 0, -- its parts are to be made anew from chat_lines
+    operators BLOB, -- of all days, as bitmaps
+    visitors  BLOB
+);
+
 -- The lines of a site on a local day, as far as counting needs them; one more part for each
 -- transaction that brought some, until there are many. names are Roaring bitmaps of chat_name.id.
 CREATE TABLE IF NOT EXISTS chat_part (
@@ -248,14 +254,6 @@ CREATE INDEX IF NOT EXISTS chat_part_of_day ON chat_part (site, date);
 -- The last part that the tables for queries have; one row, or none.
 CREATE TABLE IF NOT EXISTS chat_published (
     part INTEGER NOT NULL
-);
-
-CREATE TABLE IF NOT EXISTS chat_site (
-    id        INTEGER PRIMARY KEY,
-    key       TEXT NOT NULL UNIQUE,
-    stale     INTEGER NOT NULL DEFAULT 0, -- its parts are to be made anew from chat_lines
-    operators BLOB, -- of all days, as bitmaps
-    visitors  BLOB
 );
 
 CREATE TABLE IF NOT EXISTS chat_name (
@@ -447,8 +445,9 @@ CREATE TABLE IF NOT EXISTS metric_column (
     kind        TEXT NOT NULL CHECK (kind IN ('own', 'generated'))
 );
 
-INSERT OR IGNORE INTO metric_column VALUES
-    ('metric_one', 'metric_one', 'own'), ('metric_two', 'metric_two', 'own'), ('metric_n', 'metric_n', 'own');
+INSERT INTO metric_column VALUES
+    ('metric_one', 'metric_one', 'own'), ('metric_two', 'metric_two', 'own'), ('metric_n', 'metric_n', 'own')
+ON CONFLICT DO NOTHING;
 
 -- Each event's value, or null, of each metric with a column.
 CREATE VIEW IF NOT EXISTS event_metric AS

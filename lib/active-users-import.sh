@@ -5,7 +5,6 @@
 # shellcheck source=lib/active-users.sh
 . "$lib/active-users.sh"
 
-takes_postgres=1
 pseudonym_key=''
 range=() # of days whose files are to be read
 

@@ -9,7 +9,6 @@ settings=()
 input_kinds=() # --kind KIND for each of `files`, where there are several kinds
 url=''         # of a stream, which is then the only one of `files`
 run=''
-takes_postgres='' # whether the database may be one of PostgreSQL
 incomplete=0 # the status of an import that is good, but lacks inputs that it should have had
 unfinished='what was read is kept; run it again to go on'
 
@@ -95,7 +94,6 @@ place() {
 		turn=$db.$prog
 		return
 	fi
-	if [[ ! $takes_postgres ]]; then usage_error '--db: this pipeline keeps its data in SQLite alone'; fi
 	need postgres
 	folder=${XDG_CACHE_HOME:-$HOME/.cache}/headcount
 	mkdir -p -m 700 "$folder" || die 74 "cannot write $folder"

@@ -7,13 +7,17 @@ import signal
 import subprocess
 import threading
 import time
+from pathlib import Path
 from random import Random
+from typing import NamedTuple
 
 import pytest
 
 import server as servers
-from conftest import BARE, run
+from conftest import BARE, BIN, run
 from events import event
+from faults.pipelines import _TABLES as TABLES
+from faults.pipelines import PIPELINES, Pipeline, attempt
 from headcount import postgres, reports, store
 from sessions import kill_session, session
 from test_definitions import ALL, made, options_of
@@ -156,30 +160,65 @@ def test_many_rows_go_by_a_staging_table(server, tmp_path):
     assert whole(mine) == whole(theirs) and len(whole(theirs)[-2]) == len(keys)
 
 
-# ---- faults
+# ---- all imports
+
+
+class Start(NamedTuple):
+    """A pipeline, its files, and what SQLite holds with one, with two and with all of them in it."""
+
+    pipeline: Pipeline
+    files: list[Path]
+    one: dict
+    golden: dict
+    all: dict
 
 
 @pytest.fixture(scope="module")
-def start(server, tmp_path_factory):
-    """Two files, and what a database holds with both in it."""
-    folder = tmp_path_factory.mktemp("start")
-    files = []
-    for seed in range(2):
-        files.append(folder / f"{seed}.jsonl")
-        files[-1].write_bytes(b"".join(made(seed, 400)))
-    golden = server.new()
-    for file in files:
-        imported(golden, "--definition", ALL, file)
-    return files, whole(golden)
+def starts(tmp_path_factory):
+    made = {}
+
+    def start(pipeline):
+        if pipeline.name not in made:
+            folder = tmp_path_factory.mktemp(pipeline.name)
+            files = pipeline.inputs(folder)
+            held = []
+            for file in files:
+                attempted(pipeline, folder / "a.db", file)
+                held.append(content(folder / "a.db"))
+            made[pipeline.name] = Start(pipeline, files, *held)
+        return made[pipeline.name]
+
+    return start
 
 
-def command_of(db, file, *more):
-    words = [servers.ROOT / "bin" / "import-active-users", "--quiet", "--definition", ALL]
-    return list(map(str, [*words, "--max-rejects", "100%", "--db", db, *more, file]))
+@pytest.fixture(params=PIPELINES, ids=lambda pipeline: pipeline.name)
+def start(request, starts):
+    return starts(request.param)
+
+
+def content(db):
+    """All that counts in a database of either kind."""
+    with store.for_reading(str(db)) as connection:
+        found = {
+            table: sorted(connection.execute(f"SELECT {columns} FROM {table}"), key=repr)
+            for table, columns in TABLES.items()
+        }
+        sets = connection.execute(WHOLE[4]).fetchall()
+        return found | {"sets": sorted(sets), "lines": lines_of(connection)}
+
+
+def lines_of(connection):
+    return connection.execute("SELECT coalesce(sum(lines), 0) FROM chat_lines").fetchone()
+
+
+def attempted(pipeline, db, *files):
+    done = attempt(pipeline, db, *files)
+    assert done.returncode == 0, done.stderr
+    return done
 
 
 def settled(server, db):
-    """Nothing counts as running, no lines are lost, nobody holds a lock."""
+    """Nothing counts as running, and no lines are lost."""
     schema = db.rpartition("%3D")[2]
     bad = (
         "status = 'running' OR status = 'done' AND lines <> kept + filtered + duplicate + rejected"
@@ -187,39 +226,106 @@ def settled(server, db):
     assert server.execute(f"SELECT * FROM run WHERE {bad}", schema) == []
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_killed_at_a_moment(seed, server, db, start):
-    files, golden = start
-    imported(db, "--definition", ALL, files[0])
-    before = whole(db)
-    dice = random.Random(seed)
-    with session(*command_of(db, files[1])) as process:
-        time.sleep(dice.uniform(0.05, 0.8))
-        kill_session(process.pid)
-    assert whole(db) in (before, golden)
-    imported(db, "--definition", ALL, files[1])
-    assert whole(db) == golden
+def test_every_import_makes_the_same_rows(start, server, db, tmp_path):
+    """After files in any order, some twice; and every report says the same of them."""
+    pipeline, files, *_ = start
+    mine = tmp_path / "a.db"
+    some = [files[2], files[0], files[2], files[1]]
+    printed = [[attempted(pipeline, where, file).stdout for file in some] for where in (mine, db)]
+    assert printed[0] == printed[1]
+    assert content(mine) == content(db) == start.all
+    answers = 0
+    with store.for_reading(str(mine)) as one, store.for_reading(db) as other:
+        for name in reports.names():
+            report = reports.load(name)
+            found = [
+                masked(repr(connection.execute(report.sql, report.params).fetchall()).encode())
+                for connection in (one, other)
+            ]
+            assert found[0] == found[1], name
+            answers += found[0] != b"[]"
+        for words in ("comment_search", "recent_change_search"):
+            query = f"SELECT rowid FROM {words} WHERE {words} MATCH 'a* OR e* OR o* OR 1*'"
+            assert sorted(one.execute(query)) == sorted(other.execute(query))
+    assert answers > 1
+    checks = [run("check-data", "--db", where) for where in (mine, db)]
+    assert checks[0].returncode == checks[1].returncode
     settled(server, db)
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_the_server_ends_the_connections(seed, server, db, start):
-    files, golden = start
-    imported(db, "--definition", ALL, files[0])
-    before = whole(db)
-    dice = random.Random(seed)
-    with subprocess.Popen(command_of(db, files[1]), env=BARE, stderr=subprocess.PIPE) as process:
-        time.sleep(dice.uniform(0.1, 0.7))
+# ---- faults
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_killed_at_a_moment(seed, start, server, db):
+    pipeline, files, *_ = start
+    attempted(pipeline, db, files[0])
+    dice = random.Random(f"{seed} {pipeline.name}")
+    with session(*pipeline.command(db, files[1])) as process:
+        time.sleep(dice.uniform(0.05, 0.9))
+        kill_session(process.pid)
+    if not pipeline.keeps:
+        assert content(db) in (start.one, start.golden)
+    attempted(pipeline, db, *files[:2])
+    assert content(db) == start.golden
+    settled(server, db)
+
+
+def test_the_server_ends_the_connections(start, server, db):
+    """The run fails, or had all committed; nothing half-way, and no traceback."""
+    pipeline, files, *_ = start
+    attempted(pipeline, db, files[0])
+    dice = random.Random(pipeline.name)
+    command = pipeline.command(db, files[1])
+    with subprocess.Popen(command, env=BARE, stderr=subprocess.PIPE) as process:
+        time.sleep(dice.uniform(0.15, 0.6))
         server.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE application_name = 'headcount'"
         )
         said = process.communicate(timeout=60)[1]
     assert b"Traceback" not in said
-    assert whole(db) == (golden if process.returncode in (0, 65) else before) or whole(db) == golden
-    imported(db, "--definition", ALL, files[1])
-    assert whole(db) == golden
+    if process.returncode == 0:
+        assert content(db) == start.golden
+    elif not pipeline.keeps:
+        assert content(db) in (start.one, start.golden)
+    attempted(pipeline, db, *files[:2])
+    assert content(db) == start.golden
     settled(server, db)
+
+
+@pytest.mark.parametrize("name", ["TERM", "INT"])
+def test_told_to_stop(name, start, server, db):
+    pipeline, files, *_ = start
+    attempted(pipeline, db, files[0])
+    process = subprocess.Popen(
+        pipeline.command(db, files[1]), env=BARE, stderr=subprocess.PIPE, start_new_session=True
+    )
+    time.sleep(0.25)
+    process.send_signal(getattr(signal, f"SIG{name}"))
+    said = process.communicate(timeout=30)[1]
+    assert b"Traceback" not in said
+    assert process.returncode in (0, 128 + getattr(signal, f"SIG{name}")), said
+    attempted(pipeline, db, *files[:2])
+    assert content(db) == start.golden
+    settled(server, db)
+
+
+def test_many_at_once(start, server, db):
+    """Of the same files and of others, of one pipeline: each waits for its turn."""
+    pipeline, files, *_ = start
+    commands = [pipeline.command(db, file) for file in [*files[:2], *files[:2]]]
+    running = [subprocess.Popen(command, env=BARE, stderr=subprocess.PIPE) for command in commands]
+    for process in running:
+        said = process.communicate(timeout=120)[1]
+        assert process.returncode == 0, said
+    assert content(db) == start.golden
+    settled(server, db)
+
+
+def command_of(db, file):
+    words = [BIN / "import-active-users", "--quiet", "--definition", ALL]
+    return list(map(str, [*words, "--max-rejects", "100%", "--db", db, file]))
 
 
 def test_the_server_crashes(tmp_path):
@@ -280,11 +386,13 @@ def test_many_at_once(server, db, start):
     settled(server, db)
 
 
-def test_a_turn_is_held_against_other_hosts(server, db, start):
-    """Another home, and so another lock file, is as another host."""
-    files, _ = start
+def test_a_turn_is_held_against_other_hosts(db, tmp_path):
+    """The lock that a pipeline takes of the server, and that of each who writes."""
+    files = [tmp_path / "0.jsonl", tmp_path / "1.jsonl"]
+    for number, file in enumerate(files):
+        file.write_bytes(event(user=f"u{number}"))
     imported(db, files[0])
-    key = [postgres._LOCKS + 1, "import-active-users"]
+    key = [postgres.TURN, "import-active-users"]
     with postgres.connect(db) as other:
         other.execute("SELECT pg_advisory_lock(%s, hashtext(%s || current_schema()))", key)
         done = run("import-active-users", "--db", db, "--wait", "0.3", files[1], check=75)
@@ -292,7 +400,7 @@ def test_a_turn_is_held_against_other_hosts(server, db, start):
     with postgres.connect(db) as other:
         other.execute("BEGIN")
         other.execute(
-            "SELECT pg_advisory_xact_lock(%s, hashtext(current_schema()))", [postgres._LOCKS]
+            "SELECT pg_advisory_xact_lock(%s, hashtext(current_schema()))", [postgres.WRITING]
         )
         done = run("import-active-users", "--db", db, "--wait", "0.3", files[1], check=75)
         assert b"stayed locked" in done.stderr
@@ -353,10 +461,6 @@ def test_other_settings_and_too_many_rejects(db):
 @pytest.mark.parametrize(
     "command",
     [
-        ["import-site-activity"],
-        ["import-recent-changes"],
-        ["import-comments", "--info", "/dev/null"],
-        ["import-event-metrics"],
         ["upsert-rows", "active_user_table"],
         ["serve-db"],
         ["backup-db"],

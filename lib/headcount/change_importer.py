@@ -80,7 +80,15 @@ class Importer:
                 self._left_out["not sampled"] += 1
                 return
             self._rows.append(
-                (ident, change.timestamp, change.wiki, change.type, change.bot, change.user, data)
+                (
+                    ident,
+                    change.timestamp,
+                    change.wiki,
+                    change.type,
+                    int(change.bot),
+                    change.user,
+                    data,
+                )
             )
 
     def leave_out(self, lines: int) -> None:

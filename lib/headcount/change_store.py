@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from headcount import clock
+from headcount import clock, postgres
 from headcount.change_ids import Ids
 from headcount.gaps import Gaps
 
@@ -14,7 +14,7 @@ _CACHE = 64 << 10  # KB
 
 
 # A change to keep: meta.id, timestamp, wiki, type, bot, user, and the event itself in UTF-8.
-Row = tuple[str, int, str, str, bool, str | None, bytes]
+Row = tuple[str, int, str, str, int, str | None, bytes]
 
 
 class ChangeStore:
@@ -50,8 +50,9 @@ class ChangeStore:
     def move(self, url: str, last_event_id: str) -> None:
         """Enter up to where a stream has been read."""
         self._db.execute(
-            "INSERT OR REPLACE INTO stream_position (url, last_event_id, updated_at) "
-            "VALUES (?, ?, ?)",
+            "INSERT INTO stream_position (url, last_event_id, updated_at) VALUES (?, ?, ?) "
+            "ON CONFLICT (url) DO UPDATE SET last_event_id = excluded.last_event_id, "
+            "updated_at = excluded.updated_at",
             [url, last_event_id, clock.now()],
         )
 
@@ -65,7 +66,12 @@ class ChangeStore:
         self._ids.index()
 
     def index_words(self) -> bool:
-        """Enter the words of some more rows; returns whether there were any."""
+        """Enter the words of some more rows; returns whether there were any.
+
+        (Those that read from PostgreSQL make the index for themselves.)
+        """
+        if isinstance(self._db, postgres.Connection):
+            return False
         # the words have a row of their own for each row, by the same number
         found = self._db.execute("SELECT max(id) FROM recent_change_search_docsize").fetchone()
         done = self._db.execute(

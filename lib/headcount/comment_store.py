@@ -5,15 +5,14 @@ from __future__ import annotations
 import sqlite3
 
 from headcount.comment_tables import COMMENT, PAGE, POST, POST_META, TEXT, Table
-from headcount.merging import merge
-from headcount.stage import distinct
+from headcount.merging import merge, staged
 
 _SIZES = {
     "page": "SELECT count(*) FROM page",
     "post": "SELECT count(*) FROM post",
     "post_meta": "SELECT count(*) FROM post_meta",
     "comment": "SELECT count(*) FROM comment",
-    "message": "SELECT count(*) FROM comment_search_docsize",  # has a row for each
+    "message": "SELECT count(*) FROM comment_message",
     "waiting_text": "SELECT count(*) FROM waiting_text",
 }
 
@@ -37,7 +36,7 @@ def _add_texts(db: sqlite3.Connection, runs: list[str]) -> int:
     """Texts wait for their comments; most, not for long."""
     if not runs:
         return 0
-    texts = TEXT.merge_into("waiting_text", distinct(db, TEXT, runs))
+    texts = TEXT.merge_into("waiting_text", staged(db, TEXT, runs, "waiting_text"))
     waiting = db.execute(texts).rowcount
     used, gone = _use_waiting(db)
     return waiting - gone + used

@@ -48,13 +48,15 @@ class Table(NamedTuple):
         for names, keep, beyond in ((self.least, "min", "<"), (self.greatest, "max", ">")):
             for name in names:
                 new = f"excluded.{name}"
-                changes.append(f"{name} = coalesce({keep}({name}, {new}), {name}, {new})")
-                differs.append(f"{new} {beyond} {name} OR ({name} IS NULL AND {new} IS NOT NULL)")
+                changes.append(f"{name} = coalesce({keep}(old.{name}, {new}), old.{name}, {new})")
+                differs.append(f"{new} {beyond} old.{name}")
+                differs.append(f"(old.{name} IS NULL AND {new} IS NOT NULL)")
         action = "NOTHING"
         if changes:
             action = f"UPDATE SET {', '.join(changes)} WHERE {' OR '.join(differs)}"
         return (
-            f"INSERT INTO {target} ({columns}) SELECT {columns} FROM ({rows}) WHERE true "
+            f"INSERT INTO {target} AS old ({columns}) "
+            f"SELECT {columns} FROM ({rows}) AS staged WHERE true "
             f"ON CONFLICT ({self.key}) DO {action}"
         )
 

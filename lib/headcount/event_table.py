@@ -46,12 +46,12 @@ class EventTable(NamedTuple):
             columns, values = (*columns, "run_id"), (*columns, str(self.run))
         sets = ", ".join(f"{name} = excluded.{name}" for name in columns[1:])
         if self.replaces and target == f"main.{self.name}":
-            wins = " OR ".join(f"excluded.{name} IS NOT {name}" for name in self.columns[1:])
+            wins = " OR ".join(f"excluded.{name} IS NOT old.{name}" for name in self.columns[1:])
         else:
-            wins = f"({self._rank('excluded.')}) > ({self._rank('')})"
+            wins = f"({self._rank('excluded.')}) > ({self._rank('old.')})"
         return (
-            f"INSERT INTO {target} ({', '.join(columns)}) "
-            f"SELECT {', '.join(values)} FROM ({rows}) WHERE true "
+            f"INSERT INTO {target} AS old ({', '.join(columns)}) "
+            f"SELECT {', '.join(values)} FROM ({rows}) AS staged WHERE true "
             f"ON CONFLICT (id) DO UPDATE SET {sets} WHERE {wins}"
         )
 

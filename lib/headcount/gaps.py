@@ -73,8 +73,9 @@ class Gaps:
         if grown != extent:
             self._extents[part] = grown
             self._db.execute(
-                "INSERT OR REPLACE INTO stream_extent "
-                "(topic, partition, first_offset, last_offset) VALUES (?, ?, ?, ?)",
+                "INSERT INTO stream_extent (topic, partition, first_offset, last_offset) "
+                "VALUES (?, ?, ?, ?) ON CONFLICT (topic, partition) DO UPDATE SET "
+                "first_offset = excluded.first_offset, last_offset = excluded.last_offset",
                 [*part, *grown],
             )
 

@@ -110,7 +110,8 @@ def _sizes(db: sqlite3.Connection) -> dict[str, int]:
 def _name(db: sqlite3.Connection, dimension: str, names: dict[int, str]) -> int:
     return db.executemany(
         f"INSERT INTO {dimension} (id, name) VALUES (?, ?) "
-        "ON CONFLICT (id) DO UPDATE SET name = excluded.name WHERE name <> excluded.name",
+        "ON CONFLICT (id) DO UPDATE SET name = excluded.name "
+        f"WHERE {dimension}.name <> excluded.name",
         names.items(),
     ).rowcount
 

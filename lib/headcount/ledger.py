@@ -168,8 +168,8 @@ def unpublished(db: sqlite3.Connection, run_id: int) -> tuple[int, int]:
     """
     found = db.execute(
         "SELECT coalesce(sum(lines), 0), coalesce(sum(rejected), 0) FROM run "
-        "JOIN (SELECT id AS own, pipeline AS ours FROM run WHERE id = ?) "
-        "WHERE pipeline = ours AND id < own AND id > (SELECT coalesce(max(done.id), 0) "
+        "JOIN (SELECT id AS own, pipeline AS ours FROM run WHERE id = ?) AS this "
+        "ON pipeline = ours WHERE id < own AND id > (SELECT coalesce(max(done.id), 0) "
         "FROM run AS done WHERE done.pipeline = ours AND done.status = 'done')",
         [run_id],
     )

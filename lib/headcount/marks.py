@@ -69,8 +69,10 @@ def keep(
                 TRY_LATER,
             )
         db.execute(
-            "INSERT OR REPLACE INTO input_mark "
-            "(pipeline, device, inode, bytes, lines, fingerprint) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO input_mark "
+            "(pipeline, device, inode, bytes, lines, fingerprint) VALUES (?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT (pipeline, device, inode) DO UPDATE SET bytes = excluded.bytes, "
+            "lines = excluded.lines, fingerprint = excluded.fingerprint",
             [pipeline, *files[path], *mark, fingerprint],
         )
 

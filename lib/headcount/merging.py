@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
+from headcount import postgres
 from headcount.sql import quoted
 from headcount.stage import Table, as_they_come, distinct, in_order, size
 
@@ -17,8 +18,10 @@ def merge(db: sqlite3.Connection, table: Table, runs: list[str]) -> int:
     """Within a transaction: merge attached runs; returns how many rows are new or have changed."""
     if not runs:
         return 0
-    db.execute(f"PRAGMA cache_size = -{_CACHE}")
     target = f"main.{table.name}"
+    if isinstance(db, postgres.Connection):
+        return db.execute(table.merge_into(target, staged(db, table, runs, table.name))).rowcount
+    db.execute(f"PRAGMA cache_size = -{_CACHE}")
     if db.execute(f"SELECT EXISTS (SELECT * FROM {target})").fetchone()[0]:
         return db.execute(table.merge_into(target, distinct(db, table, runs))).rowcount
     # All is new, whatever comes again: so there is no need to have each row once before, and
@@ -39,3 +42,14 @@ def merge(db: sqlite3.Connection, table: Table, runs: list[str]) -> int:
     for _, sql in indexes:
         db.execute(sql)
     return db.execute(f"SELECT count(*) FROM {target}").fetchone()[0]
+
+
+def staged(db: sqlite3.Connection, table: Table, runs: list[str], target: str) -> str:
+    """A query of the rows of attached runs, each key once, on their way to a target.
+
+    (To another database's they are copied.)
+    """
+    if not isinstance(db, postgres.Connection):
+        return distinct(db, table, runs)
+    rows = db.staging.execute(distinct(db.staging, table, runs))
+    return db.stage(target, ", ".join(table.columns), rows)

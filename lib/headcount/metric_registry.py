@@ -78,8 +78,10 @@ def _enter(db: sqlite3.Connection, which: str, values: Iterable = ()) -> None:
 def _add(db: sqlite3.Connection, seen: dict[tuple[str, str], list]) -> None:
     db.executemany(
         "INSERT INTO metric (name, type, first_seen, last_seen, events) VALUES (?, ?, ?, ?, ?) "
-        "ON CONFLICT (name, type) DO UPDATE SET first_seen = min(first_seen, excluded.first_seen), "
-        "last_seen = max(last_seen, excluded.last_seen), events = events + excluded.events",
+        "ON CONFLICT (name, type) DO UPDATE SET "
+        "first_seen = min(metric.first_seen, excluded.first_seen), "
+        "last_seen = max(metric.last_seen, excluded.last_seen), "
+        "events = metric.events + excluded.events",
         [(*key, *values) for key, values in seen.items()],
     )
     seen.clear()

@@ -17,6 +17,7 @@ from headcount.cli import ROOT
 from headcount.failure import NO_INPUT, Failure
 
 _ROWS = 10_000  # at a time
+_SEARCHED = {"comment_search": "comment", "recent_change_search": "recent_change_raw"}
 
 
 class Copy(sqlite3.Connection):
@@ -52,6 +53,10 @@ class Copy(sqlite3.Connection):
         return found
 
     def _fetch(self, table: str) -> None:
+        if table in _SEARCHED:
+            self._fetch(_SEARCHED[table])
+            super().execute(f"INSERT INTO {table} ({table}) VALUES ('rebuild')")
+            return
         columns = [row[1] for row in super().execute(f'PRAGMA table_info("{table}")')]
         names = ", ".join(f'"{column}"' for column in columns)
         places = ", ".join("?" * len(columns))
@@ -79,6 +84,6 @@ def for_reading(url: str, version: int) -> Iterator[sqlite3.Connection]:
         with open(os.path.join(ROOT, "schema.sql")) as schema:
             db.executescript(schema.read())
         db.source = source
-        db.missing = frozenset(name for (name,) in found) - {"headcount_schema"}
+        db.missing = frozenset(name for (name,) in found) - {"headcount_schema"} | _SEARCHED.keys()
         with postgres.errors(url, "read"):
             yield db

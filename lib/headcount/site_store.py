@@ -63,7 +63,7 @@ def _texts(db: sqlite3.Connection, table: str):
 
 
 def _stale(db: sqlite3.Connection) -> list[int]:
-    return [site for (site,) in db.execute("SELECT id FROM chat_site WHERE stale")]
+    return [site for (site,) in db.execute("SELECT id FROM chat_site WHERE stale <> 0")]
 
 
 class Publisher:
@@ -86,7 +86,7 @@ class Publisher:
             self._count(some, online, texts)
         self._total(sites, texts)
         db.execute("DELETE FROM chat_published")
-        db.execute("INSERT INTO chat_published SELECT max(id) FROM chat_part HAVING max(id)")
+        db.execute("INSERT INTO chat_published SELECT max(id) FROM chat_part HAVING max(id) > 0")
 
     def _renew_stale(self) -> None:
         """Cut the parts of sites anew from which lines have gone."""
@@ -175,9 +175,11 @@ class Publisher:
                 "SELECT operators, visitors FROM chat_site WHERE id = ?", [site]
             ).fetchone()
             self._db.execute(
-                "INSERT OR REPLACE INTO site_activity "
-                "(site_id, messages, emails, operators, visitors) "
+                "INSERT INTO site_activity (site_id, messages, emails, operators, visitors) "
                 "SELECT site_id, sum(messages), sum(emails), ?, ? FROM site_activity_by_day "
-                "WHERE site_id = ? GROUP BY site_id",
+                "WHERE site_id = ? GROUP BY site_id "
+                "ON CONFLICT (site_id) DO UPDATE SET "
+                "messages = excluded.messages, emails = excluded.emails, "
+                "operators = excluded.operators, visitors = excluded.visitors",
                 [*(len(union([bitmap])) for bitmap in names), texts[site]],
             )

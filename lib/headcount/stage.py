@@ -207,6 +207,7 @@ def attached(
     Raises Failure if the folder is gone: then its pipeline is, too.
     """
     runs: dict[Table, list[str]] = {table: [] for table in tables}
+    db = getattr(db, "staging", db)  # a database elsewhere sees no files
     names = []
     try:
         files = [file for file in os.listdir(folder) if file.endswith(_SUFFIX)]

@@ -11,7 +11,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 
-from headcount import postgres
+from headcount import postgres, sql
 from headcount.cli import ROOT
 from headcount.failure import (
     FAILED,
@@ -118,7 +118,7 @@ def _bring_up_to_date(db: sqlite3.Connection) -> None:
         db.execute(f"ALTER TABLE {table} RENAME TO {table}_before")
     db.execute("PRAGMA legacy_alter_table = OFF")
     with open(os.path.join(ROOT, "schema.sql")) as schema:
-        for statement in _statements(schema.read()):
+        for statement in sql.statements(schema.read()):
             db.execute(statement)
     for table in remade:
         db.execute(f"INSERT INTO {table} SELECT * FROM {table}_before")
@@ -175,16 +175,6 @@ def _check_version(db: sqlite3.Connection, path: str) -> None:
         raise Failure(f"{path} is a database of another program; name another --db", OTHER_SETTINGS)
 
 
-def _statements(script: str) -> Iterator[str]:
-    """The statements of a script: executescript would commit the transaction we are in."""
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
-
-
 @contextlib.contextmanager
 def transaction(db: sqlite3.Connection, commit: Callable[[], None] | None = None):
     """One transaction that holds the write lock from its start; all or nothing.
@@ -206,7 +196,11 @@ def transaction(db: sqlite3.Connection, commit: Callable[[], None] | None = None
 
 @contextlib.contextmanager
 def errors(path: str, verb: str = "write"):
-    """Turn SQLite's errors into Failures with the right status."""
+    """Turn the database's errors into Failures with the right status."""
+    if postgres.is_url(path):
+        with postgres.errors(path, verb):
+            yield
+        return
     try:
         yield
     except sqlite3.Error as error:
