@@ -96,7 +96,7 @@ place() {
 	fi
 	need postgres
 	folder=${XDG_CACHE_HOME:-$HOME/.cache}/headcount
-	mkdir -p -m 700 "$folder" || die 74 "cannot write $folder"
+	(umask 077 && mkdir -p "$folder") || die 74 "cannot write $folder"
 	turn=$folder/$(printf %s "$db" | cksum | tr ' ' -).$prog
 }
 

@@ -1,5 +1,6 @@
 """Spark: its tasks find what one program finds, however files are cut and whoever is killed."""
 
+import fcntl
 import os
 import shutil
 import signal
@@ -294,3 +295,13 @@ def test_no_java(tmp_path):
     env = {"PATH": str(tmp_path / "bin"), "HOME": "/"}
     done = run("spark-active-users", "--db", tmp_path / "my.db", tmp_path / "x", env=env, check=1)
     assert b"needs Java" in done.stderr and not (tmp_path / "my.db").exists()
+
+
+def test_a_person_is_not_forgotten_meanwhile(tmp_path):
+    """Who erases waits for its turn, as for all other imports."""
+    db = tmp_path / "my.db"
+    run("import-active-users", "--db", db, stdin=event(user="ann-the-person"), check=0)
+    with open(f"{db}.spark-active-users.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        command = ["forget-user", "--db", db, "--mode", "keep", "--wait", 0.1, "ann-the-person"]
+        assert b"spark-active-users.lock" in run(*command, check=75).stderr

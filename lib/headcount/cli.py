@@ -37,7 +37,8 @@ _SHARED = {
     "--db": {
         "metavar": "FILE",
         "default": os.path.join(ROOT, "data", "headcount.db"),
-        "help": "the database (default: data/headcount.db beside bin/)",
+        "help": "the database (default: data/headcount.db beside bin/); imports, reports and "
+        "checks also take postgresql://USER@HOST/NAME",
     },
     "--tz": {
         "metavar": "ZONE",

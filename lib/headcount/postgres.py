@@ -23,6 +23,7 @@ _SCHEMES = ("postgresql://", "postgres://")
 _SQLITE_ALONE = re.compile(
     r"fts5|json_extract|CREATE TRIGGER|PRAGMA"
 )  # searches, and views of JSON
+_SCHEMA = "Headcount, schema "  # a comment, followed by the version: what user_version is in SQLite
 _COPIED = 100  # rows: fewer are inserted one by one
 # The classes of our advisory locks, so that they are no other program's.
 WRITING, TURN = 0x4865_6164, 0x4865_6165
@@ -88,7 +89,19 @@ def connect(url: str):
             application_name="headcount",
         )
     connection.adapters.register_loader("date", TextLoader)
+    connection.adapters.register_loader("numeric", _sums())
     return connection
+
+
+def _sums() -> type:
+    """What loads sums of numbers, which are numeric in PostgreSQL: ours are of whole ones."""
+    from psycopg.adapt import Loader
+
+    class Sum(Loader):
+        def load(self, data) -> int:
+            return int(bytes(data))
+
+    return Sum
 
 
 def _options(url: str) -> str:
@@ -188,8 +201,11 @@ def _version(connection, url: str) -> int:
         "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()"
     )
     tables = {name for (name,) in found}
-    if "headcount_schema" in tables:
-        return connection.execute("SELECT version FROM headcount_schema").fetchone()[0]
+    made = connection.execute(
+        "SELECT obj_description(to_regclass('active_user_table'), 'pg_class')"
+    ).fetchone()[0]
+    if made and made.startswith(_SCHEMA):
+        return int(made.removeprefix(_SCHEMA))
     if tables:
         raise Failure(
             f"{shown(url)} has tables of another program: name another --db, or a schema of its "
@@ -214,8 +230,7 @@ def check_version(connection, url: str, version: int) -> int:
 def _bring_up_to_date(db: Connection, version: int) -> None:
     for statement in statements():
         db.execute(statement)
-    db.execute("CREATE TABLE headcount_schema (version INTEGER NOT NULL)")
-    db.execute("INSERT INTO headcount_schema VALUES (?)", [version])
+    db.execute(f"COMMENT ON TABLE active_user_table IS '{_SCHEMA}{version}'")
 
 
 def statements() -> list[str]:

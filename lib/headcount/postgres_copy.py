@@ -84,6 +84,6 @@ def for_reading(url: str, version: int) -> Iterator[sqlite3.Connection]:
         with open(os.path.join(ROOT, "schema.sql")) as schema:
             db.executescript(schema.read())
         db.source = source
-        db.missing = frozenset(name for (name,) in found) - {"headcount_schema"} | _SEARCHED.keys()
+        db.missing = frozenset({name for (name,) in found} | {*_SEARCHED})
         with postgres.errors(url, "read"):
             yield db

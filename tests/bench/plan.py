@@ -26,6 +26,7 @@ EVENTS_PER_USER = 100
 _USERS = 1_000_000  # to measure with
 _ONE_IN = 10  # users of the dictionary is active on a day
 _TASK = 512 << 20
+_ROUNDS = 3
 _DAYS = "2024-03-08", "2024-03-09"
 _HOUR = 3600
 
@@ -37,7 +38,14 @@ def timed(function):
 
 
 def tasks(data: Data) -> dict[str, float]:
-    """What tasks take and give, for a million events: on one processor."""
+    """What tasks take and give, for a million events, on one processor: the best of some rounds.
+
+    (What the first one waits for the disk says nothing of the filters.)
+    """
+    return min((_tasks(data) for _ in range(_ROUNDS)), key=lambda found: found["filter"])
+
+
+def _tasks(data: Data) -> dict[str, float]:
     events = data.events()
     pieces = list(enumerate(cut([str(events)], _TASK, {})))
     arguments, contents, seconds, lines = ["--mergeable"], [], 0, 0
@@ -143,7 +151,7 @@ def stages(task: dict[str, float], of_users: dict[str, float]) -> str:
     memory = _shown(of_users["memory"]) + " of memory"
     rows = [
         ["a task reads, for a million events", _shown(task["read"]), ""],
-        ["and filters them, on one processor", "", f"{task['filter']:.2f} s"],
+        ["and filters them, from the page cache, on one processor", "", f"{task['filter']:.2f} s"],
         ["it sends to others", _shown(task["shuffled"]), f"{task['rows']:,.0f} rows"],
         ["who merge a million rows", "", f"{task['merge']:.2f} s"],
         [
