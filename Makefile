@@ -60,7 +60,8 @@ test: lint .venv/parquet .venv/serve .venv/sketch .venv/postgres $(spark) .bench
 	.venv/bin/bats tests
 
 faults: .venv/test .venv/serve .venv/parquet .venv/sketch .venv/postgres
-	FAULTS=all .venv/bin/python -m pytest -n auto --dist worksteal tests/faults
+	FAULTS=all .venv/bin/python -m pytest -n auto --dist worksteal tests/faults \
+		tests/test_postgres.py tests/test_spark.py
 
 bench: .venv/runtime .bench/venv/bench
 	PYTHONPATH=tests .venv/bin/python -m bench $(if $(SIZE),--size $(SIZE)) $(if $(RUNS),--runs $(RUNS)) \

@@ -81,14 +81,16 @@ class Server:
 
 
 @contextlib.contextmanager
-def running():
-    """A server, where there is one."""
+def running(folder: str | None = None):
+    """A server, where there is one; in a folder that is there, or in one of its own."""
     if not (ROOT / ".venv" / "postgres").exists():
         pytest.skip("no psycopg: make .venv/postgres")
     if programs() is None:
         pytest.skip("no PostgreSQL: install the package postgresql")
-    with tempfile.TemporaryDirectory(dir="/tmp", prefix="headcount-server-") as folder:
-        server = Server(folder)
+    # (Not below pytest's folders, which are open to their owner alone.)
+    place = tempfile.TemporaryDirectory(dir="/tmp", prefix="headcount-server-")
+    with contextlib.nullcontext(folder) if folder else place as path:
+        server = Server(path)
         try:
             yield server
         finally:

@@ -11,6 +11,7 @@ from bench.data import Data
 from bench.targets import AsFast, AtMost, Faster, Memory
 from bench.timing import Timed, rounds, run
 from conftest import NO_SPARK
+from faults.matrix import ALL as FAULTS
 
 TRUTH = "2024-03-08\t2\n"
 SMALL = ["--size", "2MB", "--users", "20000", "--runs", "1"]
@@ -47,6 +48,7 @@ def test_every_case_runs_and_all_answers_agree(data):
 
 
 @pytest.mark.skipif(bool(NO_SPARK), reason=NO_SPARK or "there is one")
+@pytest.mark.skipif(not FAULTS, reason="takes long: FAULTS=all runs it")
 def test_spark_and_its_peer_agree(data):
     case = spark_cases.spark(Data(data, "2MB"))
     assert [run(contender)[1] for contender in case.contenders] == [case.truth] * 2

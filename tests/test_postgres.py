@@ -1,10 +1,13 @@
 """PostgreSQL in place of SQLite: the same rows, whatever is asked and whoever is killed."""
 
+import contextlib
 import fcntl
+import os
 import random
 import re
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -16,9 +19,11 @@ import pytest
 import server as servers
 from conftest import BARE, BIN, run
 from events import event
+from faults.matrix import ALL as FAULTS
 from faults.pipelines import _TABLES as TABLES
 from faults.pipelines import PIPELINES, Pipeline, attempt
 from headcount import postgres, reports, store
+from headcount.failure import Failure
 from sessions import kill_session, session
 from test_definitions import ALL, made, options_of
 from test_merge_parts import part_of
@@ -60,7 +65,7 @@ def masked(text: bytes, *names) -> bytes:
     return text
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(8 if FAULTS else 1))
 @pytest.mark.parametrize("world", ["plain", "events", "device"])
 def test_the_same_rows_as_sqlite(world, seed, server, tmp_path):
     """After files in any pieces, some twice, parts, and days replaced."""
@@ -147,6 +152,22 @@ def test_a_reader_fetches_only_the_tables_that_a_query_names(filled):
         fetched = before - connection.missing
     assert fetched == {"active_user_table", "setting", "definition_history"}
     assert {"user", "active_day", "run"} <= before
+
+
+def test_all_tables_are_of_one_moment(db):
+    imported(db, stdin=event(user="ann"))
+    with store.for_reading(db) as connection:
+        assert connection.execute("SELECT count(*) FROM run").fetchone() == (1,)
+        imported(db, stdin=event(user="bob"))
+        counts = connection.execute("SELECT active_user_count FROM active_user_table").fetchall()
+    assert counts == [(1,)]
+    assert whole(db)[0][0][1] == 2
+
+
+def test_a_report_with_a_mistake_is_an_error(db):
+    imported(db, stdin=event())
+    with pytest.raises(Failure, match="no such table"), store.for_reading(db) as connection:
+        connection.execute("SELECT * FROM nowhere")
 
 
 def test_many_rows_go_by_a_staging_table(server, tmp_path):
@@ -256,7 +277,7 @@ def test_every_import_makes_the_same_rows(start, server, db, tmp_path):
 # ---- faults
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(40 if FAULTS else 1))
 def test_killed_at_a_moment(seed, start, server, db):
     pipeline, files, *_ = start
     attempted(pipeline, db, files[0])
@@ -354,6 +375,42 @@ def test_the_server_crashes(tmp_path):
         for file in files:
             imported(alone, "--definition", ALL, file)
         assert whole(db) == whole(alone)
+
+
+def test_the_servers_disk_is_full(tmp_path):
+    """Nothing of the run is committed, and once there is room again all is."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a small file system")
+    folder = tempfile.mkdtemp(dir="/tmp", prefix="headcount-small-")
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100m", "tmpfs", folder])
+    if mounted.returncode:
+        pytest.skip("cannot mount a small file system")
+    try:
+        with servers.running(folder) as server:
+            db, filler = server.new(), Path(folder, "filler")
+            imported(db, stdin=event())
+            before = whole(db)
+            many = b"".join(event(user=f"user-{n}-{'x' * 400}") for n in range(20_000))
+            (tmp_path / "many.jsonl").write_bytes(many)
+            with contextlib.suppress(OSError), filler.open("wb") as file:
+                for _ in range(200):
+                    file.write(bytes(1 << 20))
+            with filler.open("rb+") as file:
+                file.truncate(filler.stat().st_size - (3 << 20))
+            done = run("import-active-users", "--db", db, tmp_path / "many.jsonl")
+            assert done.returncode in (74, 75), done.stderr  # 75: it has ended, for want of room
+            assert b"Traceback" not in done.stderr
+            filler.unlink()
+            if done.returncode == 75:
+                with contextlib.suppress(AssertionError):
+                    server.stop("immediate")
+                server.start()
+            assert whole(db) == before
+            imported(db, tmp_path / "many.jsonl")
+            assert len(whole(db)[-2]) == 20_001
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+        os.rmdir(folder)
 
 
 def test_a_turn_is_held_against_other_hosts(db, tmp_path):

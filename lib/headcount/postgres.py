@@ -17,13 +17,14 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from headcount import extras, sql
 from headcount.cli import ROOT
-from headcount.failure import FAILED, OTHER_SETTINGS, TRY_LATER, WRITE_FAILED, Failure
+from headcount.failure import FAILED, OTHER_SETTINGS, TRY_LATER, USAGE, WRITE_FAILED, Failure
 
 _SCHEMES = ("postgresql://", "postgres://")
-_SQLITE_ALONE = re.compile(
-    r"fts5|json_extract|CREATE TRIGGER|PRAGMA"
-)  # searches, and views of JSON
+# Searches, and views of JSON: those who read have them all the same (headcount.postgres_copy).
+_SQLITE_ALONE = re.compile(r"fts5|json_extract|CREATE TRIGGER|PRAGMA")
 _SCHEMA = "Headcount, schema "  # a comment, followed by the version: what user_version is in SQLite
+_CANNOT_WRITE = "25", "53", "58"  # read-only, no room, a broken disk
+_NO_RIGHT = "42501"
 _COPIED = 100  # rows: fewer are inserted one by one
 # The classes of our advisory locks, so that they are no other program's.
 WRITING, TURN = 0x4865_6164, 0x4865_6165
@@ -57,6 +58,12 @@ def is_url(db: str) -> bool:
     return db.startswith(_SCHEMES)
 
 
+def refuse(db: str) -> None:
+    """Raises Failure 2 if a database is one of PostgreSQL."""
+    if is_url(db):
+        raise Failure("this works on databases of SQLite alone", USAGE)
+
+
 def shown(url: str) -> str:
     """What a message calls the database: without a password."""
     parts = urllib.parse.urlsplit(url)
@@ -76,11 +83,10 @@ def translated(statement: str) -> str:
 
 def connect(url: str):
     """A connection of psycopg, with dates as texts. Raises Failure 75 if there is none."""
-    extras.install("postgres")
-    import psycopg
-    from psycopg.types.string import TextLoader
-
     with errors(url):
+        import psycopg
+        from psycopg.types.string import TextLoader
+
         connection = psycopg.connect(
             url,
             autocommit=True,
@@ -243,6 +249,7 @@ def statements() -> list[str]:
 @contextlib.contextmanager
 def errors(url: str, verb: str = "write") -> Iterator[None]:
     """Turn PostgreSQL's errors into Failures with the right status."""
+    extras.install("postgres")
     import psycopg
 
     try:
@@ -253,9 +260,7 @@ def errors(url: str, verb: str = "write") -> Iterator[None]:
         name = shown(url)
         if isinstance(error, psycopg.errors.LockNotAvailable):
             raise Failure(f"{name} stayed locked by another program", TRY_LATER) from None
-        if (
-            state[:2] in ("53", "25", "58") or state == "42501"
-        ):  # resources, read-only, disks, rights
+        if state[:2] in _CANNOT_WRITE or state == _NO_RIGHT:
             raise Failure(f"cannot {verb} {name}: {message}", WRITE_FAILED) from None
         if isinstance(error, psycopg.OperationalError):
             raise Failure(f"{name}: {message}", TRY_LATER) from None

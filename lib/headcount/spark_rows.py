@@ -10,6 +10,7 @@ import functools
 import os
 import re
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,10 +20,11 @@ from headcount import active_rows, cli, filters, output, spark_task
 from headcount.account import Account
 from headcount.cli import ROOT
 from headcount.failure import FAILED, Failure
-from headcount.pieces import Piece, cut
+from headcount.pieces import cut
 from headcount.progress import Progress
 from headcount.rejects import RejectLog
 from headcount.results import Result
+from headcount.spark_task import Failed, Found, Part
 
 _ATTEMPTS = 4  # of each task: what a cluster does by default, and a local master does not
 _LARGEST = 512 << 20  # bytes of files for a task: to start one takes as long as to read 100 MB
@@ -46,7 +48,7 @@ def configured(options) -> SparkConf:
         "spark.driver.extraJavaOptions": f"{_JVM} -Dlog4j2.configurationFile={_log_settings()}",
         "spark.python.unix.domain.socket.enabled": "true",  # TCP waits with small messages
         "spark.ui.enabled": "false",
-        "spark.ui.showConsoleProgress": str(options.progress or Progress.watched(options)).lower(),
+        "spark.ui.showConsoleProgress": str(_shows_progress(options)).lower(),
     }
     if local:  # then nobody else is to get at it
         settings |= {"spark.driver.host": "127.0.0.1", "spark.local.dir": options.scratch}
@@ -56,21 +58,26 @@ def configured(options) -> SparkConf:
     return conf.setAll([(name, str(value)) for name, value in settings.items()])
 
 
+def _shows_progress(options) -> bool:
+    return options.progress or Progress.watched(options)
+
+
 def _log_settings() -> str:
     return Path(ROOT, "lib", "spark", "log4j2.properties").as_uri()
 
 
-def tasks(paths: list[str], processors: int) -> Iterator[list[tuple[int, Piece]]]:
-    """The inputs in pieces, numbered in order; some for each task, about as much for each."""
+def tasks(paths: list[str], processors: int) -> Iterator[list[Part]]:
+    """The inputs in parts, numbered in order; some for each task, about as much for each."""
     total = sum(os.path.getsize(path) for path in paths)
     size = min(max(total // (processors * _TASKS_EACH), _SMALLEST), _LARGEST)
+    pieces = ((path, piece) for path in paths for piece in cut([os.path.abspath(path)], size, {}))
     some, held = [], 0
-    for number, piece in enumerate(cut(map(os.path.abspath, paths), size, {})):
+    for number, (name, piece) in enumerate(pieces):
         stop = os.path.getsize(piece.path) if piece.stop is None else piece.stop
         if some and held + stop - piece.start > size:
             yield some
             some, held = [], 0
-        some.append((number, piece))
+        some.append(Part(number, name, piece))
         held += stop - piece.start
     if some:
         yield some
@@ -91,13 +98,13 @@ def found(context: SparkContext, arguments: list[str], work: list) -> Iterator[o
     yield from contents.toLocalIterator(prefetchPartitions=True)
 
 
-def _in_order(pieces: list[Piece], all_found: list[spark_task.Found], names: dict[str, str]):
+def in_order(all_found: list[Found]) -> Iterator[tuple[str, int, Result]]:
     """What `filters.tally` wants, lines numbered from the start of each input."""
     before = 0
-    for piece, one in zip(pieces, sorted(all_found), strict=True):
-        if piece.start == 0:
+    for one in sorted(all_found, key=lambda found: found.part.number):
+        name = one.part.name
+        if one.part.piece.start == 0:
             before = 0
-        name = names[piece.path]
         rejects = [(why, name, before + line, raw) for why, _, line, raw in one.rejects]
         yield name, one.lines, Result(b"", one.kept, one.filtered, one.duplicate, rejects)
         before += one.lines
@@ -110,28 +117,48 @@ def main() -> int:
     log = RejectLog(active_rows.REJECTER, options.rejects)
     ours = Account(prog, reasons=log.reasons)
     os.environ["PYSPARK_PYTHON"] = os.path.join(ROOT, ".venv", "bin", "python")
+    if not _shows_progress(options):
+        _hear_spark_alone()
     all_found, rows = [], 0
     with _explained(), SparkContext(conf=configured(options)) as context:
         work = list(tasks(options.files, context.defaultParallelism))
         for content in found(context, arguments, work):
-            if isinstance(content, spark_task.Failed):
+            if isinstance(content, Failed):
                 raise Failure(*content)
-            if isinstance(content, spark_task.Found):
+            if isinstance(content, Found):
                 all_found.append(content)
             else:
                 rows += content.count(b"\n")
                 output.write(1, content)
-    pieces = [piece for some in work for _, piece in some]
-    names = {os.path.abspath(path): path for path in options.files}
-    filters.tally(
-        _in_order(pieces, all_found, names), ours, log, Progress(prog, None, wanted=False)
-    )
+    if {one.part for one in all_found} != {part for some in work for part in some}:
+        raise AssertionError("Spark has lost a part")
+    filters.tally(in_order(all_found), ours, log, Progress(prog, None, wanted=False))
     for one in all_found:
         log.reasons += one.reasons
     log.close()
     ours.duplicate += ours.kept - rows  # found by more than one task
     ours.kept = rows
     return filters.end(options, ours)
+
+
+def _hear_spark_alone() -> None:
+    """Of what the JVM and its workers write to stderr, pass on what is Spark's log, and no more.
+
+    (They tell of modules on every start, and now and then of sockets that are gone at the end.)
+    """
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+    ours = sys.stderr
+    reader, writer = os.pipe()
+    os.dup2(writer, 2)
+    os.close(writer)
+
+    def pass_on() -> None:
+        with os.fdopen(reader, errors="replace") as lines:
+            for line in lines:
+                if line.startswith("spark: "):
+                    ours.write(line)
+
+    threading.Thread(target=pass_on, daemon=True).start()
 
 
 @contextlib.contextmanager

@@ -19,15 +19,23 @@ from headcount.pieces import Piece
 from headcount.rejects import SHOWN, UNIDENTIFIED
 
 
-class Found(NamedTuple):
-    """Where the lines of a piece went. Of rejects that are not sent, only reasons are counted."""
+class Part(NamedTuple):
+    """A piece of an input, by its number among all of them, and what the input was called."""
 
-    piece: int
+    number: int
+    name: str
+    piece: Piece
+
+
+class Found(NamedTuple):
+    """Where the lines of a part went. Of rejects that are not sent, only reasons are counted."""
+
+    part: Part
     lines: int
     kept: int
     filtered: int
     duplicate: int
-    rejects: list[tuple]  # as a Result has them; lines are numbered from the start of the piece
+    rejects: list[tuple]  # as a Result has them; lines are numbered from the start of the part
     reasons: Counter[str]
 
 
@@ -46,20 +54,18 @@ def options(arguments: list[str]):
     return active_rows.parsed(parser, arguments)
 
 
-def work(
-    arguments: list[str], buckets: int, pieces: Iterable[tuple[int, Piece]]
-) -> Iterator[tuple[int, object]]:
-    """Buckets, and what goes there: rows, or what was Found in a piece, or that it Failed.
+def work(arguments: list[str], buckets: int, parts: Iterable[Part]) -> Iterator[tuple[int, object]]:
+    """Buckets, and what goes there: rows, or what was Found in a part, or that it Failed.
 
     `arguments` are those that `options` takes. What they make remembers rows, so it is of this
     attempt alone: another one's may never have arrived.
     """
     given = options(arguments)
     rows = defaultdict(list)
-    for number, piece in pieces:
-        found = Found(number, 0, 0, 0, 0, [], Counter())
+    for part in parts:
+        found = Found(part, 0, 0, 0, 0, [], Counter())
         try:
-            for block in inputs.piece_blocks(piece):
+            for block in inputs.piece_blocks(part.piece):
                 result = given.rows(block)
                 for row in result.rows.splitlines(keepends=True):
                     rows[zlib.crc32(row) % buckets].append(row)
@@ -67,7 +73,7 @@ def work(
         except Failure as failure:
             yield 0, Failed(f"{failure} (on {socket.gethostname()})", failure.status)
             return
-        yield number % buckets, found
+        yield part.number % buckets, found
     for bucket, some in rows.items():
         yield bucket, b"".join(some)
 

@@ -18,7 +18,6 @@ from headcount.failure import (
     NO_INPUT,
     OTHER_SETTINGS,
     TRY_LATER,
-    USAGE,
     WRITE_FAILED,
     Failure,
 )
@@ -33,7 +32,7 @@ def for_import(path: str, wait: float, *, create: bool = True) -> Iterator[sqlit
     """The database, made if need be (mode 0600). `wait`: seconds to wait for another's lock.
 
     `path` may be the URL of a database of PostgreSQL; what is given then is as much of a connection
-    as imports of active users need.
+    as imports need.
 
     Raises Failure: 66 if it is missing and not to be made, 74 if it cannot be written, 75 if it
     stays locked, 78 if it is not a Headcount database of this version.
@@ -77,7 +76,7 @@ def for_reading(path: str) -> Iterator[sqlite3.Connection]:
         from headcount import postgres_copy  # few have one
 
         with (
-            errors(postgres.shown(path), "read"),
+            _sqlite_errors(postgres.shown(path), "read"),
             postgres_copy.for_reading(path, SCHEMA_VERSION) as db,
         ):
             _add_functions(db)
@@ -127,8 +126,7 @@ def _bring_up_to_date(db: sqlite3.Connection) -> None:
 
 def require(path: str) -> None:
     """Raises Failure 66 if there is no such database, 2 if it is no file."""
-    if postgres.is_url(path):
-        raise Failure("this works on databases of SQLite alone", USAGE)
+    postgres.refuse(path)
     if not os.path.isfile(path):
         raise Failure(f"no database {path}; 'make import' makes one", NO_INPUT)
 
@@ -197,10 +195,13 @@ def transaction(db: sqlite3.Connection, commit: Callable[[], None] | None = None
 @contextlib.contextmanager
 def errors(path: str, verb: str = "write"):
     """Turn the database's errors into Failures with the right status."""
-    if postgres.is_url(path):
-        with postgres.errors(path, verb):
-            yield
-        return
+    of_kind = postgres.errors if postgres.is_url(path) else _sqlite_errors
+    with of_kind(path, verb):
+        yield
+
+
+@contextlib.contextmanager
+def _sqlite_errors(path: str, verb: str):
     try:
         yield
     except sqlite3.Error as error:

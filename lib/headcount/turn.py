@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from headcount import postgres
 from headcount.cli import ROOT
-from headcount.failure import TRY_LATER, USAGE, WRITE_FAILED, Failure
+from headcount.failure import TRY_LATER, WRITE_FAILED, Failure
 
 _POLL = 0.05  # seconds
 
@@ -22,8 +22,7 @@ def of(name: str, db: str, wait: float, holder: str = "an import") -> Iterator[i
     Gives the lock's descriptor: whoever inherits it holds the lock, too.
     Raises Failure: 75 if another holds it for `wait` seconds, 74 if it cannot be written.
     """
-    if postgres.is_url(db):
-        raise Failure("this works on databases of SQLite alone", USAGE)
+    postgres.refuse(db)
     path = f"{os.path.realpath(db)}.{name}.lock"
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -47,10 +47,11 @@ def tasks(data: Data) -> dict[str, float]:
 
 def _tasks(data: Data) -> dict[str, float]:
     events = data.events()
-    pieces = list(enumerate(cut([str(events)], _TASK, {})))
+    pieces = enumerate(cut([str(events)], _TASK, {}))
+    parts = [spark_task.Part(number, str(events), piece) for number, piece in pieces]
     arguments, contents, seconds, lines = ["--mergeable"], [], 0, 0
-    for number, piece in pieces:
-        took, found = timed(lambda one=(number, piece): list(spark_task.work(arguments, 8, [one])))
+    for part in parts:
+        took, found = timed(lambda one=part: list(spark_task.work(arguments, 8, [one])))
         seconds += took
         lines += sum(one.lines for _, one in found if isinstance(one, spark_task.Found))
         contents += [one for one in found if isinstance(one[1], bytes)]
