@@ -13,13 +13,15 @@ lib=$bin/../lib
 # and some of its options, whose text stands there once for all.
 usage() {
 	local line option quoted
+	declare -A helps # of the programs that are quoted: each is asked once
 	while IFS= read -r line; do
 		case $line in
 		'#/'*) line=${line#'#/'} && printf '%s\n' "${line# }" ;;
 		'#@ '*)
 			read -ra quoted <<<"${line#'#@ '}"
+			if [[ ! ${helps[${quoted[0]}]-} ]]; then helps[${quoted[0]}]=$("$bin/${quoted[0]}" --help); fi
 			for option in "${quoted[@]:1}"; do
-				"$bin/${quoted[0]}" --help | sed -n "/^  $option\( \|\$\)/,/^  -/{ /^  $option/p; /^   /p; }"
+				sed -n "/^  $option\( \|\$\)/,/^  -/{ /^  $option/p; /^   /p; }" <<<"${helps[${quoted[0]}]}"
 			done
 			;;
 		esac
