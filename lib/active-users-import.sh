@@ -43,6 +43,3 @@ import_active_users() { # FUNCTION
 active_users() {
 	"$find_rows" --mergeable --account "$stage/rows.account" ${pseudonym_key:+--pseudonym-key "$pseudonym_key"}
 }
-
-# The option that hands the account of the above to the sink.
-upstream() { printf '%s\0' --upstream "$stage/rows.account"; }

@@ -60,6 +60,9 @@ check_sketch() {
 	if [[ $sketch ]]; then need sketch; fi
 }
 
+# The option that hands the account of an import's rows to the sink.
+upstream() { printf '%s\0' --upstream "$stage/rows.account"; }
+
 part_file() { "$lib/python" -m headcount.part_file "$prog" "$@"; }
 
 # Writes rows of day, user and signals: grep-events | parse-engagement | local-day, in one program.

@@ -116,7 +116,7 @@ lock() {
 
 # The same for all hosts: the server's lock is held by a program that ends with this script.
 lock_server() {
-	coproc holder { exec "$lib/python" -m headcount.postgres "$prog" --db "$db" --wait "$wait" 9>&-; }
+	coproc holder { exec "$lib/python" -m headcount.postgres_turn "$prog" --db "$db" --wait "$wait" 9>&-; }
 	if ! read -r -u "${holder[0]}"; then exit_as "$holder_PID"; fi
 }
 

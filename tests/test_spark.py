@@ -1,6 +1,7 @@
 """Spark: its tasks find what one program finds, however files are cut and whoever is killed."""
 
 import fcntl
+import json
 import os
 import shutil
 import signal
@@ -152,6 +153,10 @@ def test_an_import_on_this_host(tmp_path):
     assert whole(databases[0]) == whole(databases[1])
     sums = "SELECT lines, filtered, rejected, unidentified FROM run"
     assert query(databases[0], sums) == query(databases[1], sums)
+    shown = run("show-runs", "--db", databases[1], "--json", check=0).stdout
+    assert [run["kind"] for run in json.loads(shown)] == ["import"]
+    metrics = run("export-metrics", "--db", databases[1], check=0).stdout
+    assert b'headcount_import_lines_total{pipeline="spark-active-users"}' in metrics
     again = run("spark-active-users", *common, "--db", databases[1], *files, cwd=tmp_path, env=ENV)
     assert again.returncode == 0 and b"3 files were imported before" in again.stderr
 
@@ -283,6 +288,17 @@ def test_wrong_usage(arguments, tmp_path):
     done = run("spark-active-users", "--db", "my.db", *arguments, cwd=tmp_path, env=ENV)
     assert done.returncode == 2 and b"Try 'spark-active-users --help'" in done.stderr
     assert b"Traceback" not in done.stderr
+
+
+@needs_spark
+def test_a_key_that_is_not_there(tmp_path):
+    """No import without the pseudonyms that were asked for."""
+    (tmp_path / "x").write_bytes(event())
+    for key in ("key", "no/key"):
+        given = ["--pseudonym-key", key, "--db", "my.db", "x"]
+        done = run("spark-active-users", *given, cwd=tmp_path, env=ENV, check=66)
+        assert b"key: no such file" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
 
 
 def test_no_java(tmp_path):

@@ -12,11 +12,13 @@ import sqlite3
 import stat
 from collections.abc import Mapping, Sequence
 
-from headcount import __version__, clock, db_settings, rejects, zones
+from headcount import __version__, clock, db_settings, rejects, turn, zones
 from headcount.account import Account
 from headcount.failure import NO_INPUT, Failure
 from headcount.pieces import is_url
 
+# In SQL: whether a run is one of an import, and not of a tool.
+IS_IMPORT = "(" + " OR ".join(f"pipeline LIKE '{start}%'" for start in turn.IMPORTS) + ")"
 _EDGE = 64 << 10
 
 

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 from typing import NamedTuple
 
 from headcount import zones
+from headcount.ledger import IS_IMPORT
 
 # Columns: what is measured, of which, and how much. Names are Prometheus': base units, and _total
 # for what only grows (https://prometheus.io/docs/practices/naming/).
@@ -30,27 +31,27 @@ SELECT 'headcount_job_last_exit_status', job, exit FROM job_run
 WHERE id IN (SELECT max(id) FROM job_run WHERE exit IS NOT NULL GROUP BY job)
 """
 
-_IMPORTS = """
+_IMPORTS = f"""
 SELECT 'headcount_import_last_success_timestamp_seconds', pipeline, unixepoch(max(ended_at))
-FROM run WHERE status = 'done' AND substr(pipeline, 1, 6) IN ('import', 'merge-') GROUP BY pipeline
+FROM run WHERE status = 'done' AND {IS_IMPORT} GROUP BY pipeline
 UNION ALL
 SELECT 'headcount_import_last_duration_seconds', pipeline,
     unixepoch(ended_at) - unixepoch(started_at)
-FROM run WHERE substr(pipeline, 1, 6) IN ('import', 'merge-')
+FROM run WHERE {IS_IMPORT}
 AND id IN (SELECT max(id) FROM run WHERE status = 'done' GROUP BY pipeline)
 UNION ALL
 SELECT 'headcount_import_lines_total', pipeline, sum(lines) FROM run
-WHERE status = 'done' AND substr(pipeline, 1, 6) IN ('import', 'merge-') GROUP BY pipeline
+WHERE status = 'done' AND {IS_IMPORT} GROUP BY pipeline
 """
 
-_OUTCOMES = """
+_OUTCOMES = f"""
 SELECT pipeline, sum(kept) AS kept, sum(filtered) AS filtered, sum(duplicate) AS duplicate,
     sum(rejected) AS rejected
-FROM run WHERE status = 'done' AND substr(pipeline, 1, 6) IN ('import', 'merge-') GROUP BY pipeline
+FROM run WHERE status = 'done' AND {IS_IMPORT} GROUP BY pipeline
 """
 
-_RUNS = """
-SELECT pipeline, status, count(*) FROM run WHERE substr(pipeline, 1, 6) IN ('import', 'merge-')
+_RUNS = f"""
+SELECT pipeline, status, count(*) FROM run WHERE {IS_IMPORT}
 GROUP BY pipeline, status
 """
 

@@ -12,6 +12,7 @@ from headcount import postgres
 from headcount.cli import ROOT
 from headcount.failure import TRY_LATER, WRITE_FAILED, Failure
 
+IMPORTS = ("import-", "merge-", "spark-")  # how the names of pipelines that import begin
 _POLL = 0.05  # seconds
 
 
@@ -44,7 +45,7 @@ def of_all_imports(db: str, wait: float) -> Iterator[None]:
     """Hold the locks of all pipelines: no import runs meanwhile. Raises Failure as `of` does."""
     with contextlib.ExitStack() as stack:
         for name in sorted(os.listdir(os.path.join(ROOT, "bin"))):
-            if name.startswith(("import-", "merge-", "spark-")):
+            if name.startswith(IMPORTS):
                 stack.enter_context(of(name, db, wait))
         yield
 
