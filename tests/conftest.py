@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,23 @@ def run(program, *arguments, stdin=b"", check=None, **options):
     return done
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory):
+    """A folder for locks, in place of the user's own."""
+    from conftest import BARE  # as tests import it: pytest has a copy of its own
+
+    BARE["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def server():
+    """A throw-away PostgreSQL."""
+    import server as servers
+
+    with servers.running() as server:
+        yield server
+
+
 @pytest.fixture
 def real_events():
     """The real sample of engagement events; the test is skipped where it is not."""
@@ -58,12 +76,18 @@ def unprivileged():
 
 
 @pytest.fixture
-def tiny_disk(tmp_path):
+def mount_point():
+    """A folder that is not below pytest's, which are open to their owner alone."""
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="headcount-disk-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def tiny_disk(mount_point):
     """A file system of 2 MB, and a function that gives it another size."""
     if os.geteuid() != 0:
         pytest.skip("only root can mount a small file system")
-    folder = tmp_path / "disk"
-    folder.mkdir()
+    folder = mount_point
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], capture_output=True
     )

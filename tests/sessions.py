@@ -7,21 +7,40 @@ import sqlite3
 import subprocess
 import time
 from contextlib import closing
+from pathlib import Path
 
+import server
 from conftest import BARE, BIN
+from headcount import postgres
+from headcount.postgres_dialect import translated
 
 
 def query(db, sql):
+    """The rows of a statement of SQLite; the database is a path, or a URL of PostgreSQL."""
+    if postgres.is_url(str(db)):
+        return server.query(db, translated(sql))
     with closing(sqlite3.connect(db)) as connection:
         return connection.execute(sql).fetchall()
 
 
 def sound(db):
-    return query(db, "PRAGMA integrity_check") == [("ok",)]
+    """Whether SQLite finds nothing wrong with a file; a server looks after its own."""
+    return postgres.is_url(str(db)) or query(db, "PRAGMA integrity_check") == [("ok",)]
+
+
+def beside(db):
+    """How the names of locks and stages of imports into a database begin."""
+    if not postgres.is_url(str(db)):
+        return f"{db}."
+    checked = subprocess.run(["cksum"], input=db.encode(), capture_output=True, check=True)
+    name = checked.stdout.strip().decode().replace(" ", "-")
+    return f"{BARE['XDG_CACHE_HOME']}/headcount/{name}."
 
 
 def stages(db):
-    return list(db.parent.glob(f"{db.name}.*.stage*"))
+    """The names of stages that imports have left."""
+    prefix = Path(beside(db))
+    return [path.name for path in prefix.parent.glob(f"{prefix.name}*.stage*")]
 
 
 class Member:

@@ -1,39 +1,24 @@
-"""PostgreSQL in place of SQLite: the same rows, whatever is asked and whoever is killed."""
+"""PostgreSQL in place of SQLite: the same rows, whatever is asked. (tests/faults: when it fails.)"""
 
-import contextlib
 import fcntl
-import os
-import random
 import re
-import signal
-import subprocess
-import tempfile
 import threading
-import time
-from pathlib import Path
 from random import Random
-from typing import NamedTuple
 
 import pytest
 
 import server as servers
-from conftest import BARE, BIN, run
+from conftest import BARE, run
 from events import event
+from faults.databases import content, problems
 from faults.matrix import ALL as FAULTS
-from faults.pipelines import _TABLES as TABLES
-from faults.pipelines import PIPELINES, Pipeline, attempt
+from faults.pipelines import PIPELINES
+from faults.pipelines import imported as imported_by
 from headcount import postgres, reports, store
 from headcount.failure import Failure
-from sessions import kill_session, session
 from test_definitions import ALL, made, options_of
 from test_merge_parts import part_of
 from test_spark import WHOLE
-
-
-@pytest.fixture(scope="module")
-def server():
-    with servers.running() as server:
-        yield server
 
 
 @pytest.fixture
@@ -184,77 +169,14 @@ def test_many_rows_go_by_a_staging_table(server, tmp_path):
 # ---- all imports
 
 
-class Start(NamedTuple):
-    """A pipeline, its files, and what SQLite holds with one, two and all of them in it."""
-
-    pipeline: Pipeline
-    files: list[Path]
-    one: dict
-    golden: dict
-    all: dict
-
-
-@pytest.fixture(scope="module")
-def starts(tmp_path_factory):
-    made = {}
-
-    def start(pipeline):
-        if pipeline.name not in made:
-            folder = tmp_path_factory.mktemp(pipeline.name)
-            files = pipeline.inputs(folder)
-            held = []
-            for file in files:
-                attempted(pipeline, folder / "a.db", file)
-                held.append(content(folder / "a.db"))
-            made[pipeline.name] = Start(pipeline, files, *held)
-        return made[pipeline.name]
-
-    return start
-
-
-@pytest.fixture(params=PIPELINES, ids=lambda pipeline: pipeline.name)
-def start(request, starts):
-    return starts(request.param)
-
-
-def content(db):
-    """All that counts in a database of either kind."""
-    with store.for_reading(str(db)) as connection:
-        found = {
-            table: sorted(connection.execute(f"SELECT {columns} FROM {table}"), key=repr)
-            for table, columns in TABLES.items()
-        }
-        sets = connection.execute(WHOLE[4]).fetchall()
-        return found | {"sets": sorted(sets), "lines": lines_of(connection)}
-
-
-def lines_of(connection):
-    return connection.execute("SELECT coalesce(sum(lines), 0) FROM chat_lines").fetchone()
-
-
-def attempted(pipeline, db, *files):
-    done = attempt(pipeline, db, *files)
-    assert done.returncode == 0, done.stderr
-    return done
-
-
-def settled(server, db):
-    """Nothing counts as running, and no lines are lost."""
-    schema = db.rpartition("%3D")[2]
-    bad = (
-        "status = 'running' OR status = 'done' AND lines <> kept + filtered + duplicate + rejected"
-    )
-    assert server.execute(f"SELECT * FROM run WHERE {bad}", schema) == []
-
-
-def test_every_import_makes_the_same_rows(start, server, db, tmp_path):
+@pytest.mark.parametrize("pipeline", PIPELINES, ids=lambda pipeline: pipeline.name)
+def test_every_import_makes_the_same_rows(pipeline, db, tmp_path):
     """After files in any order, some twice; and every report says the same of them."""
-    pipeline, files, *_ = start
-    mine = tmp_path / "a.db"
+    mine, files = tmp_path / "a.db", pipeline.inputs(tmp_path)
     some = [files[2], files[0], files[2], files[1]]
-    printed = [[attempted(pipeline, where, file).stdout for file in some] for where in (mine, db)]
+    printed = [[imported_by(pipeline, where, file).stdout for file in some] for where in (mine, db)]
     assert printed[0] == printed[1]
-    assert content(mine) == content(db) == start.all
+    assert content(mine) == content(db) and problems(mine) == problems(db) == []
     answers = 0
     with store.for_reading(str(mine)) as one, store.for_reading(db) as other:
         for name in reports.names():
@@ -271,147 +193,9 @@ def test_every_import_makes_the_same_rows(start, server, db, tmp_path):
     assert answers > 1
     checks = [run("check-data", "--db", where) for where in (mine, db)]
     assert checks[0].returncode == checks[1].returncode
-    settled(server, db)
 
 
-# ---- faults
-
-
-@pytest.mark.parametrize("seed", range(40 if FAULTS else 1))
-def test_killed_at_a_moment(seed, start, server, db):
-    pipeline, files, *_ = start
-    attempted(pipeline, db, files[0])
-    dice = random.Random(f"{seed} {pipeline.name}")
-    with session(*pipeline.command(db, files[1])) as process:
-        time.sleep(dice.uniform(0.05, 0.9))
-        kill_session(process.pid)
-    if not pipeline.keeps:
-        assert content(db) in (start.one, start.golden)
-    attempted(pipeline, db, *files[:2])
-    assert content(db) == start.golden
-    settled(server, db)
-
-
-def test_the_server_ends_the_connections(start, server, db):
-    """The run fails, or had all committed; nothing half-way, and no traceback."""
-    pipeline, files, *_ = start
-    attempted(pipeline, db, files[0])
-    dice = random.Random(pipeline.name)
-    command = pipeline.command(db, files[1])
-    with subprocess.Popen(command, env=BARE, stderr=subprocess.PIPE) as process:
-        time.sleep(dice.uniform(0.15, 0.6))
-        server.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE application_name = 'headcount'"
-        )
-        said = process.communicate(timeout=60)[1]
-    assert b"Traceback" not in said
-    if process.returncode == 0:
-        assert content(db) == start.golden
-    elif not pipeline.keeps:
-        assert content(db) in (start.one, start.golden)
-    attempted(pipeline, db, *files[:2])
-    assert content(db) == start.golden
-    settled(server, db)
-
-
-@pytest.mark.parametrize("name", ["TERM", "INT"])
-def test_told_to_stop(name, start, server, db):
-    pipeline, files, *_ = start
-    attempted(pipeline, db, files[0])
-    process = subprocess.Popen(
-        pipeline.command(db, files[1]), env=BARE, stderr=subprocess.PIPE, start_new_session=True
-    )
-    time.sleep(0.25)
-    process.send_signal(getattr(signal, f"SIG{name}"))
-    said = process.communicate(timeout=30)[1]
-    assert b"Traceback" not in said
-    number = getattr(signal, f"SIG{name}")
-    assert process.returncode in (0, 128 + number, -number), said  # (to a shell both are one)
-    attempted(pipeline, db, *files[:2])
-    assert content(db) == start.golden
-    settled(server, db)
-
-
-def test_many_at_once(start, server, db):
-    """Of the same files and of others, of one pipeline: each waits for its turn."""
-    pipeline, files, *_ = start
-    commands = [pipeline.command(db, file) for file in [*files[:2], *files[:2]]]
-    running = [subprocess.Popen(command, env=BARE, stderr=subprocess.PIPE) for command in commands]
-    for process in running:
-        said = process.communicate(timeout=120)[1]
-        assert process.returncode == 0, said
-    assert content(db) == start.golden
-    settled(server, db)
-
-
-def command_of(db, file):
-    words = [BIN / "import-active-users", "--quiet", "--definition", ALL]
-    return list(map(str, [*words, "--max-rejects", "100%", "--db", db, file]))
-
-
-def test_the_server_crashes(tmp_path):
-    with servers.running() as server:
-        db = server.new()
-        files = []
-        for seed in range(2):
-            files.append(tmp_path / f"{seed}.jsonl")
-            files[-1].write_bytes(b"".join(made(seed, 400)))
-        imported(db, "--definition", ALL, files[0])
-        before = whole(db)
-        with subprocess.Popen(
-            command_of(db, files[1]), env=BARE, stderr=subprocess.PIPE
-        ) as process:
-            time.sleep(0.4)
-            server.stop("immediate")
-            said = process.communicate(timeout=60)[1]
-        assert b"Traceback" not in said
-        done = run(*["import-active-users", "--db", db, "--wait", "1", files[1]])
-        assert done.returncode == 75 and b"Traceback" not in done.stderr
-        assert done.stderr.count(b"\n") == 1, done.stderr
-        server.start()
-        assert process.returncode in (0, 65) or whole(db) == before
-        imported(db, "--definition", ALL, files[1])
-        alone = server.new()
-        for file in files:
-            imported(alone, "--definition", ALL, file)
-        assert whole(db) == whole(alone)
-
-
-def test_the_servers_disk_is_full(tmp_path):
-    """Nothing of the run is committed, and once there is room again all is."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a small file system")
-    folder = tempfile.mkdtemp(dir="/tmp", prefix="headcount-small-")
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100m", "tmpfs", folder])
-    if mounted.returncode:
-        pytest.skip("cannot mount a small file system")
-    try:
-        with servers.running(folder) as server:
-            db, filler = server.new(), Path(folder, "filler")
-            imported(db, stdin=event())
-            before = whole(db)
-            many = b"".join(event(user=f"user-{n}-{'x' * 400}") for n in range(20_000))
-            (tmp_path / "many.jsonl").write_bytes(many)
-            with contextlib.suppress(OSError), filler.open("wb") as file:
-                for _ in range(200):
-                    file.write(bytes(1 << 20))
-            with filler.open("rb+") as file:
-                file.truncate(filler.stat().st_size - (3 << 20))
-            done = run("import-active-users", "--db", db, tmp_path / "many.jsonl")
-            assert done.returncode in (74, 75), done.stderr  # 75: it has ended, for want of room
-            assert b"Traceback" not in done.stderr
-            filler.unlink()
-            if done.returncode == 75:
-                with contextlib.suppress(AssertionError):
-                    server.stop("immediate")
-                server.start()
-            assert whole(db) == before
-            imported(db, tmp_path / "many.jsonl")
-            assert len(whole(db)[-2]) == 20_001
-    finally:
-        subprocess.run(["umount", "-l", folder], check=True)
-        os.rmdir(folder)
+# ---- turns
 
 
 def test_a_turn_is_held_against_other_hosts(db, tmp_path):
@@ -507,11 +291,10 @@ def test_what_is_for_sqlite_alone_says_so(command, tmp_path):
 def test_the_lock_of_a_pipeline_is_that_of_one_database(db, server, tmp_path):
     """Two databases of one server have imports at the same time."""
     other = server.new()
-    home = tmp_path / "home"
-    imported(db, stdin=event(), env=BARE | {"HOME": str(home)})
-    (lock,) = (home / ".cache" / "headcount").iterdir()
+    env = {"PATH": BARE["PATH"], "HOME": str(tmp_path)}
+    imported(db, stdin=event(), env=env)
+    (lock,) = (tmp_path / ".cache" / "headcount").iterdir()
     with lock.open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        env = BARE | {"HOME": str(home)}
         run("import-active-users", "--db", db, "--wait", "0.2", stdin=event(), env=env, check=75)
         imported(other, stdin=event(), env=env)

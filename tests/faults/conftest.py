@@ -1,40 +1,31 @@
-"""The report of the fault matrix: what was injected, what survived, what differed."""
+"""What tests of the fault matrix start from, and which of them are run."""
 
-import re
-from collections import defaultdict
+import fcntl
+import os
+import shutil
+import struct
+import subprocess
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+import server as servers
 from checkouts import copy_of_checkout
-from faults.matrix import ALL, ROWS
-from faults.pipelines import PIPELINES, Pipeline, content, copy_db, imported
+from conftest import BARE
+from faults.databases import POSTGRESQL, SQLITE, Db, content, copy_db, on_server
+from faults.matrix import ALL
+from faults.pipelines import PIPELINES, Pipeline, imported
+from faults.report import (  # noqa: F401 -- found here by pytest
+    injected,
+    kind_of,
+    pytest_runtest_setup,
+    pytest_terminal_summary,
+)
 
-
-@pytest.fixture
-def injected(request):
-    """Tell the report of a fault, then, if all is as it should be, that it was survived:
-    `with injected(PIPELINE):` around what follows the fault.
-    """
-    row = request.node.get_closest_marker("fault").args[0]
-    tally = defaultdict(lambda: [0, 0])
-
-    class Injected:
-        def __init__(self, pipeline, count=1):
-            self._of, self._count = tally[pipeline], count
-
-        def __enter__(self):
-            self._of[0] += self._count
-
-        def __exit__(self, kind, *_):
-            if kind is None:
-                self._of[1] += self._count
-            return False
-
-    yield Injected
-    for pipeline, counts in tally.items():
-        request.node.user_properties.append(("fault", [row, pipeline, *counts]))
+_SHUTDOWN = 0x8004587D  # FS_IOC_SHUTDOWN
+_NO_LOG_FLUSH = 2  # what has not been synced is lost
 
 
 def pytest_configure(config):
@@ -42,94 +33,154 @@ def pytest_configure(config):
     config.addinivalue_line(
         "markers", "sample(n): without FAULTS=all, only every n-th of its cases"
     )
+    config.addinivalue_line("markers", "only(kind): about one kind of database alone")
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leave most cases of some tests to `make faults`."""
-    seen, kept, left = defaultdict(int), [], []
-    for item in items:
-        mark = item.get_closest_marker("sample")
-        number = seen[item.parent.nodeid, getattr(item, "originalname", item.name)]
-        seen[item.parent.nodeid, getattr(item, "originalname", item.name)] += 1
-        (left if mark and not ALL and number % mark.args[0] else kept).append(item)
+    """Leave most cases of some tests, and of all on a server, to `make faults`."""
+
+    def of(item):
+        return item.parent.nodeid, getattr(item, "originalname", item.name), kind_of(item)
+
+    ours = [item for item in items if item.path.parent == Path(__file__).parent]
+    counts = Counter(map(of, ours))
+    order = {test: number for number, test in enumerate(counts)}
+    seen, left = Counter(), set()
+    for item in ours:
+        test = of(item)
+        number, mark = seen[test], item.get_closest_marker("sample")
+        seen[test] += 1
+        if kind_of(item) == POSTGRESQL:  # of each test one, each time of another pipeline
+            spared = number != order[test] % counts[test]
+        else:
+            spared = mark and number % mark.args[0]
+        only = item.get_closest_marker("only")
+        other = only and kind_of(item) not in ("", only.args[0])
+        if other or (spared and not ALL):
+            left.add(item)
     if left:
-        config.hook.pytest_deselected(items=left)
-        items[:] = kept
-
-
-def pytest_terminal_summary(terminalreporter):
-    counts = defaultdict(lambda: [0, 0])
-    notes = defaultdict(set)
-    for reports in terminalreporter.stats.values():
-        for report in reports:
-            for name, value in getattr(report, "user_properties", ()):
-                if name == "fault" and report.when == "teardown":
-                    row, pipeline, count, survived = value
-                    counts[row, pipeline][0] += count
-                    counts[row, pipeline][1] += survived
-                if name == "row" and report.skipped:  # in its set-up, or by what it found to use
-                    notes[value].add(re.sub(r"^Skipped: ", "", report.longrepr[2]))
-    if not counts and not notes:
-        return
-    write = terminalreporter.write_line
-    terminalreporter.section("the fault matrix")
-    write(f"{'fault':42}{'pipeline':24}{'injected':>9}{'survived':>9}{'differences':>12}")
-    for row, title in ROWS.items():
-        for pipeline in sorted({p for r, p in counts if r == row}):
-            count, survived = counts[row, pipeline]
-            name = pipeline.removeprefix("import-")
-            write(f"{row:2} {title:39}{name:24}{count:9}{survived:9}{count - survived:12}")
-        for note in sorted(notes[row]):
-            write(f"{row:2} {title:39}not run here: {note}")
-    count, survived = (sum(both[i] for both in counts.values()) for i in (0, 1))
-    write(f"{'all':66}{count:9}{survived:9}{count - survived:12}")
-
-
-def pytest_runtest_setup(item):
-    if mark := item.get_closest_marker("fault"):
-        item.user_properties.append(("row", mark.args[0]))
+        config.hook.pytest_deselected(items=list(left))
+        items[:] = [item for item in items if item not in left]
 
 
 # ---- what a test starts from
 
 
 class Start(NamedTuple):
-    """A pipeline, its files, and databases: with the first file in it, and with two (golden)."""
+    """A pipeline, its files, and a database with the first of them in it.
+
+    `base` is that one's content, `golden` what SQLite holds with two.
+    """
 
     pipeline: Pipeline
     files: list[Path]
-    one: Path
+    one: Db
+    base: dict
     golden: dict
 
 
 @pytest.fixture(scope="session")
-def starts(tmp_path_factory):
-    """Made once a session for each pipeline."""
+def starts(request, tmp_path_factory):
+    """Made once a session for each pipeline and kind of database."""
     made = {}
 
-    def start(pipeline):
-        if pipeline.name not in made:
-            folder = tmp_path_factory.mktemp(pipeline.name)
-            files = pipeline.inputs(folder)
-            one, two = folder / "one.db", folder / "two.db"
-            imported(pipeline, one, files[0])
-            copy_db(one, two)
-            imported(pipeline, two, files[1])
-            made[pipeline.name] = Start(pipeline, files, one, content(two))
-        return made[pipeline.name]
+    def start(pipeline, kind=SQLITE):
+        if (pipeline.name, kind) not in made:
+            made[pipeline.name, kind] = make(pipeline, kind)
+        return made[pipeline.name, kind]
+
+    def make(pipeline, kind):
+        if kind == POSTGRESQL:
+            one = request.getfixturevalue("server").database()
+            like = start(pipeline)
+            imported(pipeline, one, like.files[0])
+            return like._replace(one=one)
+        folder = tmp_path_factory.mktemp(pipeline.name)
+        files = pipeline.inputs(folder)
+        one, two = folder / "one.db", folder / "two.db"
+        imported(pipeline, one, files[0])
+        copy_db(one, two)
+        imported(pipeline, two, files[1])
+        return Start(pipeline, files, one, content(one), content(two))
 
     return start
 
 
-@pytest.fixture(params=PIPELINES, ids=lambda pipeline: pipeline.name)
+def _case(pipeline, kind):
+    return pytest.param((pipeline, kind), id=f"{pipeline.name}-{kind}")
+
+
+@pytest.fixture(
+    params=[_case(pipeline, kind) for kind in (SQLITE, POSTGRESQL) for pipeline in PIPELINES]
+)
 def start(request, starts):
-    return starts(request.param)
+    return starts(*request.param)
 
 
 @pytest.fixture
-def db(start, tmp_path):
+def placed(start, request, monkeypatch):
+    """A function that puts a database with the first file in it, or on a server what imports
+    keep beside one, into a folder.
+    """
+
+    def place(folder, name="a.db"):
+        if not on_server(start.one):
+            return copy_db(start.one, folder / name)
+        monkeypatch.setitem(BARE, "XDG_CACHE_HOME", str(folder))
+        db = request.getfixturevalue("server").database()
+        request.addfinalizer(lambda: servers.drop(db))
+        return copy_db(start.one, db)
+
+    return place
+
+
+@pytest.fixture
+def db(placed, tmp_path):
     """A database with the first file in it."""
-    return copy_db(start.one, tmp_path / "a.db")
+    return placed(tmp_path)
+
+
+@pytest.fixture(params=[SQLITE, POSTGRESQL])
+def new_db(request, tmp_path):
+    """One that is not there yet, or is empty."""
+    if request.param == SQLITE:
+        yield tmp_path / "new.db"
+    else:
+        db = request.getfixturevalue("server").database()
+        yield db
+        servers.drop(db)
+
+
+@pytest.fixture
+def power(tmp_path, mount_point):
+    """An ext4 of its own on a file, and a function that cuts its power and starts it again."""
+    mkfs = shutil.which("mkfs.ext4", path="/usr/sbin:/sbin:/usr/bin")
+    if os.geteuid() != 0 or not mkfs:
+        pytest.skip("needs root and mkfs.ext4")
+    image, folder = tmp_path / "image", mount_point
+    with open(image, "wb") as file:
+        file.truncate(512 << 20)
+    subprocess.run([mkfs, "-q", "-F", image], check=True)
+
+    def mount():
+        done = subprocess.run(["mount", "-o", "loop", image, folder], capture_output=True)
+        if done.returncode:
+            pytest.skip(f"cannot mount: {done.stderr.decode().strip()}")
+
+    def cut():
+        fd = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.ioctl(fd, _SHUTDOWN, struct.pack("I", _NO_LOG_FLUSH))
+        finally:
+            os.close(fd)
+
+    def start():
+        subprocess.run(["umount", folder], check=True)
+        mount()
+
+    mount()
+    yield folder, cut, start
+    subprocess.run(["umount", "-l", folder], check=True)
 
 
 @pytest.fixture(scope="session")

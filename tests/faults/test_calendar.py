@@ -84,11 +84,11 @@ def expected(zone, files):
 @pytest.mark.sample(2)
 @pytest.mark.fault(11)
 @pytest.mark.parametrize("zone", ZONES)
-def test_every_local_day_once(zone, bin_with_clock, injected, tmp_path):
+def test_every_local_day_once(zone, new_db, bin_with_clock, injected, tmp_path):
     dice = random.Random(zone)
     first = ZONES[zone]
     files = export(zone, first, dice)
-    db, folder = tmp_path / "my.db", tmp_path / "events"
+    db, folder = new_db, tmp_path / "events"
     folder.mkdir()
     command = [
         bin_with_clock / "import-active-users",

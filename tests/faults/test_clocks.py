@@ -1,13 +1,12 @@
 """Rows 10 and 12: clocks that are wrong, and rules of time zones that change."""
 
-import os
-
 import pytest
 
 from checkouts import copy_of_checkout
 from conftest import BARE, run
 from events import event
-from faults.pipelines import attempt, differences, problems
+from faults.databases import differences, problems
+from faults.pipelines import attempt
 from headcount import zones
 from sessions import query
 
@@ -46,7 +45,7 @@ def test_clocks_that_jump(start, db, bin_with_clock, injected):
 
 
 @pytest.mark.fault(12)
-def test_rules_that_change(injected, tmp_path):
+def test_rules_that_change(new_db, injected, tmp_path):
     """Nothing is counted anew by itself; doctor tells, --replace lists each day that differs."""
     tree = copy_of_checkout(tmp_path / "tree")
     with open(tree / "lib" / "headcount" / "zones.py", "a") as file:
@@ -56,7 +55,7 @@ def test_rules_that_change(injected, tmp_path):
             "    return _rules(name.replace('Chicago', 'Denver'))\n"
             "def rules_version():\n    return '2999z'\n"
         )
-    source, db = tmp_path / "events", tmp_path / "my.db"
+    source, db = tmp_path / "events", new_db
     half_past_midnight = 1_577_860_200_000_000  # 2020-01-01T06:30:00Z, 00:30 in Chicago
     source.write_bytes(event(user="ann") + event(user="ben", micros=half_past_midnight))
     run("import-active-users", "--db", db, source, check=0)
@@ -70,4 +69,4 @@ def test_rules_that_change(injected, tmp_path):
         assert "zone rules 2999z" in told and "--replace" in told
         done = run("import-active-users", "--db", db, "--replace", source, check=0, **newer)
         assert done.stdout == b"2019-12-31\t1\t2\n"
-        assert os.path.exists(db) and query(db, "SELECT max(zone_rules) FROM run") == [("2999z",)]
+        assert query(db, "SELECT max(zone_rules) FROM run") == [("2999z",)]

@@ -13,8 +13,9 @@ import threading
 import pytest
 
 from conftest import BARE, ROOT
+from faults.databases import content, differences, problems
 from faults.matrix import ALL
-from faults.pipelines import attempt, content, differences, imported, problems
+from faults.pipelines import attempt, imported
 from sessions import query
 
 try:  # Python's own, from 3.14 on

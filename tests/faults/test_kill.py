@@ -10,8 +10,9 @@ import time
 import pytest
 
 from conftest import BARE
+from faults.databases import copy_db, differences, problems
 from faults.matrix import ALL
-from faults.pipelines import content, copy_db, differences, imported, problems
+from faults.pipelines import imported
 from faults.tracing import WRITES, calls, need_strace, traced
 from sessions import kill_session, members, session, sound
 
@@ -43,7 +44,7 @@ def test_killed_at_a_system_call(start, db, injected, tmp_path):
                 assert differences(db, start.golden) == []
             elif not start.pipeline.keeps:
                 committed = not differences(db, start.golden)
-                assert committed or not differences(db, content(start.one))
+                assert committed or not differences(db, start.base)
             mended(start, db)
 
 
@@ -51,16 +52,19 @@ def test_killed_at_a_system_call(start, db, injected, tmp_path):
 def test_killed_at_a_moment(start, db, injected):
     """All processes at once."""
     began = time.monotonic()
-    imported(start.pipeline, db.parent / "timed.db", *start.files[:2])
+    imported(start.pipeline, db, start.files[1])
     seconds = time.monotonic() - began
     dice = random.Random(start.pipeline.name)
     for _ in range(TIMES):
+        copy_db(start.one, db)
         with injected(start.pipeline.name):
             with session(*start.pipeline.command(db, start.files[1])) as process:
                 time.sleep(dice.uniform(0, seconds))
                 kill_session(process.pid)
             assert sound(db)
-    mended(start, db)
+            whole = [] in (differences(db, golden) for golden in (start.base, start.golden))
+            assert whole or start.pipeline.keeps
+            mended(start, db)
 
 
 @pytest.mark.fault(2)
@@ -68,6 +72,7 @@ def test_one_process_is_killed(start, db, injected):
     """The shell, a filter, a sink, a helper: whichever it was, nothing half-way is committed."""
     dice = random.Random(start.pipeline.name)
     for _ in range(TIMES):
+        copy_db(start.one, db)
         with injected(start.pipeline.name):
             with session(*start.pipeline.command(db, start.files[1])) as process:
                 time.sleep(dice.uniform(0.02, 0.4))
@@ -80,7 +85,7 @@ def test_one_process_is_killed(start, db, injected):
                 kill_session(process.pid)
             if status in (0, 65):
                 assert differences(db, start.golden) == []
-    mended(start, db)
+            mended(start, db)
 
 
 @pytest.mark.sample(4)
@@ -90,6 +95,7 @@ def test_told_to_stop(name, start, db, injected):
     """Within two seconds, with a status that says so, and all or nothing is committed."""
     dice = random.Random(start.pipeline.name + name)
     for _ in range(max(1, TIMES // 4)):
+        copy_db(start.one, db)
         with injected(start.pipeline.name):
             process = subprocess.Popen(
                 start.pipeline.command(db, start.files[1]),
@@ -107,7 +113,7 @@ def test_told_to_stop(name, start, db, injected):
             assert b"Traceback" not in said
             if process.returncode == 0:
                 assert differences(db, start.golden) == []
-    mended(start, db)
+            mended(start, db)
 
 
 @pytest.mark.fault(18)

@@ -7,8 +7,9 @@ import subprocess
 import pytest
 
 from conftest import BARE
+from faults.databases import copy_db, differences, problems
 from faults.matrix import ALL
-from faults.pipelines import attempt, content, copy_db, differences, imported, problems
+from faults.pipelines import attempt, imported
 from faults.tracing import need_strace, traced
 
 
@@ -31,7 +32,7 @@ def all_or_nothing(start, db, done):
         assert differences(db, start.golden) == []
     else:
         assert done.stderr
-        assert start.pipeline.keeps or differences(db, content(start.one)) == []
+        assert start.pipeline.keeps or differences(db, start.base) == []
     imported(start.pipeline, db, *start.files[:2])
     assert differences(db, start.golden) == [] and problems(db) == []
 
@@ -82,10 +83,10 @@ def test_descriptors(number, start, db, injected):
 
 @pytest.mark.sample(2)
 @pytest.mark.fault(21)
-def test_inodes(start, tiny_disk, injected):
+def test_inodes(start, tiny_disk, placed, injected):
     folder, _ = tiny_disk
     subprocess.run(["mount", "-o", "remount,size=24m,nr_inodes=60", folder], check=True)
-    db = copy_db(start.one, folder / "a.db")
+    db = placed(folder)
     for left in range(8) if ALL else (0, 3):
         with injected(start.pipeline.name):
             for i in range(os.statvfs(folder).f_favail - left):
@@ -101,12 +102,12 @@ def test_inodes(start, tiny_disk, injected):
 
 @pytest.mark.sample(3)
 @pytest.mark.fault(21)
-def test_processes(start, injected, tmp_path):
+def test_processes(start, db, injected, tmp_path):
     """From the n-th on, none can be started any more; or only that one."""
     need_strace()
     forks = "clone,clone3,fork,vfork"
     for when in (f"{i}{more}" for i in range(1, 7) for more in ("", "+")) if ALL else ["3"]:
-        db = copy_db(start.one, tmp_path / f"{when}.db")
+        copy_db(start.one, db)
         fault = ["-e", f"trace={forks}", "-e", f"inject={forks}:error=EAGAIN:when={when}"]
         with injected(start.pipeline.name):
             command = start.pipeline.command(db, start.files[1])

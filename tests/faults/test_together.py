@@ -3,18 +3,18 @@
 import contextlib
 import os
 import signal
-import sqlite3
 import subprocess
 import threading
 import time
-from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from conftest import BARE
+from faults.databases import content, differences, held, opened, problems
 from faults.matrix import ALL
-from faults.pipelines import attempt, content, differences, imported, problems
-from sessions import query
+from faults.pipelines import PIPELINES, attempt, imported
+from sessions import beside, query
 
 
 def short(pipeline, seconds):
@@ -22,28 +22,17 @@ def short(pipeline, seconds):
     return pipeline._replace(strict=(*pipeline.strict, "--wait", str(seconds)))
 
 
-@contextlib.contextmanager
-def held(db, mode="EXCLUSIVE"):
-    """Another program is writing."""
-    with closing(sqlite3.connect(db, isolation_level=None, check_same_thread=False)) as other:
-        other.execute(f"BEGIN {mode}")
-        yield other
-        with contextlib.suppress(sqlite3.Error):
-            other.execute("ROLLBACK")
-
-
 @pytest.mark.sample(3)
 @pytest.mark.fault(7)
 @pytest.mark.parametrize("mode", ["IMMEDIATE", "EXCLUSIVE"])
 def test_locked_for_longer_than_it_waits(mode, start, db, injected):
-    before = content(db)
     with injected(start.pipeline.name):
         with held(db, mode):
             began = time.monotonic()
             done = attempt(short(start.pipeline, 0.3), db, start.files[1])
             assert done.returncode == 75 and b"locked" in done.stderr, done.stderr
             assert 0.3 <= time.monotonic() - began < 20
-        assert start.pipeline.keeps or differences(db, before) == []
+        assert start.pipeline.keeps or differences(db, start.base) == []
         imported(start.pipeline, db, *start.files[:2])
         assert differences(db, start.golden) == [] and problems(db) == []
 
@@ -62,7 +51,7 @@ def test_locked_for_a_while(start, db, injected):
 
 @pytest.mark.fault(7)
 def test_a_reader_keeps_nobody_waiting(start, db, injected):
-    with injected(start.pipeline.name), closing(sqlite3.connect(db)) as reader:
+    with injected(start.pipeline.name), opened(db) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM run").fetchone()
         imported(short(start.pipeline, 1), db, start.files[1])
@@ -101,8 +90,6 @@ def test_many_at_once(count, same, start, db, injected):
 @pytest.mark.fault(8)
 def test_another_pipeline_at_the_same_time(start, starts, db, injected):
     """They take turns at the database, and neither keeps the other out."""
-    from faults.pipelines import PIPELINES
-
     others = [other for other in PIPELINES if other.name != start.pipeline.name]
     with injected(start.pipeline.name, len(others) + 1):
         running = [
@@ -117,7 +104,7 @@ def test_another_pipeline_at_the_same_time(start, starts, db, injected):
         found = content(db)
         for pipeline in [start.pipeline, *others]:
             golden = starts(pipeline).golden
-            empty = content(db.parent / "none")
+            empty = content(Path("/nowhere"))
             mine = [table for table in golden if golden[table] != empty[table]]
             assert mine and [table for table in mine if found[table] != golden[table]] == []
         assert problems(db) == []
@@ -125,7 +112,8 @@ def test_another_pipeline_at_the_same_time(start, starts, db, injected):
 
 @pytest.mark.fault(9)
 def test_the_second_start_waits_or_says_so(start, db, injected):
-    lock = f"{db}.{start.pipeline.name}.lock"
+    lock = f"{beside(db)}{start.pipeline.name}.lock"
+    os.makedirs(os.path.dirname(lock), exist_ok=True)
     with injected(start.pipeline.name):
         holder = subprocess.Popen(
             ["flock", lock, "sh", "-c", "echo; exec sleep 60"], stdout=subprocess.PIPE
@@ -150,7 +138,7 @@ def test_the_lock_file_is_deleted(start, db, injected):
         first = subprocess.Popen(command, **quiet, stderr=subprocess.DEVNULL)
         time.sleep(0.1)
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(f"{db}.{start.pipeline.name}.lock")
+            os.unlink(f"{beside(db)}{start.pipeline.name}.lock")
         second = subprocess.Popen(command, **quiet, stderr=subprocess.DEVNULL)
         assert first.wait() is not None and second.wait() is not None
         imported(start.pipeline, db, *start.files[:2])

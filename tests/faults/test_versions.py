@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT, run
-from faults.pipelines import PIPELINES, attempt, content, differences, imported, problems
+from faults.databases import content, differences, problems
+from faults.pipelines import PIPELINES, attempt, imported
 from headcount import reports, store
 from sessions import query
 

@@ -12,8 +12,8 @@ import pytest
 
 from conftest import BARE
 
-# What changes files: after any of them a program may be stopped, and any may fail.
-WRITES = "write,pwrite64,writev,fsync,fdatasync,ftruncate,rename,unlink,unlinkat,mkdir"
+# What changes files, or tells a server: after any a program may be stopped, and any may fail.
+WRITES = "write,pwrite64,writev,sendto,fsync,fdatasync,ftruncate,rename,unlink,unlinkat,mkdir"
 
 
 def need_strace() -> None:
