@@ -159,6 +159,7 @@ class Importer:
             if self.is_done:
                 ledger.forget_inputs(self._db, self._options.run)
             ledger.finish(self._db, self._options.run, dict(self._options.setting), account)
+            account.write(self._options.account)  # while it can be undone, should there be no room
 
     def close(self) -> None:
         """Let the other thread end what it has begun."""

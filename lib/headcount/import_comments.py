@@ -56,6 +56,7 @@ def load(options, account: Account) -> list[bytes]:
         changed = comment_store.load(db, runs)
         account.duplicate, account.kept = account.duplicate + account.kept - changed, changed
         ledger.finish(db, options.run, {}, account)
+        account.write(options.account)  # while all can still be undone, should there be no room
         after = comment_store.sizes(db)
     grown = (name for name in after if before[name] != after[name])
     return [tsv.row(name, before[name], after[name]) for name in grown]
@@ -74,7 +75,6 @@ def main() -> int:
     comment_inputs.read(options, account, Crawls(stage), stage.add, at_end=stage.flush)
     stage.flush()
     rows = load(options, account)
-    account.write(options.account)
     output.write_imported(rows)
     return REJECTS if account.rejected else OK
 

@@ -97,6 +97,7 @@ def load(options, table: EventTable, names: Names, account: Account) -> list[byt
         changed += sum(_name(db, dimension, names[dimension]) for dimension in DIMENSIONS)
         account.duplicate, account.kept = account.duplicate + account.kept - changed, changed
         ledger.finish(db, options.run, {}, account)
+        account.write(options.account)  # while all can still be undone, should there be no room
         after = _sizes(db)
     grown = (name for name in after if before[name] != after[name])
     return [tsv.row(name, before[name], after[name]) for name in grown]
@@ -137,7 +138,6 @@ def main() -> int:
     table = EventTable(own, options.run, options.replace)
     names = read(options, columns, table, account)
     rows = load(options, table, names, account)
-    account.write(options.account)
     output.write_imported(rows)
     return REJECTS if account.rejected else OK
 

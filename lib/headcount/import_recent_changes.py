@@ -93,7 +93,6 @@ def main() -> int:
         if account is None:
             return FAILED  # and the program that failed has said why
         importer.finish(account)
-    account.write(options.account)
     return REJECTS if account.rejected else OK
 
 

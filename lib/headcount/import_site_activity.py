@@ -160,6 +160,7 @@ class _Writer:
             )
             Publisher(db, self._days).publish()
             ledger.finish(db, options.run, self._settings, account)
+            account.write(options.account)  # while all can still be undone, should there be no room
 
     def close(self) -> None:
         """Close the database, if it was opened."""
