@@ -1,4 +1,4 @@
-"""PostgreSQL in place of SQLite: the same rows, whatever is asked. (tests/faults: when it fails.)"""
+"""PostgreSQL in place of SQLite: the same rows, whatever is asked. When it fails: tests/faults."""
 
 import fcntl
 import re

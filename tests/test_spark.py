@@ -14,10 +14,11 @@ from random import Random
 
 import pytest
 
+from checkouts import copy_of_checkout
 from conftest import BARE, NO_SPARK, ROOT, run
 from events import event
 from faults.matrix import ALL as FAULTS
-from headcount import filters, inputs
+from headcount import filters, inputs, spark_archive
 from headcount.account import Account
 from headcount.progress import Progress
 from headcount.rejects import RejectLog
@@ -268,6 +269,25 @@ def test_a_cluster_whose_tasks_are_killed(cluster, tmp_path):
     sums = "SELECT lines, filtered, rejected, unidentified FROM run"
     assert query(db, sums) == query(alone, sums)
     assert stages(db) == []
+
+
+@needs_spark
+@pytest.mark.skipif(not FAULTS, reason="with FAULTS=all")
+@pytest.mark.parametrize("archive", [None, b"", b"no archive" * 9000])
+def test_an_archive_of_classes_that_is_no_good(archive, tmp_path):
+    """Spark starts as it does without."""
+    assert Path(spark_archive.PATH).stat().st_size > 1 << 20  # (set-up has made a good one)
+    tree = copy_of_checkout(tmp_path / "tree")
+    (tree / ".venv").unlink()
+    shutil.copytree(ROOT / ".venv", tree / ".venv", copy_function=os.symlink, symlinks=True)
+    (tree / ".venv" / "spark.jsa").unlink()
+    if archive is not None:
+        (tree / ".venv" / "spark.jsa").write_bytes(archive)
+    (tmp_path / "x").write_bytes(event())
+    given = ["--master", "local[1]", "--db", tmp_path / "my.db", tmp_path / "x"]
+    ours = {"executable": tree / "bin" / "spark-active-users"}
+    done = run("spark-active-users", *given, **ours, env=ENV, check=0)
+    assert done.stdout == b"2019-12-31\t0\t1\n" and b"warning" not in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pyspark import SparkConf, SparkContext, StorageLevel
 
-from headcount import active_rows, cli, filters, output, spark_task
+from headcount import active_rows, cli, filters, output, spark_archive, spark_task
 from headcount.account import Account
 from headcount.cli import ROOT
 from headcount.failure import FAILED, Failure
@@ -31,7 +31,7 @@ _LARGEST = 512 << 20  # bytes of files for a task: to start one takes as long as
 _SMALLEST = 8 << 20
 _TASKS_EACH = 4  # for each processor, so that none waits long for the last
 # The JVM hardly works, it hands out tasks: measured, it is ready the sooner if it compiles little.
-_JVM = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
+_JVM = f"-XX:+UseSerialGC -XX:TieredStopAtLevel=1 {spark_archive.QUIET}"
 
 
 def configured(options) -> SparkConf:
@@ -40,12 +40,13 @@ def configured(options) -> SparkConf:
     master = options.master
     if local:
         master = f"local[{options.jobs or local[1] or '*'},{_ATTEMPTS}]"
+    jvm = f"{_JVM} {spark_archive.options()}"
     settings = {
         "spark.task.maxFailures": _ATTEMPTS,
         "spark.executorEnv.PYTHONUTF8": 1,
         "spark.driver.maxResultSize": 0,
-        "spark.executor.extraJavaOptions": _JVM,
-        "spark.driver.extraJavaOptions": f"{_JVM} -Dlog4j2.configurationFile={_log_settings()}",
+        "spark.executor.extraJavaOptions": jvm,
+        "spark.driver.extraJavaOptions": f"{jvm} -Dlog4j2.configurationFile={_log_settings()}",
         "spark.python.unix.domain.socket.enabled": "true",  # TCP waits with small messages
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": str(_shows_progress(options)).lower(),
@@ -56,6 +57,14 @@ def configured(options) -> SparkConf:
         settings["spark.cores.max"] = options.jobs
     conf = SparkConf().setMaster(master).setAppName(os.path.basename(sys.argv[0]))
     return conf.setAll([(name, str(value)) for name, value in settings.items()])
+
+
+@contextlib.contextmanager
+def running(conf: SparkConf) -> Iterator[SparkContext]:
+    """Spark, for as long as it is wanted."""
+    with SparkContext(conf=conf) as context:
+        yield context
+        context._accumulatorServer = None  # we have none, and its end would take a second
 
 
 def _shows_progress(options) -> bool:
@@ -120,7 +129,7 @@ def main() -> int:
     if not _shows_progress(options):
         _hear_spark_alone()
     all_found, rows = [], 0
-    with _explained(), SparkContext(conf=configured(options)) as context:
+    with _explained(), running(configured(options)) as context:
         work = list(tasks(options.files, context.defaultParallelism))
         for content in found(context, arguments, work):
             if isinstance(content, Failed):
