@@ -143,7 +143,7 @@ def test_every_local_day_once(zone, new_db, bin_with_clock, injected, tmp_path):
     assert {str(day) for day in days - never} <= set(table(db)) and sound(db) and not stages(db)
     again = query(
         db,
-        "SELECT path FROM run_input JOIN run ON run.id = run_id WHERE run.status = 'done' "
+        "SELECT fingerprint FROM run_input JOIN run ON run.id = run_id WHERE run.status = 'done' "
         "AND run_input.status = 'read' GROUP BY fingerprint HAVING count(*) > 1",
     )
     assert again == []
