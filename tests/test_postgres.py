@@ -166,6 +166,27 @@ def test_many_rows_go_by_a_staging_table(server, tmp_path):
     assert whole(mine) == whole(theirs) and len(whole(theirs)[-2]) == len(keys)
 
 
+def test_texts_that_postgresql_cannot_hold(server, tmp_path):
+    """U+0000 within them; and what stands for it there is no other text's."""
+    keys = ["a\0b", "a\u24000b", "\u2400", "\u2400\u2400", "\0", "0\u2400\0", "\u2400\u24000"]
+    lines = b"".join(event(user=key) for key in keys)
+    mine, theirs = both(tmp_path, server)
+    for db in (mine, theirs):
+        imported(db, stdin=lines)
+        imported(db, stdin=lines)
+    assert whole(mine) == whole(theirs)
+    with store.for_reading(theirs) as connection:
+        assert {key for (key,) in connection.execute("SELECT key FROM user")} == set(keys)
+    changes = run("make-data", "recent-changes", "--events", 9, check=0).stdout
+    chats = run("make-data", "chat", "--lines", 30, check=0).stdout
+    for program, text in (("import-recent-changes", changes), ("import-site-activity", chats)):
+        for name in (b'"user":"', b'"title":"', b'"from":"'):
+            text = text.replace(name, name + b"\\u0000")
+        for db in (mine, theirs):
+            run(program, "--quiet", "--db", db, stdin=text, check=0)
+    assert content(mine) == content(theirs) and content(mine)["recent_change_raw"]
+
+
 # ---- all imports
 
 

@@ -45,14 +45,16 @@ def shown(url: str) -> str:
     where = parts.netloc.rpartition("@")[2]
     who = parts.username
     query = "" if "password" in parts.query else parts.query
-    return parts._replace(netloc=f"{who}@{where}" if who else where, query=query).geturl()
+    netloc = f"{who}@{where}" if who else where
+    return f"{parts.scheme}://{netloc}{parts.path}{query and '?'}{query}"
 
 
 def connect(url: str):
-    """A connection of psycopg, with dates as texts. Raises Failure 75 if there is none."""
+    """A connection of psycopg, whose values are SQLite's. Raises Failure 75 if there is none."""
     with errors(url):
         import psycopg
-        from psycopg.types.string import TextLoader
+
+        from headcount import postgres_types
 
         connection = psycopg.connect(
             url,
@@ -61,20 +63,8 @@ def connect(url: str):
             options=f"{_options(url)} -c datestyle=ISO -c timezone=UTC",
             application_name="headcount",
         )
-    connection.adapters.register_loader("date", TextLoader)
-    connection.adapters.register_loader("numeric", _sums())
+    postgres_types.register(connection)
     return connection
-
-
-def _sums() -> type:
-    """What loads sums of numbers, which are numeric in PostgreSQL: ours are of whole ones."""
-    from psycopg.adapt import Loader
-
-    class Sum(Loader):
-        def load(self, data) -> int:
-            return int(bytes(data))
-
-    return Sum
 
 
 def _options(url: str) -> str:
