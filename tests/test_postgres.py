@@ -319,3 +319,13 @@ def test_the_lock_of_a_pipeline_is_that_of_one_database(db, server, tmp_path):
         fcntl.flock(held, fcntl.LOCK_EX)
         run("import-active-users", "--db", db, "--wait", "0.2", stdin=event(), env=env, check=75)
         imported(other, stdin=event(), env=env)
+
+
+def test_doctor_looks_at_what_it_can(db):
+    """Of a database without tables, of one with some, of a server that is gone."""
+    for _ in range(2):
+        said = run("doctor", "--db", db).stdout
+        assert b"ok  time" in said and b"ok  schema" in said and b"permissions" not in said
+        imported(db, stdin=event())
+    done = run("doctor", "--quiet", "--db", db.replace("port=5432", "port=1"), check=65)
+    assert done.stdout.count(b"connection is bad") == 2

@@ -14,7 +14,7 @@ import shutil
 import stat
 from collections.abc import Iterator
 
-from headcount import backups, clock, store, zones
+from headcount import backups, clock, postgres, store, zones
 from headcount.cli import ROOT
 from headcount.failure import Failure
 
@@ -26,9 +26,18 @@ _NETWORK = re.compile(
 )
 
 
+def kept_in(db: str) -> str:
+    """The folder of the database, or, of one on a server, of what imports keep meanwhile."""
+    if not postgres.is_url(db):
+        return os.path.dirname(os.path.realpath(db))
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    folder = os.path.join(cache, "headcount")
+    return folder if os.path.isdir(folder) else os.path.expanduser("~")
+
+
 def disk_space(db: str) -> Iterator[tuple[str, str]]:
     """There is room for the database to be written anew"""
-    folder = os.path.dirname(os.path.realpath(db))
+    folder = kept_in(db)
     size = os.path.getsize(db) if os.path.exists(db) else 0
     wanted = max(_LEAST_FREE, 2 * size)
     for place in dict.fromkeys([folder, os.environ.get("TMPDIR") or "/tmp"]):
@@ -172,7 +181,12 @@ def schema(db: str) -> Iterator[tuple[str, str]]:
 
 def _reading(db: str):
     """The database, or None if there is none yet."""
-    return store.for_reading(db) if os.path.exists(db) else contextlib.nullcontext()
+    there = postgres.has_tables(db) if postgres.is_url(db) else os.path.exists(db)
+    return store.for_reading(db) if there else contextlib.nullcontext()
 
 
-CHECKS = (disk_space, permissions, locks, time, journal, schema)
+def checks_of(db: str) -> tuple:
+    """Those of a file; or those of a server, which has files of its own to look after."""
+    if postgres.is_url(db):
+        return disk_space, time, schema
+    return disk_space, permissions, locks, time, journal, schema

@@ -178,6 +178,12 @@ def _version(connection, url: str) -> int:
     return 0
 
 
+def has_tables(url: str) -> bool:
+    """Whether an import has begun. Raises Failure as `check_version` does, or 75."""
+    with errors(url, "read"), connect(url) as connection:
+        return _version(connection, url) > 0
+
+
 def check_version(connection, url: str, version: int) -> int:
     """Which schema the database has; 0 if none. Raises Failure 78 if it is not ours, or newer."""
     found = _version(connection, url)
