@@ -38,7 +38,10 @@ def for_import(path: str, wait: float, *, create: bool = True) -> Iterator[sqlit
     stays locked, 78 if it is not a Headcount database of this version.
     """
     if postgres.is_url(path):
-        with postgres.for_import(path, wait, SCHEMA_VERSION) as db:
+        with (
+            _sqlite_errors(f"what is staged for {postgres.shown(path)}", "write"),
+            postgres.for_import(path, wait, SCHEMA_VERSION) as db,
+        ):
             yield db
         return
     if not os.path.exists(path) and not create:
