@@ -3,6 +3,7 @@
 import fcntl
 import re
 import threading
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -10,13 +11,15 @@ import pytest
 import server as servers
 from conftest import BARE, run
 from events import event
-from faults.databases import content, problems
+from faults.databases import content, problems, stored
 from faults.matrix import ALL as FAULTS
 from faults.pipelines import PIPELINES
 from faults.pipelines import imported as imported_by
 from headcount import postgres, reports, store
 from headcount.failure import Failure
 from test_definitions import ALL, made, options_of
+from test_forget_user import made as made_up
+from test_forget_user import person, published
 from test_merge_parts import part_of
 from test_spark import WHOLE
 
@@ -297,7 +300,6 @@ def test_other_settings_and_too_many_rejects(db):
         ["upsert-rows", "active_user_table"],
         ["serve-db"],
         ["backup-db"],
-        ["forget-user", "--mode", "keep", "somebody"],
         ["promote-metric", "metric_4"],
         ["run-job", "name", "--", "true"],
     ],
@@ -329,3 +331,65 @@ def test_doctor_looks_at_what_it_can(db):
         imported(db, stdin=event())
     done = run("doctor", "--quiet", "--db", db.replace("port=5432", "port=1"), check=65)
     assert done.stdout.count(b"connection is bad") == 2
+
+
+# ---- a person
+
+
+@pytest.mark.parametrize("mode", ["keep", "recount"])
+def test_forget_user_does_what_it_does_in_sqlite(mode, server, tmp_path):
+    """Numbers are the same, and no byte of the database's files has the name."""
+    mine, theirs, bad = tmp_path / "my.db", server.database(), tmp_path / "bad"
+    raw = {
+        "import-active-users": made_up("engagement", "--events", 900),
+        "import-site-activity": made_up("chat", "--lines", 900, "--sites", 3),
+        "import-recent-changes": made_up("recent-changes", "--events", 600),
+    }
+    for program, lines in raw.items():
+        name, _ = person(raw, program)
+        lines = b"".join(lines)
+        for db in (mine, theirs):
+            run(program, "--quiet", "--db", db, stdin=lines, check=0)
+        bad.write_text(f'{{"raw": "{name}"}}\n')
+        assert name.encode() in stored(theirs)
+        said = [run("forget-user", "--db", db, "--mode", mode, name, bad) for db in (mine, theirs)]
+        assert [done.returncode for done in said] == [0, 0], said
+        assert said[0].stdout == said[1].stdout
+        counted = mode == "recount" and program != "import-recent-changes"
+        assert bool(said[0].stdout) == counted
+        notes = [masked(done.stderr).replace(b"1 line, ", b"").strip() for done in said]
+        assert notes[0].replace(b", 1 line", b"") == notes[1] and b"erased: " in notes[1]
+        assert published(mine) == published(theirs)
+        assert name.encode() not in stored(theirs) and bad.read_bytes() == b""
+        servers.query(theirs, "CHECKPOINT")
+        (number,) = servers.query(theirs, "SELECT pg_relation_filepath('run')")[0]
+        files = list(Path(server.folder, "data", number).parent.iterdir())
+        assert len(files) > 50
+        assert [path.name for path in files if name.encode() in path.read_bytes()] == []
+        run("forget-user", "--db", theirs, "--mode", mode, name, check=66)
+    run("check-data", "--db", theirs, "ledger_sums", check=0)
+
+
+def test_who_keeps_forget_user_waiting(db):
+    """An import, or a reader: then it says so, and a second time does the rest."""
+    forget = ["forget-user", "--db", db, "--wait", "0.3", "--mode", "keep", "somebody"]
+    run(*forget, check=66)
+    imported(db, stdin=event(user="somebody"))
+    with postgres.connect(db) as other:
+        key = [postgres.TURN, "import-comments"]
+        other.execute("SELECT pg_advisory_lock(%s, hashtext(%s || current_schema()))", key)
+        assert b"holds the turn of import-comments" in run(*forget, check=75).stderr
+    with postgres.connect(db) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT * FROM run").fetchall()
+        assert b"stayed locked" in run(*forget, check=75).stderr
+    run(*forget, check=66)
+    with store.for_reading(db) as connection:
+        (name,) = connection.execute("SELECT key FROM user").fetchone()
+    assert name.startswith("forgotten-")
+
+
+def test_forget_user_tells_what_still_has_the_name(db):
+    imported(db, stdin=event(user="somebody") + event(user="somebody-else"))
+    done = run("forget-user", "--db", db, "--mode", "keep", "somebody", check=65)
+    assert done.stderr.count(b" still has it") == 1 and b": user of postgresql://" in done.stderr

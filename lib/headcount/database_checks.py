@@ -30,8 +30,7 @@ def kept_in(db: str) -> str:
     """The folder of the database, or, of one on a server, of what imports keep meanwhile."""
     if not postgres.is_url(db):
         return os.path.dirname(os.path.realpath(db))
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    folder = os.path.join(cache, "headcount")
+    folder = postgres.cache()
     return folder if os.path.isdir(folder) else os.path.expanduser("~")
 
 

@@ -12,7 +12,7 @@ import secrets
 import sqlite3
 from collections.abc import Callable
 
-from headcount import active_days, chat_lines, dictionary, ledger, zones
+from headcount import active_days, chat_lines, dictionary, ledger, postgres, zones
 from headcount.site_store import Publisher
 
 KEEP, RECOUNT = "keep", "recount"
@@ -103,21 +103,25 @@ class Forgetting:
         if self._mode == RECOUNT:
             own = "FROM recent_change_raw WHERE user = ?"
             # So that they are not taken for new ones, should they come again.
-            db.execute(f"INSERT OR IGNORE INTO recent_change_id SELECT id, pk {own}", [self._user])
+            known = f"INSERT INTO recent_change_id SELECT id, pk {own} ON CONFLICT DO NOTHING"
+            db.execute(known, [self._user])
             self._erased[CHANGES] = db.execute(f"DELETE {own}", [self._user]).rowcount
             self.count("change", self._erased[CHANGES])
         self.count("change", self._redact("recent_change_raw", "event", self._in_json, "pk"))
         self._redact("recent_change_raw", "user", self._in_text, "pk")
         if self.found.get("change"):
-            search = "INSERT INTO recent_change_search (recent_change_search) VALUES ('rebuild')"
-            db.execute(search)
+            self._search("recent_change_search", "rebuild")
 
     def comments(self) -> None:
         """Every mention in the messages of comments: who wrote them is not kept."""
         for table, key in (("comment", "pk"), ("waiting_text", "comment_id")):
             self.count("message", self._redact(table, "message", self._in_text, key))
         if self.found.get("message"):
-            self._db.execute("INSERT INTO comment_search (comment_search) VALUES ('optimize')")
+            self._search("comment_search", "optimize")
+
+    def _search(self, table: str, command: str) -> None:
+        if not isinstance(self._db, postgres.Connection):  # which has no search of its own
+            self._db.execute(f"INSERT INTO {table} ({table}) VALUES (?)", [command])
 
     def ledgers(self) -> None:
         """Every mention in what runs and jobs have said."""
@@ -133,7 +137,8 @@ class Forgetting:
 
     def _redact(self, table: str, column: str, change: Callable[[str], str], key: str) -> int:
         rows = self._db.execute(
-            f"SELECT {key}, {column} FROM {table} WHERE instr({column}, ?) OR instr({column}, ?)",
+            f"SELECT {key}, {column} FROM {table} "
+            f"WHERE instr({column}, ?) > 0 OR instr({column}, ?) > 0",
             [self._user, json.dumps(self._user)[1:-1]],
         ).fetchall()
         new = [(change(text), which) for which, text in rows]

@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import os
 import re
 import sqlite3
+import subprocess
 import urllib.parse
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -39,8 +41,22 @@ def refuse(db: str) -> None:
         raise Failure("this works on databases of SQLite alone", USAGE)
 
 
+def beside(url: str) -> str:
+    """How the names of what imports keep on this host begin; lib/import.sh makes them."""
+    done = subprocess.run(["cksum"], input=os.fsencode(url), capture_output=True, check=True)
+    return os.path.join(cache(), done.stdout.decode().strip().replace(" ", "-"))
+
+
+def cache() -> str:
+    """The folder where that is."""
+    folder = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return os.path.join(folder, "headcount")
+
+
 def shown(url: str) -> str:
     """What a message calls the database: without a password."""
+    if not is_url(url):
+        return url
     parts = urllib.parse.urlsplit(url)
     where = parts.netloc.rpartition("@")[2]
     who = parts.username

@@ -30,6 +30,7 @@ _DIALECT = [
     (r" CHECK \(date IS strftime\([^)]*\)\)", ""),  # PostgreSQL's type has no other dates
     (r"typeof\(\w+\) = 'integer' AND ", ""),
     (r"\binstr\(", "strpos("),
+    (r"\browid\b", "ctid"),
     (r"\bCREATE VIEW IF NOT EXISTS\b", "CREATE OR REPLACE VIEW"),
     (r"""(?<!["'\w.])user\b(?!["'])""", '"user"'),
 ]

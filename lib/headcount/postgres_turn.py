@@ -5,10 +5,31 @@ lib/import.sh holds it for as long as it runs: `python -m headcount.postgres_tur
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
 
 from headcount import cli, output, postgres
 from headcount.failure import TRY_LATER, Failure
+
+
+@contextlib.contextmanager
+def held(url: str, pipelines: list[str], wait: float) -> Iterator[None]:
+    """Hold the turns of pipelines. Raises Failure 75 if another holds one for `wait` seconds."""
+    with postgres.errors(url), postgres.connect(url) as connection:
+        connection.execute(f"SET lock_timeout = {max(1, round(wait * 1000))}")
+        for pipeline in pipelines:
+            try:
+                connection.execute(
+                    "SELECT pg_advisory_lock(%s, hashtext(%s || current_schema()))",
+                    [postgres.TURN, pipeline],
+                )
+            except Exception as error:
+                if getattr(error, "sqlstate", None) == "55P03":
+                    text = f"another import holds the turn of {pipeline}; waited {wait:g} s"
+                    raise Failure(text, TRY_LATER) from None
+                raise
+        yield
 
 
 def main() -> int:
@@ -16,18 +37,7 @@ def main() -> int:
     parser = cli.Parser(main.__doc__)
     parser.shared("--db", "--wait")
     options = parser.parse()
-    with postgres.errors(options.db), postgres.connect(options.db) as connection:
-        connection.execute(f"SET lock_timeout = {max(1, round(options.wait * 1000))}")
-        try:
-            connection.execute(
-                "SELECT pg_advisory_lock(%s, hashtext(%s || current_schema()))",
-                [postgres.TURN, parser.prog],
-            )
-        except Exception as error:
-            if getattr(error, "sqlstate", None) == "55P03":
-                text = f"another import holds the turn of {parser.prog}; waited {options.wait:g} s"
-                raise Failure(text, TRY_LATER) from None
-            raise
+    with held(options.db, [parser.prog], options.wait):
         output.write(1, b"\n")
         sys.stdin.buffer.read()
     return 0

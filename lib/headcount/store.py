@@ -127,11 +127,13 @@ def _bring_up_to_date(db: sqlite3.Connection) -> None:
         db.execute(f"DROP TABLE {table}_before")
 
 
-def require(path: str) -> None:
-    """Raises Failure 66 if there is no such database, 2 if it is no file."""
-    postgres.refuse(path)
-    if not os.path.isfile(path):
-        raise Failure(f"no database {path}; 'make import' makes one", NO_INPUT)
+def require(path: str, *, file: bool = True) -> None:
+    """Raises Failure 66 if there is no such database, 2 if it should be a file and is none."""
+    if file:
+        postgres.refuse(path)
+    there = postgres.has_tables(path) if postgres.is_url(path) else os.path.isfile(path)
+    if not there:
+        raise Failure(f"no database {postgres.shown(path)}; 'make import' makes one", NO_INPUT)
 
 
 def check_up_to_date(db: sqlite3.Connection, path: str) -> None:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from isal import igzip, isal_zlib
 
-from headcount import output
+from headcount import output, postgres
 from headcount.failure import WRITE_FAILED, Failure
 
 _CHUNK = 1 << 20
@@ -42,8 +42,12 @@ class Search:
 
     def in_file(self, file: BinaryIO) -> bool:
         """Whether any byte of it begins one of them."""
+        return self.in_blocks(iter(lambda: file.read(_CHUNK), b""))
+
+    def in_blocks(self, blocks: Iterable[bytes]) -> bool:
+        """The same of what comes in blocks."""
         rest = b""
-        while chunk := file.read(_CHUNK):
+        for chunk in blocks:
             window = rest + chunk
             if any(spelling in window for spelling in self._spellings):
                 return True
@@ -85,7 +89,8 @@ def of_database(db: str) -> list[str]:
 
 def stages(db: str) -> list[str]:
     """What killed imports have left; the caller holds the locks of all, so none is in use."""
-    return glob.glob(f"{glob.escape(os.path.realpath(db))}.*.stage.*")
+    prefix = postgres.beside(db) if postgres.is_url(db) else os.path.realpath(db)
+    return glob.glob(f"{glob.escape(prefix)}.*.stage.*")
 
 
 def remove_lines(path: str, search: Search) -> int:
@@ -117,6 +122,8 @@ def within(paths: Iterable[str], search: Search) -> Iterator[str]:
 
 
 def logs(db: str) -> list[str]:
-    """The logs that run-job keeps beside the database."""
+    """The logs that run-job keeps beside the database; none of one on a server."""
+    if postgres.is_url(db):
+        return []
     folder = Path(os.path.realpath(db)).parent / "log"
     return sorted(str(path) for path in folder.glob("*.log*") if path.is_file())

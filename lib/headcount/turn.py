@@ -43,9 +43,15 @@ def of(name: str, db: str, wait: float, holder: str = "an import") -> Iterator[i
 @contextlib.contextmanager
 def of_all_imports(db: str, wait: float) -> Iterator[None]:
     """Hold the locks of all pipelines: no import runs meanwhile. Raises Failure as `of` does."""
+    names = sorted(os.listdir(os.path.join(ROOT, "bin")))
+    pipelines = [name for name in names if name.startswith(IMPORTS)]
     with contextlib.ExitStack() as stack:
-        for name in sorted(os.listdir(os.path.join(ROOT, "bin"))):
-            if name.startswith(IMPORTS):
+        if postgres.is_url(db):
+            from headcount import postgres_turn  # few have one
+
+            stack.enter_context(postgres_turn.held(db, pipelines, wait))
+        else:
+            for name in pipelines:
                 stack.enter_context(of(name, db, wait))
         yield
 

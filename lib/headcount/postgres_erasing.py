@@ -1,0 +1,37 @@
+"""What a server still has of rows that are deleted: nothing, once its tables are written anew.
+
+Its log of writes, its replicas and its backups are out of our reach.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from headcount import postgres
+from headcount.traces import Search
+
+_TABLES = (
+    "SELECT table_name FROM information_schema.tables "
+    "WHERE table_schema = current_schema() AND table_type = 'BASE TABLE' ORDER BY 1"
+)
+
+
+def scrub(url: str, wait: float) -> None:
+    """Write all tables anew, without their dead rows; a reader that stays is a Failure 75."""
+    with postgres.errors(url), postgres.connect(url) as connection:
+        connection.execute(f"SET lock_timeout = {max(1, round(wait * 1000))}")
+        for (table,) in connection.execute(_TABLES).fetchall():
+            connection.execute(f'VACUUM FULL "{table}"')
+
+
+def within(url: str, search: Search) -> Iterator[str]:
+    """What is to be said of tables that have a trace."""
+    with postgres.errors(url, "read"), postgres.connect(url) as connection:
+        for (table,) in connection.execute(_TABLES).fetchall():
+            copy = connection.cursor().copy(f'COPY "{table}" TO STDOUT (FORMAT binary)')
+            with copy as blocks:
+                found = search.in_blocks(map(bytes, blocks))
+                for _ in blocks:  # the rest of it
+                    pass
+            if found:
+                yield f"{table} of {postgres.shown(url)} still has it"
