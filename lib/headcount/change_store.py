@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from headcount import clock, postgres
+from headcount import clock
 from headcount.change_ids import Ids
 from headcount.gaps import Gaps
 
@@ -70,7 +70,7 @@ class ChangeStore:
 
         (Those that read from PostgreSQL make the index for themselves.)
         """
-        if isinstance(self._db, postgres.Connection):
+        if not isinstance(self._db, sqlite3.Connection):
             return False
         # the words have a row of their own for each row, by the same number
         found = self._db.execute("SELECT max(id) FROM recent_change_search_docsize").fetchone()

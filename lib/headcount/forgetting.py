@@ -12,7 +12,7 @@ import secrets
 import sqlite3
 from collections.abc import Callable
 
-from headcount import active_days, chat_lines, dictionary, ledger, postgres, zones
+from headcount import active_days, chat_lines, dictionary, ledger, zones
 from headcount.site_store import Publisher
 
 KEEP, RECOUNT = "keep", "recount"
@@ -120,7 +120,7 @@ class Forgetting:
             self._search("comment_search", "optimize")
 
     def _search(self, table: str, command: str) -> None:
-        if not isinstance(self._db, postgres.Connection):  # which has no search of its own
+        if isinstance(self._db, sqlite3.Connection):  # a server has no search of ours
             self._db.execute(f"INSERT INTO {table} ({table}) VALUES (?)", [command])
 
     def ledgers(self) -> None:

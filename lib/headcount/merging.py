@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 
-from headcount import postgres
 from headcount.sql import quoted
 from headcount.stage import Table, as_they_come, distinct, in_order, size
 
@@ -19,7 +18,7 @@ def merge(db: sqlite3.Connection, table: Table, runs: list[str]) -> int:
     if not runs:
         return 0
     target = f"main.{table.name}"
-    if isinstance(db, postgres.Connection):
+    if not isinstance(db, sqlite3.Connection):
         return db.execute(table.merge_into(target, staged(db, table, runs, table.name))).rowcount
     db.execute(f"PRAGMA cache_size = -{_CACHE}")
     if db.execute(f"SELECT EXISTS (SELECT * FROM {target})").fetchone()[0]:
@@ -49,7 +48,7 @@ def staged(db: sqlite3.Connection, table: Table, runs: list[str], target: str) -
 
     (To another database's they are copied.)
     """
-    if not isinstance(db, postgres.Connection):
+    if isinstance(db, sqlite3.Connection):
         return distinct(db, table, runs)
     rows = db.staging.execute(distinct(db.staging, table, runs))
     return db.stage(target, ", ".join(table.columns), rows)

@@ -38,9 +38,11 @@ def for_import(path: str, wait: float, *, create: bool = True) -> Iterator[sqlit
     stays locked, 78 if it is not a Headcount database of this version.
     """
     if postgres.is_url(path):
+        from headcount import postgres_import  # few have one
+
         with (
             _sqlite_errors(f"what is staged for {postgres.shown(path)}", "write"),
-            postgres.for_import(path, wait, SCHEMA_VERSION) as db,
+            postgres_import.for_import(path, wait, SCHEMA_VERSION) as db,
         ):
             yield db
         return
