@@ -18,6 +18,14 @@ _SCHEMES = ("postgresql://", "postgres://")
 MADE_BY = "Headcount, schema "  # a comment, followed by the version: what user_version is in SQLite
 _CANNOT_WRITE = "25", "53", "58"  # read-only, no room, a broken disk
 _NO_RIGHT = "42501"
+# When a server counts as gone, in seconds and milliseconds: the system would wait two hours.
+_PATIENCE = {
+    "connect_timeout": 20,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
 # The classes of our advisory locks, so that they are no other program's.
 WRITING, TURN = 0x4865_6164, 0x4865_6165
 
@@ -64,20 +72,17 @@ def connect(url: str):
 
         from headcount import postgres_types
 
+        given = urllib.parse.parse_qs(urllib.parse.urlsplit(url).query)
         connection = psycopg.connect(
             url,
             autocommit=True,
             client_encoding="utf8",
-            options=f"{_options(url)} -c datestyle=ISO -c timezone=UTC",
+            options=f"{given.get('options', [''])[-1]} -c datestyle=ISO -c timezone=UTC",
             application_name="headcount",
+            **{name: value for name, value in _PATIENCE.items() if name not in given},
         )
     postgres_types.register(connection)
     return connection
-
-
-def _options(url: str) -> str:
-    query = urllib.parse.parse_qs(urllib.parse.urlsplit(url).query)
-    return query.get("options", [""])[-1]
 
 
 def _version(connection, url: str) -> int:
