@@ -38,9 +38,9 @@ def beside(db):
 
 
 def stages(db):
-    """The names of stages that imports have left."""
+    """The stages of imports, those that they have left among them."""
     prefix = Path(beside(db))
-    return [path.name for path in prefix.parent.glob(f"{prefix.name}*.stage*")]
+    return list(prefix.parent.glob(f"{prefix.name}*.stage*"))
 
 
 class Member:

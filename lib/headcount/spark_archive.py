@@ -19,7 +19,13 @@ PATH = os.path.join(ROOT, ".venv", "spark.jsa")
 
 def options() -> str:
     """What makes a JVM use it, if it is there."""
-    return f"-XX:SharedArchiveFile={PATH}" if os.path.exists(PATH) else ""
+    return _option("SharedArchiveFile", PATH) if os.path.exists(PATH) else ""
+
+
+def _option(name: str, path: str) -> str:
+    """An option of the JVM, as Spark takes it apart: by blanks that are not quoted."""
+    escaped = path.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"-XX:{name}={escaped}"'
 
 
 def make() -> None:
@@ -27,7 +33,9 @@ def make() -> None:
     with tempfile.TemporaryDirectory(dir=os.path.dirname(PATH)) as folder:
         archive = os.path.join(folder, "spark.jsa")
         conf = SparkConf().setMaster("local[1]").setAppName("archive")
-        conf.set("spark.driver.extraJavaOptions", f"-XX:ArchiveClassesAtExit={archive} {QUIET}")
+        conf.set(
+            "spark.driver.extraJavaOptions", f"{_option('ArchiveClassesAtExit', archive)} {QUIET}"
+        )
         conf.set("spark.ui.enabled", "false")
         conf.set("spark.driver.host", "127.0.0.1")
         with SparkContext(conf=conf) as context:

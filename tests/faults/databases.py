@@ -95,7 +95,7 @@ def differences(db: Db, golden: dict) -> list[str]:
 def problems(db: Db) -> list[str]:
     """What no fault may leave, once the import has been run again."""
     found = [] if sound(db) else ["damaged"]
-    found += stages(db)
+    found += [path.name for path in stages(db)]
     running = query(db, "SELECT id FROM run WHERE status = 'running'")
     found += [f"run {number} still counts as running" for (number,) in running]
     sums = "SELECT id FROM run WHERE status = 'done' AND "
