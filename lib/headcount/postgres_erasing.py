@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from headcount import postgres
+from headcount.failure import Failure
 from headcount.traces import Search
 
 _TABLES = (
@@ -18,10 +19,14 @@ _TABLES = (
 
 def scrub(url: str, wait: float) -> None:
     """Write all tables anew, without their dead rows; a reader that stays is a Failure 75."""
-    with postgres.errors(url), postgres.connect(url) as connection:
-        connection.execute(f"SET lock_timeout = {max(1, round(wait * 1000))}")
-        for (table,) in connection.execute(_TABLES).fetchall():
-            connection.execute(f'VACUUM FULL "{table}"')
+    try:
+        with postgres.errors(url), postgres.connect(url) as connection:
+            connection.execute(f"SET lock_timeout = {max(1, round(wait * 1000))}")
+            for (table,) in connection.execute(_TABLES).fetchall():
+                connection.execute(f'VACUUM FULL "{table}"')
+    except Failure as failure:
+        text = f"erased, but not yet from the server's files: {failure}; run this again"
+        raise Failure(text, failure.status) from None
 
 
 def within(url: str, search: Search) -> Iterator[str]:
