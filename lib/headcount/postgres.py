@@ -85,18 +85,28 @@ def connect(url: str):
     return connection
 
 
+def wait_for_locks(connection, seconds: float, scope: str = "SESSION") -> None:
+    """How long statements wait for others' locks; with LOCAL, those of this transaction."""
+    connection.execute(f"SET {scope} lock_timeout = {max(1, round(seconds * 1000))}")
+
+
+def tables(connection) -> list[str]:
+    """The names of the tables of a database."""
+    found = connection.execute(
+        "SELECT table_name FROM information_schema.tables "
+        "WHERE table_schema = current_schema() AND table_type = 'BASE TABLE' ORDER BY 1"
+    )
+    return [name for (name,) in found]
+
+
 def _version(connection, url: str) -> int:
     """Which schema the database has; 0 if none. Raises Failure 78 if it is another program's."""
-    found = connection.execute(
-        "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()"
-    )
-    tables = {name for (name,) in found}
     made = connection.execute(
         "SELECT obj_description(to_regclass('active_user_table'), 'pg_class')"
     ).fetchone()[0]
     if made and made.startswith(MADE_BY):
         return int(made.removeprefix(MADE_BY))
-    if tables:
+    if tables(connection):
         raise Failure(
             f"{shown(url)} has tables of another program: name another --db, or a schema of its "
             "own: ?options=-csearch_path%3Dheadcount",

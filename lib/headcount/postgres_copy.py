@@ -77,13 +77,10 @@ def for_reading(url: str, version: int) -> Iterator[sqlite3.Connection]:
             source.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             if not postgres.check_version(source, url, version):
                 raise Failure(f"{postgres.shown(url)}: no import has begun yet", NO_INPUT)
-            found = source.execute(
-                "SELECT table_name FROM information_schema.tables "
-                "WHERE table_schema = current_schema() AND table_type = 'BASE TABLE'"
-            ).fetchall()
+            found = postgres.tables(source)
         with open(os.path.join(ROOT, "schema.sql")) as schema:
             db.executescript(schema.read())
         db.source = source
-        db.missing = frozenset({name for (name,) in found} | {*_SEARCHED})
+        db.missing = frozenset({*found, *_SEARCHED})
         with postgres.errors(url, "read"):
             yield db

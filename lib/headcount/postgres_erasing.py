@@ -11,18 +11,13 @@ from headcount import postgres
 from headcount.failure import Failure
 from headcount.traces import Search
 
-_TABLES = (
-    "SELECT table_name FROM information_schema.tables "
-    "WHERE table_schema = current_schema() AND table_type = 'BASE TABLE' ORDER BY 1"
-)
-
 
 def scrub(url: str, wait: float) -> None:
     """Write all tables anew, without their dead rows; a reader that stays is a Failure 75."""
     try:
         with postgres.errors(url), postgres.connect(url) as connection:
-            connection.execute(f"SET lock_timeout = {max(1, round(wait * 1000))}")
-            for (table,) in connection.execute(_TABLES).fetchall():
+            postgres.wait_for_locks(connection, wait)
+            for table in postgres.tables(connection):
                 connection.execute(f'VACUUM FULL "{table}"')
     except Failure as failure:
         text = f"erased, but not yet from the server's files: {failure}; run this again"
@@ -32,7 +27,7 @@ def scrub(url: str, wait: float) -> None:
 def within(url: str, search: Search) -> Iterator[str]:
     """What is to be said of tables that have a trace."""
     with postgres.errors(url, "read"), postgres.connect(url) as connection:
-        for (table,) in connection.execute(_TABLES).fetchall():
+        for table in postgres.tables(connection):
             copy = connection.cursor().copy(f'COPY "{table}" TO STDOUT (FORMAT binary)')
             with copy as blocks:
                 found = search.in_blocks(map(bytes, blocks))

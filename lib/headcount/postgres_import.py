@@ -45,8 +45,7 @@ class Connection:
 
     def _begin(self) -> None:
         self._connection.execute("BEGIN")
-        msec = max(1, round(self._wait * 1000))
-        self._connection.execute(f"SET LOCAL lock_timeout = {msec}")
+        postgres.wait_for_locks(self._connection, self._wait, "LOCAL")
         # of this schema: one database may hold several
         self._connection.execute(
             "SELECT pg_advisory_xact_lock(%s, hashtext(current_schema()))", [postgres.WRITING]

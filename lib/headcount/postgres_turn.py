@@ -17,7 +17,7 @@ from headcount.failure import TRY_LATER, Failure
 def held(url: str, pipelines: list[str], wait: float) -> Iterator[None]:
     """Hold the turns of pipelines. Raises Failure 75 if another holds one for `wait` seconds."""
     with postgres.errors(url), postgres.connect(url) as connection:
-        connection.execute(f"SET lock_timeout = {max(1, round(wait * 1000))}")
+        postgres.wait_for_locks(connection, wait)
         for pipeline in pipelines:
             try:
                 connection.execute(
