@@ -42,14 +42,14 @@ def read(
     found = results(options.info, process, processes, progress.add, at_end=at_end)
     filters.tally(found, account, crawls, progress, take)
     crawls.close()
-    tables = RejectLog("read-table", options.rejects)
+    of_tables = RejectLog("read-table", options.rejects)
     how = table_options.how(options)
     found = itertools.chain(
         post_tables.posts(options.posts, how, add, progress.add),
         post_tables.texts(options.text, how, add, progress.add),
     )
-    filters.tally(found, account, tables, progress)
-    tables.close()
+    filters.tally(found, account, of_tables, progress)
+    of_tables.close()
     progress.close()
-    account.reasons = crawls.reasons + tables.reasons
+    account.reasons = crawls.reasons + of_tables.reasons
     account.check()

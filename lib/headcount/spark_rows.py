@@ -95,10 +95,10 @@ def tasks(paths: list[str], processors: int) -> Iterator[list[Part]]:
 def found(context: SparkContext, arguments: list[str], work: list) -> Iterator[object]:
     """All that the tasks find, each row once, as `spark_task.merged` yields it."""
     buckets = context.defaultParallelism
-    task = functools.partial(spark_task.work, arguments, buckets)
+    work = functools.partial(spark_task.work, arguments, buckets)
     contents = (
         context.parallelize(work, len(work))
-        .flatMap(task)
+        .flatMap(work)
         .partitionBy(buckets, int)
         .mapPartitions(spark_task.merged)
         .persist(StorageLevel.DISK_ONLY)
