@@ -61,7 +61,7 @@ test: lint .venv/parquet .venv/serve .venv/sketch .venv/postgres $(spark) .bench
 
 faults: .venv/test .venv/serve .venv/parquet .venv/sketch .venv/postgres
 	FAULTS=all .venv/bin/python -m pytest -n auto --dist worksteal tests/faults \
-		tests/test_postgres.py tests/test_spark.py
+		tests/db/test_postgres.py tests/pipelines/active_users/test_spark.py
 
 bench: .venv/runtime .bench/venv/bench
 	PYTHONPATH=tests .venv/bin/python -m bench $(if $(SIZE),--size $(SIZE)) $(if $(RUNS),--runs $(RUNS)) \
@@ -81,10 +81,10 @@ fmt: .venv/test
 
 # Both rewrite files for a person to read with `git diff`.
 docs: .venv/test
-	.venv/bin/python tests/docs.py
+	PYTHONPATH=tests .venv/bin/python -m helpers.docs
 
 accept: .venv/test
-	.venv/bin/python -m pytest tests/test_cases.py --accept
+	.venv/bin/python -m pytest tests/contract/test_cases.py --accept
 
 lock:
 	lib/make-lock

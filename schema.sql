@@ -219,7 +219,7 @@ CREATE TABLE IF NOT EXISTS site_online_interval (
 ) WITHOUT ROWID;
 
 -- Every chat line once, by its id: some lines in each row, sorted by a hash of the id.
--- headcount.chat_lines says how they are packed.
+-- headcount.pipelines.site_activity.line_store says how they are packed.
 CREATE TABLE IF NOT EXISTS chat_lines (
     id      INTEGER PRIMARY KEY,
     lines   INTEGER NOT NULL,

@@ -4,94 +4,78 @@
 set -euo pipefail
 shopt -s inherit_errexit
 export LC_ALL=C # sort and join must agree, and bytes are bytes
+# A closed output fails when it is written to, and not before.
+{ : 9>&1; } 2>/dev/null || exec 1</dev/null
 
 prog=${0##*/}
 bin=${self%/*}
 lib=$bin/../lib
-
-# The help of a script is its lines that start with #/; those that start with #@ name a program
-# and some of its options, whose text stands there once for all.
-usage() {
-	local line option quoted
-	declare -A helps # of the programs that are quoted: each is asked once
-	while IFS= read -r line; do
-		case $line in
-		'#/'*) line=${line#'#/'} && printf '%s\n' "${line# }" ;;
-		'#@ '*)
-			read -ra quoted <<<"${line#'#@ '}"
-			if [[ ! ${helps[${quoted[0]}]-} ]]; then helps[${quoted[0]}]=$("$bin/${quoted[0]}" --help); fi
-			for option in "${quoted[@]:1}"; do
-				sed -n "/^  $option\( \|\$\)/,/^  -/{ /^  $option/p; /^   /p; }" <<<"${helps[${quoted[0]}]}"
-			done
-			;;
-		esac
-	done <"$self"
-}
-
-# Prints a text; quiet if nobody reads it (… | head), 74 if it cannot be written.
-publish() {
-	local status=0
-	(trap '' PIPE && printf '%s\n' "$1") 2>/dev/null || status=$?
-	if ((status != 0)) && [[ ! -p /dev/stdout ]]; then
-		die 74 'cannot write standard output'
-	fi
-}
+files=() # the inputs, once the options have been parsed
+signal=''
 
 die() { # STATUS MESSAGE
 	printf '%s: %s\n' "$prog" "$2" >&2
 	exit "$1"
 }
 
-usage_error() { # MESSAGE
-	printf "%s: %s\nTry '%s --help'.\n" "$prog" "$1" "$prog" >&2
-	exit 2
+# Runs a module of lib/headcount in the pipeline's name.
+module() { # MODULE [ARGUMENT…]
+	"$lib/python" -m "headcount.$1" "$prog" "${@:2}"
 }
 
-# One more input, in the array `files`; a pipeline whose inputs are of several kinds has its own.
-take_file() { files+=("$1"); }
-
-# Reads the options of a pipeline. Its take_option gets an option and the word behind it, and
-# returns 0 if it used the option alone, 1 if it used both, 2 if it does not know it.
-# Gives the rest to take_file.
-read_options() {
-	files=()
-	while (($#)); do
-		local option=$1 value=${2-} words=1 used=0
-		if [[ $1 == --?*=* ]]; then
-			option=${1%%=*} value=${1#*=} words=0
-		fi
-		case $option in
-		--help) publish "$(usage)" && exit ;;
-		--version) publish "$prog $("$bin/local-day" --version | sed 's/.* //')" && exit ;;
-		--)
-			shift
-			for value in "$@"; do take_file "$value"; done
-			return
-			;;
-		-?*)
-			take_option "$option" "$value" || used=$?
-			case $used in
-			0) if ((words == 0)); then usage_error "$option takes no value"; fi ;;
-			1)
-				if ((words == 1)); then
-					if (($# < 2)); then usage_error "$option needs a value"; fi
-					shift
-				fi
-				;;
-			*) usage_error "unknown option $option" ;;
-			esac
-			;;
-		*) take_file "$1" ;;
-		esac
-		shift
-	done
-}
-
-# Installs a section of the lock file, unless it is there.
-need() { # SECTION
-	if [[ ! -e $lib/../.venv/$1 ]]; then
-		"$lib/set-up" "$1" || die 1 'could not install what it needs; see above'
+# Parses and checks all options, as the package's programs.py declares them: lib/headcount/pipelines/
+# session.py has the rest. Without --pipe it counts as well, all in one program, and ends.
+begin_count() { # PACKAGE [ARGUMENT…]
+	local status=0
+	stage=$(mktemp -d)
+	trap 'rm -rf "$stage"' EXIT
+	run_job module pipelines.session count "$self" "$1" "$stage" "${@:2}" || status=$?
+	if [[ -s $stage/words ]]; then
+		read_words <"$stage/words"
+	else
+		end_count "$status"
 	fi
+}
+
+# Runs the function that is the pipe, which writes its account last of all.
+count() { # FUNCTION
+	local status=0
+	run_job "$1" || status=$?
+	end_count "$status"
+}
+
+# Without an account, a count has not finished, whatever its status.
+end_count() { # STATUS
+	if [[ $signal ]]; then exit "$(signal_status)"; fi
+	if (($1 == 0)) && [[ ! -e $stage/account && ! -e $stage/words ]]; then
+		die 1 'the count stopped early: its output is void'
+	fi
+	exit "$1"
+}
+
+# Makes arrays of the words that a session gives: `NAME COUNT`, so many words, and so on, each ended
+# by NUL; an empty name ends them. Fails if they break off.
+read_words() {
+	local name count
+	while IFS=' ' read -rd '' name count; do
+		if [[ ! $name ]]; then return; fi
+		declare -ga "$name=()"
+		if ((count)); then mapfile -d '' -n "$count" -t "$name"; fi
+	done
+	return 1
+}
+
+# The status of a pipe: that of the first filter that failed; 65 if one has rejected lines.
+pipe_status() { # STATUS…
+	local status rejected=0
+	for status in "$@"; do
+		case $status in
+		0) ;;
+		65) rejected=65 ;;
+		*) return "$status" ;;
+		esac
+	done
+	return "$rejected"
 }
 
 # Somebody types the input.
@@ -135,24 +119,11 @@ run_job() {
 	return "$status"
 }
 
-# Runs a program for whose every block large arrays come and go. By default glibc hands the memory
-# of each back to the system, which takes half as long again; another C library ignores this.
-keep_memory() { # COMMAND…
+# Runs a function whose programs have large arrays come and go with every block. By default glibc
+# hands the memory of each back to the system, which takes half as long again; another C library
+# ignores this.
+keep_memory() { # FUNCTION [ARGUMENT…]
 	MALLOC_MMAP_THRESHOLD_=$((32 << 20)) MALLOC_TRIM_THRESHOLD_=$((256 << 20)) "$@"
-}
-
-# Runs a function that counts and writes its account to the file it is given, and exits with its
-# status. Without an account it has not finished, whatever its status.
-count_with() { # FUNCTION [OPTION…]
-	local status=0
-	stage=$(mktemp -d)
-	trap 'rm -rf "$stage"' EXIT
-	run_job "$@" --account "$stage/account" || status=$?
-	if ((status == 0)) && [[ ! -e $stage/account ]]; then
-		die 1 'the count stopped early: its output is void'
-	fi
-	if [[ $signal ]]; then status=$(signal_status); fi
-	exit "$status"
 }
 
 # The status of a program that a signal stopped.

@@ -1,53 +1,25 @@
-"""What all tests share: where things are, and how to run a program as a user does."""
+"""What all tests share: fixtures."""
 
 import os
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-BIN = ROOT / "bin"
-SHIMS = ROOT / "tests" / "shims"  # for a machine without the sqlite3 shell
-PROGRAMS = sorted(path.name for path in BIN.iterdir())
-REAL = ROOT.parent / "shared" / "data"  # real data, beside the checkout where there is any
-
-# What cron gives: no locale, no activated environment.
-BARE = {"PATH": "/usr/bin:/bin", "HOME": os.environ.get("HOME", "/")}
-
-# Why there is no Spark to be tested, if there is none.
-NO_SPARK = ""
-if not (os.environ.get("JAVA_HOME") or shutil.which("java")):
-    NO_SPARK = "no Java: install default-jre-headless"
-elif not (ROOT / ".venv" / "spark").exists():
-    NO_SPARK = "no Spark: make .venv/spark"
-
-
-def run(program, *arguments, stdin=b"", check=None, **options):
-    """Run a program of bin/ in cron's environment; `check` is the status it must have."""
-    done = subprocess.run(
-        [BIN / program, *map(str, arguments)],
-        **{"input": stdin, "capture_output": True, "env": BARE} | options,
-    )
-    if check is not None:
-        assert done.returncode == check, (done.returncode, done.stdout, done.stderr)
-    return done
+from helpers.programs import BARE, REAL
 
 
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory):
     """A folder for locks, in place of the user's own."""
-    from conftest import BARE  # as tests import it: pytest has a copy of its own
-
     BARE["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="session")
 def server():
     """A throw-away PostgreSQL."""
-    import server as servers
+    from helpers import postgres_server as servers
 
     with servers.running() as server:
         yield server

@@ -16,6 +16,6 @@ class Failure(Exception):
 
 def of_size(text: str) -> int:
     """The bytes of 100MB, 1.5GB; powers of ten, as make-data has them."""
-    from headcount import making
+    from headcount.cli import types
 
-    return making.size(text)
+    return types.size(text)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench import BIN, Failure, of_size
-from headcount.decompress import zstd_library
+from headcount.io.decompress import zstd_library
 
 _MEAN_LINE = 2400
 _SMALL = 1_000_000

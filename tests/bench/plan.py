@@ -18,9 +18,11 @@ from bench import machine, report
 from bench.contenders import no_answer, ours, remove_database
 from bench.data import Data
 from bench.timing import run
-from headcount import active_users, spark_task, store
-from headcount.inputs import Block
-from headcount.pieces import cut
+from headcount.db import connection as database
+from headcount.io.blocks import Block
+from headcount.io.splits import cut
+from headcount.pipelines.active_users import collect
+from headcount.pipelines.active_users.spark import task
 
 EVENTS_PER_USER = 100
 _USERS = 1_000_000  # to measure with
@@ -48,16 +50,16 @@ def tasks(data: Data) -> dict[str, float]:
 def _tasks(data: Data) -> dict[str, float]:
     events = data.events()
     pieces = enumerate(cut([str(events)], _TASK, {}))
-    parts = [spark_task.Part(number, str(events), piece) for number, piece in pieces]
+    parts = [task.NumberedSplit(number, str(events), piece) for number, piece in pieces]
     arguments, contents, seconds, lines = ["--mergeable"], [], 0, 0
     for part in parts:
-        took, found = timed(lambda one=part: list(spark_task.work(arguments, 8, [one])))
+        took, found = timed(lambda one=part: list(task.work(arguments, 8, [one])))
         seconds += took
-        lines += sum(one.lines for _, one in found if isinstance(one, spark_task.Found))
+        lines += sum(one.lines for _, one in found if isinstance(one, task.Found))
         contents += [one for one in found if isinstance(one[1], bytes)]
     rows = sum(content.count(b"\n") for _, content in contents)
     size = sum(len(content) for _, content in contents)
-    merge, _ = timed(lambda: list(spark_task.merged(contents)))
+    merge, _ = timed(lambda: list(task.merged(contents)))
     million = lines / 1e6
     return {
         "read": events.stat().st_size / million,
@@ -83,9 +85,9 @@ def sink() -> dict[str, float]:
             before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
             def load(text=text):
-                users = active_users.ActiveUsers()
+                users = collect.ActiveUsers()
                 users.add(Block(text))
-                with store.for_import(path, 60) as db, store.transaction(db):
+                with database.for_import(path, 60) as db, database.transaction(db):
                     db.execute("INSERT OR IGNORE INTO setting VALUES ('tz', 'UTC')")
                     db.execute(
                         "INSERT OR IGNORE INTO setting VALUES ('definition', 'engaged-valuable')"

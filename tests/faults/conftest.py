@@ -11,9 +11,6 @@ from typing import NamedTuple
 
 import pytest
 
-import server as servers
-from checkouts import copy_of_checkout
-from conftest import BARE
 from faults.databases import POSTGRESQL, SQLITE, Db, content, copy_db, on_server
 from faults.matrix import ALL
 from faults.pipelines import PIPELINES, Pipeline, imported
@@ -23,6 +20,9 @@ from faults.report import (  # noqa: F401 -- found here by pytest
     pytest_runtest_setup,
     pytest_terminal_summary,
 )
+from helpers import postgres_server as servers
+from helpers.checkouts import copy_of_checkout
+from helpers.programs import BARE
 
 _SHUTDOWN = 0x8004587D  # FS_IOC_SHUTDOWN
 _NO_LOG_FLUSH = 2  # what has not been synced is lost
@@ -187,7 +187,7 @@ def power(tmp_path, mount_point):
 def bin_with_clock(tmp_path_factory):
     """The programs, in a checkout whose clock says what the variable NOW says."""
     tree = copy_of_checkout(tmp_path_factory.mktemp("tree"))
-    clock = tree / "lib" / "headcount" / "clock.py"
+    clock = tree / "lib" / "headcount" / "values" / "clock.py"
     text = clock.read_text()
     real = "return datetime.now(UTC).strftime(FORMAT)"
     assert text.count(real) == 1

@@ -14,16 +14,17 @@ from pathlib import Path
 
 from pyroaring import BitMap
 
-import server
-from headcount import postgres
-from sessions import query, sound, stages
+from headcount.db import address
+from headcount.db.postgres import server as postgres
+from helpers import postgres_server as server
+from helpers.sessions import query, sound, stages
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 Db = Path | str
 
 
 def on_server(db: Db) -> bool:
-    return postgres.is_url(str(db))
+    return address.is_url(str(db))
 
 
 def copy_db(source: Db, target: Db) -> Db:

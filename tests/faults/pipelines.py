@@ -6,8 +6,8 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-from conftest import BARE, BIN, run
 from faults.databases import Db
+from helpers.programs import BARE, BIN, run
 
 
 class Pipeline(NamedTuple):

@@ -14,10 +14,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from conftest import BARE
-from events import event
 from faults.matrix import ALL
-from sessions import query, sound, stages
+from helpers.events import event
+from helpers.programs import BARE
+from helpers.sessions import query, sound, stages
 
 DAYS = 3 * 365
 # With the clocks' oddities in these years: half-hour summer time, changes at a minute past

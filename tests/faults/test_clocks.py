@@ -2,13 +2,13 @@
 
 import pytest
 
-from checkouts import copy_of_checkout
-from conftest import BARE, run
-from events import event
 from faults.databases import differences, problems
 from faults.pipelines import attempt
-from headcount import zones
-from sessions import query
+from headcount.values import zones
+from helpers.checkouts import copy_of_checkout
+from helpers.events import event
+from helpers.programs import BARE, run
+from helpers.sessions import query
 
 CLOCKS = [
     "2026-11-28T04:17:00Z",
@@ -48,7 +48,7 @@ def test_clocks_that_jump(start, db, bin_with_clock, injected):
 def test_rules_that_change(new_db, injected, tmp_path):
     """Nothing is counted anew by itself; doctor tells, --replace lists each day that differs."""
     tree = copy_of_checkout(tmp_path / "tree")
-    with open(tree / "lib" / "headcount" / "zones.py", "a") as file:
+    with open(tree / "lib" / "headcount" / "values" / "zones.py", "a") as file:
         # from now on Chicago has the clocks of Denver
         file.write(
             "\n_rules = rules\ndef rules(name):\n"

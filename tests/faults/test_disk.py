@@ -7,13 +7,13 @@ import time
 
 import pytest
 
-import server
-from conftest import BARE, run
 from faults.databases import copy_db, differences, on_server, problems
 from faults.matrix import ALL
 from faults.pipelines import attempt, imported
 from faults.tracing import calls, need_strace, traced
-from sessions import kill_session, session, sound
+from helpers import postgres_server as server
+from helpers.programs import BARE, run
+from helpers.sessions import kill_session, session, sound
 
 CUTS = 25 if ALL else 1
 POINTS = None if ALL else 2

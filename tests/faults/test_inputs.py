@@ -12,11 +12,11 @@ import threading
 
 import pytest
 
-from conftest import BARE, ROOT
 from faults.databases import content, differences, problems
 from faults.matrix import ALL
 from faults.pipelines import attempt, imported
-from sessions import query
+from helpers.programs import BARE, ROOT
+from helpers.sessions import query
 
 try:  # Python's own, from 3.14 on
     from compression import zstd

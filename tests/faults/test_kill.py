@@ -9,12 +9,12 @@ import time
 
 import pytest
 
-from conftest import BARE
 from faults.databases import copy_db, differences, problems
 from faults.matrix import ALL
 from faults.pipelines import imported
 from faults.tracing import WRITES, calls, need_strace, traced
-from sessions import kill_session, members, session, sound
+from helpers.programs import BARE
+from helpers.sessions import kill_session, members, session, sound
 
 TIMES = 40 if ALL else 2  # random moments
 

@@ -6,11 +6,11 @@ import subprocess
 
 import pytest
 
-from conftest import BARE
 from faults.databases import copy_db, differences, problems
 from faults.matrix import ALL
 from faults.pipelines import attempt, imported
 from faults.tracing import need_strace, traced
+from helpers.programs import BARE
 
 
 def limited(start, db, **limits):

@@ -17,8 +17,6 @@ from pathlib import Path
 
 import pytest
 
-from conftest import BARE, run
-from events import event
 from faults.databases import (
     SQLITE,
     content,
@@ -31,9 +29,11 @@ from faults.databases import (
     stored,
 )
 from faults.pipelines import attempt, imported
-from headcount import reports
-from serving import fill, serve_db
-from sessions import beside, query
+from headcount.reports import catalogue
+from helpers.browser_server import fill, serve_db
+from helpers.events import event
+from helpers.programs import BARE, run
+from helpers.sessions import beside, query
 
 NAMES = [
     "'; DROP TABLE run; --",
@@ -139,7 +139,7 @@ def test_no_cell_is_a_formula(filled, injected, tmp_path):
             connection.execute("UPDATE recent_change_raw SET user = ? WHERE pk % 8 = ?", message)
             connection.execute("UPDATE first_dimension SET name = ? WHERE id % 8 = ?", message)
         connection.commit()
-    for name in reports.names():
+    for name in catalogue.names():
         with injected("reports"):
             done = run("show-report", "--db", db, name, "--format", "csv", check=0)
             cells = [cell for row in csv.reader(io.StringIO(done.stdout.decode())) for cell in row]

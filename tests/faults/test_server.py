@@ -8,14 +8,14 @@ import time
 
 import pytest
 
-import server as servers
-from conftest import BARE, run
-from events import event
 from faults.databases import POSTGRESQL, content, copy_db, differences, problems, stored
 from faults.matrix import ALL
 from faults.pipelines import attempt, imported
 from faults.test_disk import failing, fine_again
-from sessions import session
+from helpers import postgres_server as servers
+from helpers.events import event
+from helpers.programs import BARE, run
+from helpers.sessions import session
 
 pytestmark = pytest.mark.only(POSTGRESQL)
 TIMES = 10 if ALL else 1  # random moments

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from conftest import BARE
 from faults.databases import content, differences, held, opened, problems
 from faults.matrix import ALL
 from faults.pipelines import PIPELINES, attempt, imported
-from sessions import beside, query
+from helpers.programs import BARE
+from helpers.sessions import beside, query
 
 
 def short(pipeline, seconds):

@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, run
 from faults.databases import content, differences, problems
 from faults.pipelines import PIPELINES, attempt, imported
-from headcount import reports, store
-from sessions import query
+from headcount.db import connection
+from headcount.reports import catalogue
+from helpers.programs import ROOT, run
+from helpers.sessions import query
 
 RELEASED = ROOT / "tests" / "released"
-OLD = range(1, store.SCHEMA_VERSION)
+OLD = range(1, connection.SCHEMA_VERSION)
 FILES = {  # and since which version there is a pipeline for it
     "import-active-users": ("events-1.jsonl.gz", 1),
     "import-site-activity": ("chat-1.jsonl.gz", 2),
@@ -63,7 +64,7 @@ def test_any_import_brings_it_up_to_date(by, old, version, injected, tmp_path):
         (tmp_path / "empty").touch()
         imported(by, old, tmp_path / "empty")
         imported(by, new, tmp_path / "empty")
-        assert query(old, "PRAGMA user_version") == [(store.SCHEMA_VERSION,)]
+        assert query(old, "PRAGMA user_version") == [(connection.SCHEMA_VERSION,)]
         assert schema(old) == schema(new)
         assert differences(old, content(new)) == [] and problems(old) == []
         # what it has read already, as another file, is all known
@@ -82,7 +83,7 @@ def test_reports_answer_or_say_what_to_do(old, version, injected):
     before = old.read_bytes()
     with injected("import-active-users"):
         answered = []
-        for name in reports.names():
+        for name in catalogue.names():
             done = run("show-report", "--db", old, name)
             assert done.returncode in (0, 78), done.stderr
             assert done.returncode == 0 or b"the next import" in done.stderr
@@ -97,7 +98,7 @@ def test_reports_answer_or_say_what_to_do(old, version, injected):
 def test_a_newer_database_is_refused_by_all(injected, tmp_path):
     db = tmp_path / "new.db"
     imported(PIPELINES[0], db, Path("/dev/null"))
-    query(db, f"PRAGMA user_version = {store.SCHEMA_VERSION + 1}")
+    query(db, f"PRAGMA user_version = {connection.SCHEMA_VERSION + 1}")
     before = db.read_bytes()
     for pipeline in PIPELINES:
         with injected(pipeline.name):

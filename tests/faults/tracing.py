@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import BARE
+from helpers.programs import BARE
 
 # What changes files, or tells a server: after any a program may be stopped, and any may fail.
 WRITES = "write,pwrite64,writev,sendto,fsync,fdatasync,ftruncate,rename,unlink,unlinkat,mkdir"

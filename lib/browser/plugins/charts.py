@@ -5,13 +5,13 @@ import json
 
 from datasette import hookimpl
 
-from headcount import reports
+from headcount.reports import catalogue
 
 
 def _chart(request):
     """What to draw on this page; None for nothing."""
     name = request.url_vars.get("table") if request else None
-    return reports.load(name).chart if name in reports.names() else None
+    return catalogue.load(name).chart if name in catalogue.names() else None
 
 
 @hookimpl

@@ -2,12 +2,11 @@
 
 from datasette import hookimpl
 
-from headcount import sql_bitmaps, sql_days, sql_sketches
+from headcount.reports import connection
 
 
 @hookimpl
 def prepare_connection(conn, database):
     if database in (None, "_internal", "_memory"):  # Datasette's own
         return
-    for functions in (sql_bitmaps, sql_days, sql_sketches):
-        functions.register(conn)
+    connection.register(conn)

@@ -1,0 +1,154 @@
+"""The parser of options: an option has one text in every program."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+
+from headcount import __version__
+from headcount.checkout import ROOT
+from headcount.cli import types
+from headcount.errors import USAGE
+
+# The options that several programs take, each declared once.
+_SHARED = {
+    "--db": {
+        "metavar": "FILE",
+        "type": types.named_file,
+        "default": os.path.join(ROOT, "data", "headcount.db"),
+        "help": "the database (default: data/headcount.db beside bin/); imports, reports and "
+        "checks also take postgresql://USER@HOST/NAME",
+    },
+    "--tz": {
+        "metavar": "ZONE",
+        "default": "America/Chicago",
+        "help": "IANA time zone, or device: each event's own offset (default: America/Chicago)",
+    },
+    "--rejects": {
+        "metavar": "FILE",
+        "type": types.named_file,
+        "help": "append each rejected line to FILE, as JSON that can be replayed",
+    },
+    "--quiet": {"action": "store_true", "help": "no progress bar and no notes"},
+    "--progress": {
+        "action": "store_true",
+        "help": "a progress bar on stderr (the default on a terminal, for files)",
+    },
+    "--account": {
+        "metavar": "FILE",
+        "help": "write the counts of lines in, kept, filtered, duplicate and rejected, as JSON",
+    },
+    "--jobs": {
+        "metavar": "N",
+        "type": types.processes,
+        "help": "how many processes share the work (default: as many as there are processors; "
+        "into a pipe one, for there the next program needs them)",
+    },
+    "--upstream": {
+        "metavar": "FILE",
+        "action": "append",
+        "default": [],
+        "help": "the account of a filter before this one (repeat, in order); all must agree",
+    },
+    "--max-rejects": {
+        "metavar": "N|N%",
+        "type": types.allowance,
+        "default": "1%",
+        "help": "refuse to commit if more lines were rejected (default: 1%%)",
+    },
+    "--wait": {
+        "metavar": "SECONDS",
+        "type": types.seconds,
+        "default": 60.0,
+        "help": "how long to wait for a locked database before exit 75 (default: 60)",
+    },
+}
+
+
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """80 columns everywhere, and one margin, so that pipelines can quote an option's text."""
+
+    def __init__(self, prog: str):
+        super().__init__(prog, width=80, max_help_position=24)
+        self._action_max_length = 24
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose help is the program's docstring and then its options.
+
+    The docstring's first line is `NAME OPERANDS - what it does`.
+    """
+
+    def __init__(self, doc: str):
+        headline, _, body = doc.partition("\n")
+        synopsis, _, summary = headline.partition(" - ")
+        super().__init__(
+            prog=os.path.basename(sys.argv[0]),
+            usage=" ".join(["%(prog)s [OPTION…]", *synopsis.split(" ")[1:]]),
+            description=f"{summary}\n{body}".strip("\n"),
+            formatter_class=_HelpFormatter,
+            allow_abbrev=False,
+            add_help=False,
+        )
+        self.rewrite: Callable[[list[str]], list[str]] = list  # arguments, before they are parsed
+        self._typed: dict[str, list[str]] = {}  # options, each as often as it was given
+
+    def shared(self, *names: str, **changes) -> None:
+        """Take these of the options that mean the same everywhere; `changes` are to their texts."""
+        for name in names:
+            self.add_argument(name, **_SHARED[name] | changes)
+
+    def parse(self, arguments: list[str] | None = None) -> argparse.Namespace:
+        """The options; --help and --version are answered here."""
+        self.add_argument("--help", action="help", help="show this text")
+        self.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+        arguments = self.rewrite(sys.argv[1:] if arguments is None else arguments)
+        if "--" in arguments:  # argparse would lose it between options and operands
+            end = arguments.index("--")
+            arguments = arguments[:end] + [
+                f"./{name}" if name[0:1] == "-" and name != "-" else name
+                for name in arguments[end + 1 :]
+            ]
+        options = self.parse_intermixed_args(arguments)
+        for action in self._actions:  # only a file's name may be any bytes
+            value = getattr(options, action.dest, None)
+            texts = value if isinstance(value, list | tuple) else [value]
+            if action.metavar != "FILE" and not all(map(_is_text, texts)):
+                self.error(f"{value!a} is not UTF-8")
+        return options
+
+    def _get_values(self, action, arg_strings):  # argparse calls it for what was typed, only
+        if action.option_strings:
+            name = action.option_strings[0]
+            words = [name] if action.nargs == 0 else [f"{name}={text}" for text in arg_strings]
+            self._typed.setdefault(name, []).extend(words)
+        return super()._get_values(action, arg_strings)
+
+    def typed(self, *names: str) -> list[str]:
+        """Those of these options that were typed, with their values as they were, as words."""
+        return [word for name in names for word in self._typed.get(name, [])]
+
+    def takes_value(self, word: str) -> bool:
+        """Whether an option has its value in the word behind it."""
+        action = self._option_string_actions.get(word)
+        return action is not None and action.nargs != 0
+
+    def text(self, name: str, default: str) -> str:
+        """The value of an option as it was typed last."""
+        words = self._typed.get(name)
+        return words[-1].partition("=")[2] if words else default
+
+    def error(self, message: str):
+        message = message.removeprefix("argument ")  # a message starts with the option
+        message = message.replace("expected one argument", "expected a value")
+        message = message.replace("ignored explicit argument", "takes no value, got")
+        print(f"{self.prog}: {message}\nTry '{self.prog} --help'.", file=sys.stderr)
+        sys.exit(USAGE)
+
+
+def _is_text(value) -> bool:
+    try:
+        str(value).encode()
+    except UnicodeEncodeError:
+        return False
+    return True

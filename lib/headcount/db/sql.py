@@ -1,0 +1,55 @@
+"""Texts in SQL: quoted names, scripts, dictionaries (id INTEGER PRIMARY KEY, key TEXT)."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+
+from headcount.errors import USAGE, Failure
+
+
+def quoted(name: str) -> str:
+    """A name as SQL has it, whatever it is. Raises Failure 2 for one that SQL cannot have."""
+    if not name or "\0" in name:
+        raise Failure(f"{name!r} cannot be a name in SQL", USAGE)
+    return '"' + name.replace('"', '""') + '"'
+
+
+def statements(script: str) -> Iterator[str]:
+    """The statements of a script: executescript would commit the transaction we are in."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+_LOOKUP = 500  # texts at a time: twice as fast as one by one, and more is no faster
+_STEP = 100  # so that there are few different statements: SQLite keeps those it has prepared
+
+
+def ids(db: sqlite3.Connection, table: str, keys: Iterable[str]) -> dict[str, int]:
+    """The id of each key, within a transaction; new ones get one, in the order of the keys."""
+    texts = sorted(set(keys))
+    known = select(db, f"SELECT key, id FROM {table} WHERE key", texts)
+    last = db.execute(f"SELECT coalesce(max(id), 0) FROM {table}").fetchone()[0]
+    new = {text: last + i for i, text in enumerate((t for t in texts if t not in known), 1)}
+    db.executemany(f"INSERT INTO {table} (key, id) VALUES (?, ?)", new.items())
+    return known | new
+
+
+def keys(db: sqlite3.Connection, table: str, ids: Iterable[int]) -> dict[int, str]:
+    """The key of each id."""
+    return select(db, f"SELECT id, key FROM {table} WHERE id", list(ids))
+
+
+def select(db: sqlite3.Connection, columns: str, wanted: list) -> dict:
+    """What a query of two columns finds where the column that it ends with is in `wanted`."""
+    ids = {}
+    for start in range(0, len(wanted), _LOOKUP):
+        batch = wanted[start : start + _LOOKUP]
+        missing = -len(batch) % _STEP
+        query = f"{columns} IN ({', '.join('?' * (len(batch) + missing))})"
+        ids |= dict(db.execute(query, batch + [None] * missing))
+    return ids

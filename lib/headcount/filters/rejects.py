@@ -1,0 +1,70 @@
+"""Lines that cannot be used: said on stderr, kept for replay, counted by reason."""
+
+import json
+import os
+import sys
+from collections import Counter
+from typing import NamedTuple
+
+from headcount.io import output
+from headcount.values import tsv
+
+SHOWN = 5
+
+# An event whose sender withheld consent has no user. That is no fault of the data's, so such
+# rejects are counted apart and do not count towards --max-rejects.
+UNIDENTIFIED = "unidentified"
+
+
+class Reject(NamedTuple):
+    """Why a line cannot be used: a reason (one of few, they are counted) and what was seen."""
+
+    reason: str
+    detail: str = ""
+
+
+class RejectLog:
+    """The rejects of one run of one program."""
+
+    def __init__(self, prog: str, path: str | None):
+        self.prog = prog
+        self.reasons: Counter[str] = Counter()
+        self._path = path
+        self._fd = output.open_private(path, os.O_APPEND) if path else None
+        self._shown = 0
+
+    def add(self, reject: Reject, name: str, line: int, raw: bytes) -> None:
+        """Count one rejected line, keep it in the file, and say so if it is among the first."""
+        self.reasons[reject.reason] += 1
+        text = f"{reject.reason}: {reject.detail}" if reject.detail else reject.reason
+        self.keep(text, name, line, raw)
+        if reject.reason != UNIDENTIFIED and self._shown < SHOWN:
+            self._shown += 1
+            print(f"{self.prog}: {tsv.shown(name)}:{line}: {text}", file=sys.stderr)
+
+    def keep(self, text: str, name: str, line: int, raw: bytes) -> None:
+        """Write one rejected line to the file, if there is one."""
+        if self._fd is None:
+            return
+        entry = {"prog": self.prog, "file": name, "line": line, "reason": text}
+        try:
+            entry["raw"] = raw.decode()
+        except UnicodeDecodeError:
+            import base64  # rarely needed
+
+            entry["raw_base64"] = base64.b64encode(raw).decode()
+        # one write: two programs may append to one file
+        output.write(self._fd, json.dumps(entry).encode() + b"\n", self._path)
+
+    def close(self) -> None:
+        """Say how many more there were, and where to look."""
+        if self._fd is not None:
+            os.close(self._fd)
+        unidentified = self.reasons[UNIDENTIFIED]
+        more = self.reasons.total() - unidentified - self._shown
+        where = "" if self._path else "; --rejects FILE keeps them all"
+        if more:
+            print(f"{self.prog}: {more} more lines rejected{where}", file=sys.stderr)
+        if unidentified:
+            text = f"{unidentified} rejected as unidentified: they name no user"
+            print(f"{self.prog}: {text}", file=sys.stderr)

@@ -1,0 +1,185 @@
+"""What runs a filter: inputs, rows, rejects, the account, the exit status.
+
+A filter is one pure function. Line by line, it maps a line to a row, to a Reject, or to None for
+a line that is filtered out; `each_line` makes of it what `run` wants, a function of a block.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+from types import MappingProxyType
+
+from headcount.cli.parser import Parser
+from headcount.errors import INTERRUPTED, OK, REJECTS
+from headcount.filters import account
+from headcount.filters.progress import Progress
+from headcount.filters.rejects import Reject, RejectLog
+from headcount.filters.results import Process, Result, results
+from headcount.io import interrupt, output, processes, workers
+from headcount.io.blocks import All, Block
+from headcount.io.splits import Offsets, is_stream
+from headcount.values import tsv
+from headcount.values.search import split_lines
+
+BLANKS = b" \t\r"
+_WRITE = 64 << 10  # bytes
+_NO_POSITION = Reject("no line number and file before the line", "see --positions")
+
+
+def add_options(parser: Parser, *more: str) -> None:
+    """Add what every filter takes, after its own options, and those of `more` that it takes."""
+    parser.add_argument("files", nargs="*", metavar="FILE", help="inputs; none or - is stdin")
+    parser.shared(*more, "--account", "--quiet", "--progress")
+
+
+def each_line(
+    function: Callable[[bytes], bytes | Reject | None], *, positions: bool = False
+) -> Process:
+    """Lift a function of a line to one of a block. Blank lines are filtered, CR LF is LF.
+
+    With `positions`, each line starts with the columns line number and file of its origin.
+    """
+
+    def of_block(block: Block) -> Result:
+        rows, rejects, filtered = [], [], 0
+        name, number = block.name, block.line - 1
+        for line in split_lines(block.text):
+            number += 1
+            line = bytes(line)
+            if not line or line[-1:] == b"\r" or line[0] in BLANKS:
+                line = line.rstrip(b"\r")
+                if not line.strip(BLANKS):
+                    filtered += 1
+                    continue
+            if positions:
+                try:
+                    place, origin, line = line.split(b"\t", 2)
+                    place = int(place)
+                except ValueError:
+                    rejects.append((_NO_POSITION, name, number, line))
+                    continue
+            row = function(line)
+            if row is None:
+                filtered += 1
+            elif type(row) is bytes:
+                rows.append(row)
+            elif positions:
+                origin = tsv.unescape(origin.decode(errors="surrogateescape"))
+                rejects.append((row, origin, place, line))
+            else:
+                rejects.append((row, name, number, line))
+        return Result(b"".join(rows), len(rows), filtered, 0, rejects)
+
+    return of_block
+
+
+def all_lines(parse_all: Callable[[All], list], row: Callable[[object], bytes]) -> Process:
+    """Lift a function that parses many lines at once to one of a block; `row` says what it found.
+
+    None is a line that is filtered out, as is a blank one.
+    """
+
+    def of_block(block: Block) -> Result:
+        events, rejects = sorted_out(block, parse_all)
+        rows = [row(event) for event in events]
+        filtered = block.lines() - len(rows) - len(rejects)
+        return Result(b"".join(rows), len(rows), filtered, 0, rejects)
+
+    return of_block
+
+
+def sorted_out(block: Block, parse_all: Callable[[All], list]) -> tuple[list, list]:
+    """What was found in the lines of a block, and its rejects as a Result has them."""
+    lines = All(block)
+    events = parse_all(lines)
+    kinds = set(map(type, events))
+    rejects = []
+    if Reject in kinds:
+        for i, event in enumerate(events):
+            if type(event) is Reject and (line := lines[i]).strip(BLANKS):
+                rejects.append((event, block.name, lines.number(i), line))
+    if Reject in kinds or type(None) in kinds:
+        events = [event for event in events if event is not None and type(event) is not Reject]
+    return events, rejects
+
+
+def tally(
+    of_inputs: Iterable[tuple[str, int, Result]],
+    ours: account.Account,
+    log: RejectLog,
+    progress: Progress,
+    take: Callable[[bytes], None] = lambda rows: None,
+    at_once: int = _WRITE,
+) -> None:
+    """Count what is found in inputs (their names, numbers of lines, Results).
+
+    Rows go to `take`, at least `at_once` bytes at a time; rejects to the log.
+    """
+    pending, held = [], 0
+    for name, lines, result in of_inputs:
+        progress.count(lines)
+        pending.append(result.rows)
+        held += len(result.rows)
+        if held >= at_once:
+            take(b"".join(pending))
+            pending.clear()
+            held = 0
+        for reject in result.rejects:
+            log.add(*reject)
+        records = lines if result.records is None else result.records
+        ours.lines += records
+        ours.inputs[name] = ours.inputs.get(name, 0) + records
+        ours.kept += result.kept
+        ours.filtered += result.filtered
+        ours.duplicate += result.duplicate
+    take(b"".join(pending))
+
+
+def run(
+    options,
+    process: Process,
+    finish: Callable[[account.Account], bytes] = lambda _account: b"",
+    *,
+    take: Callable[[bytes], None] | None = None,
+    rejecter: str | None = None,
+    offsets: Offsets = MappingProxyType({}),
+) -> int:
+    """Feed every block to `process`, print its rows, then those of `finish`; returns the status.
+
+    The rows of `process` go to `take` if there is one, and are not printed: several processes can
+    so prepare what one adds up.
+    `finish` gets this filter's account, so that a sink can hold it against its upstream's.
+    With `options.jobs`, that many processes share the input; if it is None, as many as there are
+    processors, but only one where the next program of a pipe needs the others. `rejecter` is the
+    program in whose name lines are rejected, if it is not this one. Inputs are read from their
+    `offsets` on.
+    """
+    prog = os.path.basename(sys.argv[0])
+    paths = options.files or ["-"]
+    progress = Progress.of(options, prog, offsets)
+    log = RejectLog(rejecter or prog, getattr(options, "rejects", None))
+    ours = account.Account(prog, reasons=log.reasons)
+    ours.inputs = dict.fromkeys(paths, 0)
+    processes.widen_pipe(1)
+    # Who reads a stream wants to see at once what comes; from files, many small writes cost time.
+    at_once = 1 if any(map(is_stream, paths)) else _WRITE
+    take = take or (lambda rows: output.write(1, rows))
+    number = getattr(options, "jobs", 1) or (1 if processes.is_pipe(1) else workers.processors())
+    of_inputs = results(paths, process, number, progress.add, offsets)
+    tally(of_inputs, ours, log, progress, take, at_once)
+    progress.close()
+    log.close()
+    ours.check()
+    return end(options, ours, finish(ours))
+
+
+def end(options, ours: account.Account, rows: bytes = b"") -> int:
+    """Give the account, print the last rows; returns the exit status."""
+    ours.check()
+    if options.account:
+        ours.write(options.account)
+    output.write(1, rows)
+    output.close_stdout()
+    if interrupt.requested():
+        return INTERRUPTED
+    return REJECTS if ours.rejected else OK

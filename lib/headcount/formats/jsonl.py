@@ -1,0 +1,80 @@
+"""JSON Lines by the letter: UTF-8, one value a line, RFC 8259, typed records of msgspec."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import msgspec
+
+from headcount.filters.rejects import Reject
+from headcount.io.blocks import All, Some
+from headcount.values.search import is_ascii
+
+
+def record(decode: Callable, line: bytes) -> object | Reject:
+    """What a line holds, by the `decode` of a msgspec decoder; a Reject for a bad line."""
+    try:
+        value = decode(line)
+        if not line.isascii():
+            line.decode()
+    except msgspec.ValidationError as error:
+        return Reject("wrong type", str(error))
+    except UnicodeDecodeError:
+        return _not_utf8(line)
+    except (msgspec.DecodeError, ValueError) as error:
+        return Reject("not JSON", str(error).removeprefix("JSON is malformed: "))
+    except RecursionError:
+        return Reject("nested too deeply")
+    return value
+
+
+def records(decode_lines: Callable, lines: All | Some) -> list | None:
+    """What many lines hold, by `decode_lines`; None if even one needs a look of its own."""
+    text, count = lines.text, lines.count
+    # Every newline between } and { ends a value, for neither stands so within one.
+    if text.count(b"}\n{") != count - 1 or not text.startswith(b"{"):
+        return None
+    try:
+        if not is_ascii(text):
+            bytes(text).decode()
+        values = decode_lines(text)
+    except (ValueError, RecursionError):
+        return None
+    return values if len(values) == count else None
+
+
+def _not_utf8(line: bytes) -> Reject:
+    try:
+        line.decode()
+    except UnicodeDecodeError as error:
+        return Reject("not UTF-8", f"byte {error.start + 1} of the line")
+    raise AssertionError("the parser was stricter than Python")
+
+
+# A \u escape of half a character; pairs of them, and backslashes that are escaped, are passed over.
+_HALF = re.compile(
+    rb"\\(?:\\|u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F]))"
+)
+# More than Python makes an integer of: https://docs.python.org/3/library/stdtypes.html#int-max-str-digits
+_MANY_DIGITS = re.compile(rb"[0-9]{4301}")
+
+
+def decode_deep(line: bytes) -> object:
+    """What a line of JSON of any depth holds, as Python objects: for the rare line in which typed
+    decoders give up (at some 1,000 levels). Raises ValueError if it is not RFC 8259's."""
+    import ijson  # rarely needed
+
+    # the parser would put a question mark
+    if any(match[1] for match in _HALF.finditer(line)):
+        raise ValueError("half of a surrogate pair")
+    line.decode()
+    # ijson's own backend in C crashes (3.6.0) at an integer that Python refuses to convert
+    parser = ijson.get_backend("python") if _MANY_DIGITS.search(line) else ijson
+    builder = ijson.ObjectBuilder()
+    try:
+        for event, value in parser.basic_parse(line, use_float=False):
+            builder.event(event, value)
+    except (ijson.JSONError, ijson.IncompleteJSONError) as error:
+        raise ValueError(str(error).partition("\n")[0].strip()[:100]) from None
+    return builder.value

@@ -1,0 +1,165 @@
+"""Server-sent events, by the rules of https://html.spec.whatwg.org/multipage/server-sent-events.html
+
+Lines end with LF, CR LF or CR. An event ends with an empty line; one that the stream breaks off in
+is none. Of an event we keep its type, its data (several lines joined by LF) and the last id so far.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from headcount.filters.rejects import Reject
+from headcount.io.blocks import BOM, Block
+from headcount.values.tsv import shown
+
+MAX_EVENT = 16 << 20  # bytes
+_LF = 10
+_COMMENTS = 4096  # bytes of comments are not as many as that
+MESSAGE = "message"  # the type of an event that names none
+
+
+class Event(NamedTuple):
+    """An event. `id` is the last one that the stream gave, "" for none; `line` where it begins."""
+
+    id: str
+    type: str
+    data: bytes  # UTF-8
+    line: int
+
+
+class Rejected(NamedTuple):
+    """An event that cannot be used: why, the line where it begins, its bytes as far as kept."""
+
+    reject: Reject
+    line: int
+    raw: bytes
+
+
+class Parser:
+    """Takes a stream piece by piece, however it is cut.
+
+    `last_id` is what resumes it; `retry` how many milliseconds the server wants to be left alone
+    before that, if it said so.
+    """
+
+    def __init__(self, max_event: int = MAX_EVENT, last_id: str = ""):
+        self.last_id = last_id
+        self.retry: int | None = None
+        self._max_event = max_event
+        self._rest = bytearray()  # of an event that has not ended
+        self._line = 1  # where that begins
+        self._searched = 0  # bytes of it that hold no end
+        self._ended_with_cr = False
+        self._begun = False
+        self._skipping = False  # the rest of an event that is too large
+
+    def feed(self, data: bytes) -> Iterator[Event | Rejected]:
+        """The events that these bytes end."""
+        data = self._with_lf(data)
+        if not self._begun:
+            data = self._after_bom(data)
+        self._rest += data
+        if self._rest.find(b"\n\n", self._searched) >= 0:
+            *blocks, rest = bytes(self._rest).split(b"\n\n")
+            self._rest = bytearray(rest)
+            for block in blocks:
+                if self._skipping:
+                    self._skipping = False
+                elif len(block) > self._max_event:
+                    yield self._too_large(block)
+                elif block and (event := self._event(block)) is not None:
+                    yield event
+                self._line += block.count(b"\n") + 2
+        self._searched = max(0, len(self._rest) - 1)
+        if len(self._rest) > self._max_event:
+            if not self._skipping:
+                yield self._too_large(bytes(self._rest[: self._max_event]))
+            self._skipping = True
+            self._line += self._rest.count(b"\n", 0, len(self._rest) - 1)
+            del self._rest[:-1]  # which may be half of the end
+            self._searched = 0
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether the stream has broken off within an event."""
+        if self._skipping or len(self._rest) > _COMMENTS:
+            return True
+        lines = self._rest.split(b"\n")
+        return any(line and not line.startswith(b":") for line in lines)
+
+    def _with_lf(self, data: bytes) -> bytes:
+        if self._ended_with_cr and data.startswith(b"\n"):
+            data = data[1:]
+            self._ended_with_cr = False
+        if data:
+            self._ended_with_cr = data.endswith(b"\r")
+        if b"\r" in data:
+            data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        return data
+
+    def _after_bom(self, data: bytes) -> bytes:
+        self._rest += data
+        if len(self._rest) < len(BOM) and BOM.startswith(self._rest):
+            return b""
+        self._begun = True
+        data = bytes(self._rest).removeprefix(BOM)
+        self._rest.clear()
+        return data
+
+    def _too_large(self, block: bytes) -> Rejected:
+        detail = f"more than {self._max_event} bytes"
+        return self._rejected(Reject("event too large", detail), block[: self._max_event])
+
+    def _rejected(self, reject: Reject, block: bytes) -> Rejected:
+        return Rejected(reject, self._begin(block), block)
+
+    def _begin(self, block: bytes) -> int:
+        """The line of an event's first one that is not blank."""
+        return self._line + (len(block) - len(block.lstrip(b"\n")) if block[0] == _LF else 0)
+
+    def _event(self, block: bytes) -> Event | Rejected | None:
+        """None where a block only says when to come again, or the id so far."""
+        if not block.isascii():
+            try:
+                block.decode()
+            except UnicodeDecodeError:
+                return self._rejected(Reject("not UTF-8"), block)
+        data, kind = [], b""
+        for line in block.split(b"\n"):
+            field, _, value = line.partition(b":")
+            value = value.removeprefix(b" ")
+            if field == b"data":
+                data.append(value)
+            elif field == b"event":
+                kind = value
+            elif field == b"id":
+                if b"\0" not in value:
+                    self.last_id = value.decode()
+            elif field == b"retry" and value.isdigit():
+                self.retry = int(value[:9])
+        if not data:
+            return None
+        return Event(self.last_id, kind.decode() or MESSAGE, b"\n".join(data), self._begin(block))
+
+
+class Captured:
+    """Takes blocks of such files, one file after the other; tells `note` of unfinished ones."""
+
+    def __init__(self, max_event: int, note: Callable[[str], None]):
+        self._max_event, self._note = max_event, note
+        self._name, self._parser = "", Parser()
+
+    def events(self, block: Block) -> Iterator[Event | Rejected]:
+        """The events that end in this block."""
+        if block.line == 1 or block.name != self._name:
+            self.end()
+            self._name, self._parser = block.name, Parser(self._max_event)
+        return self._parser.feed(bytes(block.text))
+
+    def end(self) -> None:
+        """The last file has ended."""
+        if self._parser.unfinished:
+            text = "breaks off within an event: that is left out"
+            self._note(f"{shown(self._name)}: {text}")
+        self._parser = Parser()

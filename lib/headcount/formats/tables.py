@@ -1,0 +1,134 @@
+"""Tables of any kind as batches of rows: Parquet, CSV, TSV."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import itertools
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
+
+from headcount import checkout
+from headcount.cli.parser import Parser
+from headcount.formats.batches import CSV, PARQUET, TSV, Batch, How
+from headcount.io import inputs
+from headcount.io.blocks import Block
+from headcount.io.splits import is_plain
+
+_MAGIC = b"PAR1"  # https://parquet.apache.org/docs/file-format/
+_TSV_NAMES = (".tsv", ".tab")
+_ARCHIVE_NAMES = (".gz", ".zst", ".bz2", ".xz")
+
+
+def batches(
+    path: str, how: How, on_read: Callable[[int], None] = lambda count: None
+) -> Iterator[Batch]:
+    """The rows of one input; `on_read` gets each count of bytes that were read.
+
+    Raises Failure for an input that cannot be read to its end, or lacks a column.
+    """
+    blocks = inputs.blocks([path], on_read)
+    first = next(blocks, None)
+    if first is None:
+        return
+    is_parquet = first.text.startswith(_MAGIC) if how.kind is None else how.kind == PARQUET
+    # (The text of a block is there only until the next one is asked for.)
+    rest = itertools.chain([first], blocks)
+    if is_parquet:
+        checkout.install("parquet")
+        from headcount.formats import parquet  # slow to import
+
+        with _as_file(path, rest) as file:
+            yield from parquet.batches(file, path, how)
+    else:
+        from headcount.formats import delimited
+
+        kind = how.kind or (TSV if _is_named_tsv(path) else CSV)
+        yield from delimited.batches(rest, path, how._replace(kind=kind))
+
+
+@contextlib.contextmanager
+def _as_file(path: str, blocks: Iterator[Block]) -> Iterator[BinaryIO]:
+    """An input that can be read at any place: a copy, if it is a pipe or an archive."""
+    if is_plain(path):
+        with open(path, "rb") as file:
+            yield file
+        return
+    with tempfile.TemporaryFile() as copy:
+        for block in blocks:
+            copy.write(memoryview(block.text))
+        copy.seek(0)
+        yield copy
+
+
+def _is_named_tsv(path: str) -> bool:
+    stem, end = os.path.splitext(path)
+    return (os.path.splitext(stem)[1] if end in _ARCHIVE_NAMES else end) in _TSV_NAMES
+
+
+def add_options(parser: Parser, delimiter: str | None = ",") -> None:
+    """Add those that say how text is to be read."""
+    default = "a comma" if delimiter else "what stands in the header: tab, comma, ; or |"
+    parser.add_argument(
+        "--delimiter",
+        metavar="CHAR",
+        type=_delimiter,
+        default=delimiter,
+        help=f"CSV: what stands between fields, \\t for a tab (default: {default})",
+    )
+    parser.add_argument(
+        "--encoding",
+        metavar="NAME",
+        type=_encodings,
+        default=("utf-8",),
+        help="of text; of several (a,b) the first that fits each record (default: utf-8)",
+    )
+    parser.add_argument(
+        "--escape",
+        metavar="CHAR",
+        type=_character,
+        help="CSV: what stands before a quote in quotes, beside another quote (Spark: \\)",
+    )
+    parser.add_argument(
+        "--header",
+        metavar="NAMES",
+        type=_names,
+        help="text without a header line: the names of its columns (a,b)",
+    )
+
+
+def how(options) -> How:
+    """How the options want tables to be read."""
+    return How(
+        header=options.header,
+        encodings=options.encoding,
+        delimiter=options.delimiter,
+        escape=options.escape,
+    )
+
+
+def _character(text: str) -> str:
+    if len(text) != 1 or not text.isascii() or text in '"\r\n':
+        raise argparse.ArgumentTypeError(f"{text!r} is no single character for that")
+    return text
+
+
+def _delimiter(text: str) -> str:
+    return _character("\t" if text == "\\t" else text)
+
+
+def _encodings(text: str) -> tuple[str, ...]:
+    names = tuple(text.split(","))
+    for name in names:
+        try:
+            b"".decode(name)
+            "".encode(name)
+        except LookupError:
+            raise argparse.ArgumentTypeError(f"no encoding {name!r}") from None
+    return names
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))

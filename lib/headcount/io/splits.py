@@ -1,0 +1,98 @@
+"""Inputs, cut into splits that processes can share."""
+
+import contextlib
+import itertools
+import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from headcount.io.decompress import MAGIC_LENGTH, is_archive
+
+_READ = 64 << 10
+
+
+class Split(NamedTuple):
+    """Whole lines of one input: its bytes from `start` to `stop`, or to wherever it ends."""
+
+    path: str
+    start: int = 0
+    stop: int | None = None
+
+
+class Offset(NamedTuple):
+    """How far an input has been read: whole lines, and the bytes they take."""
+
+    bytes: int = 0
+    lines: int = 0
+
+
+Offsets = Mapping[str, Offset]  # of inputs, by path; one that is not there begins at its start
+
+
+def cut(paths: Iterable[str], size: int, offsets: Offsets) -> Iterator[Split]:
+    """The inputs in order, from their offsets on, large plain files in splits of about `size`."""
+    for path in paths:
+        starts = [offsets.get(path, Offset()).bytes]
+        if path != "-":
+            # what cannot be opened is found out, and said, by whoever reads it
+            with contextlib.suppress(OSError, ValueError):
+                starts += _line_starts(path, starts[0], size)
+        for start, stop in itertools.zip_longest(starts, starts[1:]):
+            yield Split(path, start, stop)
+
+
+def _line_starts(path: str, start: int, size: int) -> Iterator[int]:
+    """About every `size` bytes from `start` on the start of a line, for a plain file."""
+    info = os.stat(path)
+    if info.st_size - start < 2 * size or not is_plain(path):
+        return
+    with open(path, "rb") as file:
+        at = start + size
+        while at < info.st_size:
+            file.seek(at - 1)
+            while not (part := file.readline(_READ)).endswith(b"\n"):
+                if not part:
+                    return
+            yield file.tell()
+            at = file.tell() + size
+
+
+def is_plain(path: str) -> bool:
+    """Whether an input is a regular file and no archive: one can read it from anywhere on.
+
+    Raises OSError or ValueError if it cannot be opened.
+    """
+    if path == "-" or not stat.S_ISREG(os.stat(path).st_mode):
+        return False
+    with open(path, "rb") as file:
+        return not is_archive(file.read(MAGIC_LENGTH))
+
+
+def is_url(path: str) -> bool:
+    """Whether an input is a stream of some server."""
+    return path.startswith(("http://", "https://"))
+
+
+def is_stream(path: str) -> bool:
+    """Whether an input can be read only once, from its start; not if it is not there."""
+    if path == "-":
+        return True
+    try:
+        return not stat.S_ISREG(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def total_size(paths: Iterable[str], offsets: Offsets) -> int | None:
+    """Bytes of all inputs from their offsets on, None where one of them is no regular file."""
+    total = 0
+    for path in paths:
+        try:
+            info = os.fstat(0) if path == "-" else os.stat(path)
+        except (OSError, ValueError):
+            return None
+        if not stat.S_ISREG(info.st_mode):
+            return None
+        total += info.st_size - offsets.get(path, Offset()).bytes
+    return total

@@ -1,0 +1,182 @@
+"""The filters of the active users' pipe in one: events → day, user, signals → counts.
+
+How count-active-users and import-active-users run them.
+It calls the filters' own functions, and spares what their rows cost in between. An import takes the
+rows, a count the counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+from stringzilla import Str
+
+from headcount.cli.main import start_as
+from headcount.cli.parser import Parser
+from headcount.filters import runner
+from headcount.filters.distinct import Counts
+from headcount.filters.results import Result
+from headcount.io import workers
+from headcount.io.blocks import All, Block, Some
+from headcount.pipelines.active_users import options as engagement_options
+from headcount.pipelines.active_users import qualify, record
+from headcount.pipelines.active_users.definitions import ENGAGED, SUMMED, VALUABLE
+from headcount.pipelines.active_users.repeats import Repeats
+from headcount.values import decimals, pseudonyms, zones
+from headcount.values.search import NameSearch
+from headcount.values.tsv import escape
+
+REJECTER = "parse-engagement"  # in whose name lines are rejected
+_REMEMBERED = 200_000  # rows: enough to spare most repetitions, in bounded memory
+
+
+class ActiveRows:
+    """Finds, parses and dates the events of a block; a row that it remembers is a duplicate.
+
+    With a `search` it parses only the lines that hold a name; where most do, all but those that
+    repeat a row.
+    """
+
+    def __init__(
+        self,
+        parser: record.Parser,
+        days,
+        search: NameSearch | None,
+        name: Callable[[str], str] = escape,
+    ):
+        self._parser = parser
+        self._name = name  # of a user, for a row
+        self._span = days.span
+        self._search = search
+        self._dense = False  # most lines held a name
+        self._repeats = _repeats(parser.definition) if search else None
+        self._remembers = not parser.definition.summed and not qualify.may_be_pending(
+            parser.definition
+        )
+        self._seen: dict[str, dict[str, set[str]]] = {}  # day: signals: users
+        self._size = 0  # how many they are
+        self._latest = 0, 0, ""  # from when until before when it was lately which local day
+
+    def __call__(self, block: Block) -> Result:
+        """Rows: the local day, the user, the signals, and with sums what belongs to them."""
+        if self._size > _REMEMBERED:
+            self._seen.clear()
+            self._size = 0
+        lines, kept = self._lines(block)
+        rows, rejects = [], []
+        since = until = 0
+        for i, event in enumerate(self._parser.parse_all(lines)):
+            if type(event) is tuple:
+                micros, offset, user, signals = event
+                if not since <= micros < until:
+                    since, until, day = self._span(micros, offset)
+                    seen = self._seen.setdefault(day, {})
+                kept += 1
+                if self._remembers:
+                    users = seen.get(signals)
+                    if users is None:
+                        users = seen[signals] = set()
+                    if user in users:
+                        continue
+                    users.add(user)
+                rows.append(f"{day}\t{self._name(user)}\t{signals}\n")
+            elif event is not None and self._matters(line := lines[i]):
+                rejects.append((event, block.name, lines.number(i), line))
+        self._size += len(rows)
+        if until:
+            self._latest = since, until, day
+        filtered = block.lines() - kept - len(rejects)
+        self._dense = kept > filtered
+        return Result("".join(rows).encode(), len(rows), filtered, kept - len(rows), rejects)
+
+    def _lines(self, block: Block) -> tuple[All | Some, int]:
+        """The lines to parse, and how many of the others repeat a row."""
+        if self._search and not self._dense:
+            return Some(block, self._search.spans(block.text)), 0
+        since, until, day = self._latest
+        users = self._seen.get(day, {}).get(VALUABLE)
+        if self._repeats and users:
+            others = self._repeats.others(block.text, block.lines(), since, until, users)
+            if others:
+                return Some(block, others.spans), others.repeated
+        return All(block), 0
+
+    def _matters(self, line: bytes) -> bool:
+        """Whether a bad line is one that parse-engagement would get to see, and not blank."""
+        if self._search:
+            return bool(self._search.spans(Str(line)))
+        return bool(line.strip(runner.BLANKS))
+
+
+def _repeats(definition: record.Definition) -> Repeats | None:
+    """None where one event is not as good as many, or where a user has several fields.
+
+    (Of an engagement one has to know more than its name.)
+    """
+    names = definition.valuable_events - {record.ENGAGEMENT}
+    if not names or definition.summed or definition.named or len(definition.user_fields) > 1:
+        return None
+    return Repeats(names, names | {record.ENGAGEMENT}, *definition.user_fields)
+
+
+def _counts(definition: record.Definition, name: str):
+    """What adds up the rows of a definition."""
+    if definition.named:
+        from headcount.pipelines.active_users.collect import (
+            ActiveUsers,  # knows the database, which others need not
+        )
+
+        return ActiveUsers(name, definition.min_msec)
+    least = decimals.shifted(definition.min_msec, -3) if definition.summed else None
+    return Counts([ENGAGED.encode(), VALUABLE.encode()], sum_at_least=least)
+
+
+def parsed(parser: Parser, arguments: list[str] | None = None) -> argparse.Namespace:
+    """The options of the filters, with their `rows`. Raises SystemExit for what makes no sense."""
+    engagement_options.add_options(parser)
+    parser.add_argument("--validate", action="store_true", help="look at every line")
+    parser.add_argument("--count", action="store_true", help="count them, as count-distinct does")
+    parser.add_argument(
+        "--mergeable", action="store_true", help="what sums up to is to be kept, and added to"
+    )
+    parser.add_argument("--pseudonym-key", metavar="FILE", type=engagement_options.pseudonym_key)
+    runner.add_options(parser, "--tz", "--rejects", "--jobs")
+    options = parser.parse(arguments)
+    name = pseudonyms.Pseudonyms(options.pseudonym_key) if options.pseudonym_key else escape
+    on_device = options.tz == zones.DEVICE
+    options.wanted = engagement_options.definition(
+        parser,
+        options,
+        with_offset=on_device,
+        summed=options.definition == (SUMMED,) and not options.mergeable,
+    )
+    names = None if options.validate else qualify.names(options.wanted)
+    search = NameSearch(names) if names else None
+    try:
+        days = zones.DeviceDays() if on_device else zones.LocalDays(zones.find(options.tz))
+    except ValueError as error:
+        parser.error(str(error))
+    options.rows = ActiveRows(record.Parser(options.wanted), days, search, name)
+    return options
+
+
+def main() -> int:
+    """PIPELINE [FILE…] - rows of local day, user and signals of the events that count"""
+    options = parsed(Parser(main.__doc__))
+    options.jobs = options.jobs or workers.processors()  # nothing behind it is as much work
+    if not options.count:
+        return runner.run(options, options.rows, rejecter=REJECTER)
+    counts = _counts(options.wanted, *options.definition)
+
+    def take(text: bytes) -> None:
+        if counts.add(Block(text)).rejects:
+            raise AssertionError("a row of our own that is none")
+
+    return runner.run(
+        options, options.rows, lambda _account: counts.rows(), take=take, rejecter=REJECTER
+    )
+
+
+if __name__ == "__main__":
+    start_as(main)

@@ -1,0 +1,303 @@
+"""The programs of active users: their options, declared beside what these come to."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+
+from headcount import checkout
+from headcount.cli import types
+from headcount.cli.parser import Parser
+from headcount.errors import FAILED, NO_INPUT, OK, REJECTS, Failure
+from headcount.pipelines import dated_files
+from headcount.pipelines.active_users import options as engagement
+from headcount.pipelines.active_users.definitions import DEFINITIONS, ENGAGED, OWN, SUMMED, VALUABLE
+from headcount.pipelines.active_users.options import SPELLINGS
+from headcount.pipelines.session import (
+    Plan,
+    Program,
+    Spelled,
+    add_files,
+    add_reading_options,
+    spelled,
+)
+from headcount.values import zones
+from headcount.values.tsv import shown
+
+# Those that one event is enough for: others need ids.
+_WITHOUT_IDS = {OWN, "google-n-day"}
+_MASTER = re.compile(r"local(\[([1-9][0-9]*|\*)\])?|spark://.+|yarn|k8s://.+")
+
+
+def _declare_events(parser: Parser) -> None:
+    """What all that read events take."""
+    add_files(parser)
+    parser.shared("--tz")
+    engagement.add_options(parser)
+    parser.add_argument(
+        "--validate",
+        action="store_true",
+        help="look at every line, and reject what is no event: without it, lines that cannot "
+        "matter are not looked at",
+    )
+
+
+def _declare_pipe(parser: Parser) -> None:
+    add_reading_options(parser)
+    parser.add_argument(
+        "--pipe",
+        action="store_true",
+        help="run the filters as the pipe that they are, one program each, and not all in one",
+    )
+
+
+def _declare_count(parser: Parser) -> None:
+    _declare_events(parser)
+    _declare_pipe(parser)
+    parser.add_argument(
+        "--part",
+        metavar="FILE",
+        type=types.named_file,
+        help="do not count, but write what was found for merge-parts",
+    )
+
+
+def _declare_sink(parser: Parser, what: str) -> None:
+    """What all that bring users into the database take."""
+    parser.shared("--db")
+    parser.add_argument(
+        "--replace",
+        action="store_true",
+        help=f"the {what} are the whole truth of the days they touch",
+    )
+    parser.add_argument(
+        "--sketch",
+        metavar="HOW",
+        type=types.one_of("beside", "instead"),
+        help="keep HyperLogLog sketches of who is active, 16 KB a day: beside the sets of users, "
+        "or instead of them and of all ids (for definitions that one event is enough for)",
+    )
+    parser.shared("--max-rejects", "--wait")
+
+
+def _declare_import(parser: Parser) -> None:
+    _declare_events(parser)
+    _declare_sink(parser, "files")
+    dated_files.add_options(parser)
+    parser.add_argument(
+        "--pseudonym-key",
+        metavar="FILE",
+        type=types.named_file,
+        help="keep users as keyed hashes (HMAC-SHA-256), not ids; FILE holds the key, 16 bytes "
+        "or more, and is needed ever after (--rejects keeps lines as they came, ids included)",
+    )
+
+
+def _declare_local_import(parser: Parser) -> None:
+    _declare_import(parser)
+    _declare_pipe(parser)
+
+
+def _declare_merge(parser: Parser) -> None:
+    parser.add_argument("files", nargs="*", metavar="PART", help="parts, of count-active-users")
+    _declare_sink(parser, "parts")
+    parser.shared("--quiet")
+
+
+def _declare_spark(parser: Parser) -> None:
+    _declare_import(parser)
+    parser.add_argument(
+        "--master",
+        metavar="URL",
+        type=_master,
+        default="local[*]",
+        help="the cluster: spark://HOST:PORT, yarn, k8s://…, or this host alone: local[N] "
+        "(default: local[*])",
+    )
+    parser.shared(
+        "--jobs",
+        help="how many tasks run at once (default: as many as the cluster has processors)",
+    )
+    parser.shared("--rejects", "--quiet", "--progress")
+
+
+def _master(text: str) -> str:
+    if not _MASTER.fullmatch(text):
+        raise types.expected("spark://HOST:PORT, yarn, k8s://… or local[N]", text)
+    return text
+
+
+# ---- what they come to
+
+
+def _check(parser: Parser, options: argparse.Namespace) -> None:
+    engagement.check_user(parser, options)
+    if options.tz != zones.DEVICE:
+        try:
+            zones.find(options.tz)
+        except ValueError as error:
+            parser.error(f"--tz: {error}")
+
+
+def _settings(parser: Parser) -> dict[str, Spelled]:
+    """What the rows mean, whoever keeps them."""
+    events = parser.text("--valuable-events", "")
+    typed = {
+        "tz": parser.text("--tz", "America/Chicago"),
+        "definition": parser.text("--definition", OWN),
+        "user": parser.text("--user", "user_pseudo_id"),
+        "min-engagement": parser.text("--min-engagement", "3"),
+        "valuable-events": events,
+        "valuable-param": events or parser.text("--valuable-param", "engaged_session_event"),
+        "key-events": parser.text("--key-events", ""),
+    }
+    return spelled(SPELLINGS, parser, typed)
+
+
+def _definition(parser: Parser) -> list[str]:
+    return parser.typed(
+        "--user",
+        "--min-engagement",
+        "--valuable-param",
+        "--valuable-events",
+        "--definition",
+        "--key-events",
+    )
+
+
+def _fused(parser: Parser) -> list[str]:
+    """The words of the filters in one program."""
+    names = ("--tz", "--validate", "--rejects", "--jobs", "--quiet", "--progress")
+    return _definition(parser) + parser.typed(*names, "--pseudonym-key", "--master")
+
+
+def _filters(parser: Parser, options: argparse.Namespace, *, counts: bool) -> dict[str, list[str]]:
+    """The words of each filter of the pipe."""
+    from headcount.pipelines.active_users import qualify  # slow to import, as all that parses JSON
+
+    on_device = options.tz == zones.DEVICE
+    summed = counts and options.definition == (SUMMED,)
+    definition = engagement.definition(parser, options, with_offset=on_device, summed=summed)
+    names = None if options.validate else qualify.names(definition)
+    least = parser.text("--min-engagement", "3")
+    quiet = parser.typed("--quiet")
+    counted = {
+        OWN: [f"--all-of={ENGAGED},{VALUABLE}"],
+        SUMMED: [f"--all-of={ENGAGED},{VALUABLE}", f"--sum-at-least={least}"],
+    }
+    return {
+        "grep_events": [
+            "--positions",
+            ",".join(sorted(names)) if names else "--all",
+            *parser.typed("--quiet", "--progress"),
+        ],
+        "parse_engagement": [
+            "--positions",
+            *_definition(parser),
+            *(["--with-offset"] if on_device else []),
+            *([] if counts else ["--mergeable"]),
+            *parser.typed("--pseudonym-key", "--rejects"),
+            *quiet,
+        ],
+        "local_day": [*parser.typed("--tz"), *quiet],
+        "count_distinct": [
+            *counted.get(
+                options.definition[0],
+                [f"--definition={options.definition[0]}", f"--min-engagement={least}"],
+            ),
+            *quiet,
+        ],
+    }
+
+
+def _count(parser: Parser, options: argparse.Namespace) -> Plan:
+    _check(parser, options)
+    if options.part:
+        settings = [f"--setting={name}={value.kept}" for name, value in _settings(parser).items()]
+        words = {"count": [*_fused(parser), "--mergeable", f"--part={options.part}", *settings]}
+        return Plan(options.files, words, module="active_users.part_file")
+    if len(options.definition) > 1:
+        parser.error(f"--definition: expected one to count by, got {','.join(options.definition)}")
+    if options.pipe:
+        return Plan(options.files or ["-"], _filters(parser, options, counts=True))
+    words = {"count": [*_fused(parser), "--count"]}
+    return Plan(options.files, words, module="active_users.fused")
+
+
+def _check_sketch(parser: Parser, options: argparse.Namespace, definition: str) -> None:
+    """Whether what is asked for can do with sketches, and what they need is there."""
+    needs_ids = options.valuable_events or not _WITHOUT_IDS.issuperset(definition.split(","))
+    if options.sketch == "instead" and needs_ids:
+        enough = " and ".join(name for name in DEFINITIONS if name in _WITHOUT_IDS)
+        parser.error(
+            "--sketch instead keeps no users, so one event must be enough: no --valuable-events, "
+            f"and no definition but {enough}"
+        )
+    if options.sketch:
+        checkout.install("sketch")
+
+
+def _import(parser: Parser, options: argparse.Namespace) -> Plan:
+    _check(parser, options)
+    _check_sketch(parser, options, ",".join(options.definition))
+    dated, incomplete = dated_files.of(parser, options)
+    more = {"sketch": options.sketch or "", "pseudonym-key": options.pseudonym_key or ""}
+    settings = _settings(parser) | spelled(SPELLINGS, parser, more)
+    words = {
+        "incomplete": [str(REJECTS if incomplete else OK)],
+        "rows": ["fused"],
+        "fused": [*_fused(parser), "--mergeable"],
+    }
+    if getattr(options, "pipe", False):
+        words |= _filters(parser, options, counts=False)
+        words["rows"] = ["pipe"]
+    files = [*options.files, *dated]
+    return Plan(files, words, settings=settings, again=options.replace)
+
+
+def _merge(parser: Parser, options: argparse.Namespace) -> Plan:
+    if not options.files:
+        parser.error("name the parts")
+    for path in options.files:
+        if not os.path.isfile(path):
+            raise Failure(f"{shown(path)}: no such part", NO_INPUT)
+    from headcount.pipelines.active_users import part_file  # reads files, which few do
+
+    common = part_file.common_settings(options.files)
+    options.valuable_events = common["valuable-events"]
+    _check_sketch(parser, options, common["definition"])
+    typed = common | {"sketch": options.sketch or "", "pseudonym-key": ""}
+    settings = {name: Spelled(value, value) for name, value in typed.items()}
+    return Plan(options.files, settings=settings, again=options.replace)
+
+
+def _spark(parser: Parser, options: argparse.Namespace) -> Plan:
+    if not options.files and not options.inputs:
+        parser.error("name files")
+    for path in options.files:
+        if path == "-" or (os.path.exists(path) and not os.path.isfile(path)):
+            parser.error(
+                f"{shown(path)} is not a file: the hosts of a cluster can read nothing else"
+            )
+    import shutil  # slow to import
+
+    if not os.environ.get("JAVA_HOME") and not shutil.which("java"):
+        text = "Spark needs Java 17 or newer. On Debian and Ubuntu: "
+        raise Failure(f"{text}sudo apt-get install default-jre-headless", FAILED)
+    if options.pseudonym_key and not os.path.exists(options.pseudonym_key):
+        raise Failure(f"{shown(options.pseudonym_key)}: no such file", NO_INPUT)
+    plan = _import(parser, options)
+    checkout.install("spark")
+    if options.pseudonym_key:  # the tasks have working directories of their own
+        path = os.path.realpath(options.pseudonym_key)
+        plan.words["fused"].append(f"--pseudonym-key={path}")
+    return plan
+
+
+PROGRAMS = {
+    "count-active-users": Program(_declare_count, _count),
+    "import-active-users": Program(_declare_local_import, _import),
+    "merge-parts": Program(_declare_merge, _merge),
+    "spark-active-users": Program(_declare_spark, _spark),
+}

@@ -1,0 +1,115 @@
+"""The tables of counts, which are derived from the sets of users of each local day."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from datetime import date, timedelta
+
+from pyroaring import BitMap
+
+from headcount.db import sql
+from headcount.pipelines.active_users import pending
+from headcount.pipelines.active_users.store import active, definitions, sketch_mode
+from headcount.values import clock, zones
+
+FINAL_AFTER = timedelta(hours=72)  # the export's own tables change for up to three days
+
+
+def count(db: sqlite3.Connection, day: str, definition: str) -> int:
+    """How many users are active on a local day; about, where there are sketches alone."""
+    if sketch_mode(db) == "instead":
+        from headcount.pipelines.active_users import day_sketches  # who has sets needs none
+
+        return day_sketches.count(db, day, definition)
+    return len(active(db, day, definition))
+
+
+def remove(db: sqlite3.Connection, user: str, run_id: int) -> list[tuple[str, int, int]]:
+    """Within a transaction: take a user out of all sets; returns changes (date, old, new)."""
+    known = sql.select(db, "SELECT key, id FROM user WHERE key", [user])
+    if not known:
+        return []
+    number = known[user]
+    rows = db.execute("SELECT date, signal, users FROM active_day").fetchall()
+    sets = [(day, signal, BitMap.deserialize(users)) for day, signal, users in rows]
+    sets = [(day, signal, users) for day, signal, users in sets if number in users]
+    days = sorted({day for day, _, _ in sets})
+    beside = None
+    if sketch_mode(db):
+        from headcount.pipelines.active_users.day_sketches import Beside  # few have them
+
+        beside = Beside(db, days)
+    for day, signal, users in sets:
+        users.remove(number)
+        where = "WHERE date = ? AND signal = ?"
+        if users:
+            row = [users.serialize(), day, signal]
+            db.execute(f"UPDATE active_day SET users = ? {where}", row)
+        else:
+            db.execute(f"DELETE FROM active_day {where}", [day, signal])
+    pending.remove_user(db, number)
+    db.execute("DELETE FROM user WHERE id = ?", [number])
+    if beside:
+        beside.update()
+    return list(publish(db, days, run_id))
+
+
+def publish(
+    db: sqlite3.Connection, days: Iterable[str], run_id: int | None
+) -> Iterator[tuple[str, int, int]]:
+    """Bring active_user_table in line with the sets of these days; yields what changed."""
+    now = clock.now()
+    zone = _zone(db)
+    own, *others = definitions(db)
+    for day in days:
+        for other in others:
+            _note(db, day, other, run_id, now)
+        row = db.execute(
+            "SELECT active_user_count FROM active_user_table WHERE date = ?", [day]
+        ).fetchone()
+        old, new = row[0] if row else 0, count(db, day, own)
+        if new == old:
+            continue
+        if new:
+            db.execute(
+                "INSERT INTO active_user_table (date, active_user_count) VALUES (?, ?) "
+                "ON CONFLICT (date) DO UPDATE SET active_user_count = excluded.active_user_count",
+                [day, new],
+            )
+        else:
+            db.execute("DELETE FROM active_user_table WHERE date = ?", [day])
+        over = zones.end_of_day(zone, date.fromisoformat(day))
+        final_at = (over + FINAL_AFTER).strftime(clock.FORMAT)
+        db.execute(
+            "INSERT INTO local_day (date, final_at) VALUES (?, ?) "
+            "ON CONFLICT (date) DO UPDATE SET final_at = excluded.final_at",
+            [day, final_at],
+        )
+        db.execute(
+            "INSERT INTO active_user_history (date, run_id, active_user_count, status, changed_at) "
+            "VALUES (?, ?, ?, ?, ?)",
+            [day, run_id, new, "provisional" if now < final_at else "final", now],
+        )
+        yield day, old, new
+
+
+def _note(db: sqlite3.Connection, day: str, definition: str, run_id: int | None, now: str) -> None:
+    """Enter how many are active on a day by another definition, where that has changed."""
+    row = db.execute(
+        "SELECT active_user_count FROM definition_history "
+        "WHERE date = ? AND definition = ? ORDER BY run_id DESC LIMIT 1",
+        [day, definition],
+    ).fetchone()
+    users = count(db, day, definition)
+    if users != (row[0] if row else 0):
+        db.execute(
+            "INSERT INTO definition_history VALUES (?, ?, ?, ?, ?)",
+            [day, definition, run_id, users, now],
+        )
+
+
+def _zone(db: sqlite3.Connection):
+    """The zone that the database's days are cut in; None for each device's own."""
+    row = db.execute("SELECT value FROM setting WHERE name = 'tz'").fetchone()
+    return None if row is None or row[0] == zones.DEVICE else zones.find(row[0])

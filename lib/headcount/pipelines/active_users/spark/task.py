@@ -1,0 +1,108 @@
+"""What a task of Spark does: the fused filters, over splits of files that all hosts see.
+
+Only paths and byte ranges go to a task, and rows come from it, in buckets by their hash: what any
+task has found of a row comes together in one place. Whether a task runs once, or is killed and runs
+again elsewhere, Spark takes what it yields once; so whatever is counted is among that.
+"""
+
+from __future__ import annotations
+
+import socket
+import zlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from headcount.cli.parser import Parser
+from headcount.errors import Failure
+from headcount.filters.rejects import SHOWN, UNIDENTIFIED
+from headcount.io import inputs
+from headcount.io.splits import Split
+from headcount.pipelines.active_users import fused
+
+
+class NumberedSplit(NamedTuple):
+    """A split of an input, by its number among all of them, and what the input was called."""
+
+    number: int
+    name: str
+    split: Split
+
+
+class Found(NamedTuple):
+    """Where the lines of a split went. Of rejects that are not sent, only reasons are counted."""
+
+    numbered: NumberedSplit
+    lines: int
+    kept: int
+    filtered: int
+    duplicate: int
+    rejects: list[tuple]  # as a Result has them; lines are numbered from the start of the split
+    reasons: Counter[str]
+
+
+class Failed(NamedTuple):
+    """A failure that would come again, however often Spark tried."""
+
+    text: str
+    status: int
+
+
+def options(arguments: list[str]):
+    """PIPELINE FILE… - rows of local day, user and signals, found by the tasks of a cluster"""
+    parser = Parser(options.__doc__)
+    parser.add_argument("--master", default="local[*]", help="where the cluster is")
+    parser.add_argument("--scratch", help="a folder for what a cluster on this very host writes")
+    return fused.parsed(parser, arguments)
+
+
+def work(
+    arguments: list[str], buckets: int, splits: Iterable[NumberedSplit]
+) -> Iterator[tuple[int, object]]:
+    """Buckets, and what goes there: rows, or what was Found in a split, or that it Failed.
+
+    `arguments` are those that `options` takes. What they make remembers rows, so it is of this
+    attempt alone: another one's may never have arrived.
+    """
+    given = options(arguments)
+    rows = defaultdict(list)
+    for numbered in splits:
+        found = Found(numbered, 0, 0, 0, 0, [], Counter())
+        try:
+            for block in inputs.split_blocks(numbered.split):
+                result = given.rows(block)
+                for row in result.rows.splitlines(keepends=True):
+                    rows[zlib.crc32(row) % buckets].append(row)
+                found = _sum(found, block.lines(), result, everything=bool(given.rejects))
+        except Failure as failure:
+            yield 0, Failed(f"{failure} (on {socket.gethostname()})", failure.status)
+            return
+        yield numbered.number % buckets, found
+    for bucket, bucketed in rows.items():
+        yield bucket, b"".join(bucketed)
+
+
+def _sum(found: Found, lines: int, result, *, everything: bool) -> Found:
+    for reject, name, line, raw in result.rejects:
+        shown = reject.reason != UNIDENTIFIED and len(found.rejects) < SHOWN
+        if everything or shown:
+            found.rejects.append((reject, name, line, raw))
+        else:
+            found.reasons[reject.reason] += 1
+    return found._replace(
+        lines=found.lines + lines,
+        kept=found.kept + result.kept,
+        filtered=found.filtered + result.filtered,
+        duplicate=found.duplicate + result.duplicate,
+    )
+
+
+def merged(contents: Iterable[tuple[int, object]]) -> Iterator[object]:
+    """What `work` sent to some buckets, the rows each once and sorted."""
+    rows: set[bytes] = set()
+    for _, content in contents:
+        if isinstance(content, bytes):
+            rows.update(content.splitlines(keepends=True))
+        else:
+            yield content
+    yield b"".join(sorted(rows))

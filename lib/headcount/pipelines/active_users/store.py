@@ -1,0 +1,73 @@
+"""The users of each local day as bitmaps.
+
+A set, unlike a sum, takes the same event any number of times, in any order: merging is OR.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import NamedTuple
+
+from pyroaring import BitMap
+
+from headcount.errors import USAGE, Failure
+from headcount.pipelines.active_users.definitions import BOTH, DEFINITIONS, ENGAGED, OWN, VALUABLE
+from headcount.values import decimals
+
+
+def least(db: sqlite3.Connection):
+    """The least engagement that counts, in milliseconds."""
+    row = db.execute("SELECT value FROM setting WHERE name = 'min-engagement'").fetchone()
+    return decimals.shifted(decimals.exact(row[0] if row else "3"), 3)
+
+
+def definitions(db: sqlite3.Connection) -> list[str]:
+    """Those that the database keeps; active_user_table has the first."""
+    row = db.execute("SELECT value FROM setting WHERE name = 'definition'").fetchone()
+    return row[0].split(",") if row else [OWN]
+
+
+def require(db: sqlite3.Connection, definition: str) -> None:
+    """Raises Failure 2 unless the database keeps this definition."""
+    if definition not in (kept := definitions(db)):
+        raise Failure(f"the database does not keep {definition!r}, but: {', '.join(kept)}", USAGE)
+
+
+def active(db: sqlite3.Connection, day: str, definition: str) -> BitMap:
+    """The users who are active on a local day by a definition."""
+    sets = [
+        BitMap.union(*(bitmap(db, day, signal) for signal in signals))
+        for signals in DEFINITIONS[definition]
+    ]
+    return BitMap.intersection(*sets)
+
+
+def sketch_mode(db: sqlite3.Connection) -> str:
+    """How the database keeps sketches: beside the sets, instead of them, or not at all."""
+    row = db.execute("SELECT value FROM setting WHERE name = 'sketch'").fetchone()
+    return row[0] if row else ""
+
+
+def bitmap(db: sqlite3.Connection, day: str, signal: str) -> BitMap:
+    row = db.execute(
+        "SELECT users FROM active_day WHERE date = ? AND signal = ?", [day, signal]
+    ).fetchone()
+    return BitMap.deserialize(row[0]) if row else BitMap()
+
+
+class Signals(NamedTuple):
+    """The users of a local day, by what they were: in one event or in several."""
+
+    engaged: BitMap
+    valuable: BitMap
+
+
+def signals(db: sqlite3.Connection, day: str) -> Signals:
+    """The users of a local day."""
+    both = bitmap(db, day, BOTH)
+    return Signals(bitmap(db, day, ENGAGED) | both, bitmap(db, day, VALUABLE) | both)
+
+
+def rename(db: sqlite3.Connection, user: str, name: str) -> int:
+    """Within a transaction: give a user another name, in the same sets; how many there were."""
+    return db.execute("UPDATE user SET key = ? WHERE key = ?", [name, user]).rowcount

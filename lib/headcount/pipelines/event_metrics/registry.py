@@ -1,0 +1,122 @@
+"""What the database knows of metrics: which have a column, which others have come."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import msgspec
+
+from headcount.cli.main import note
+from headcount.pipelines.event_metrics.record import Reader
+from headcount.values import tsv
+
+OWN, GENERATED = "own", "generated"
+
+_MOST = 10_000  # to hold: names may be anything, and many
+_TYPES = {
+    int: "integer",
+    float: "real",
+    str: "text",
+    bool: "boolean",
+    type(None): "null",
+    dict: "object",
+    list: "array",
+}
+_decode = msgspec.json.Decoder(dict[str, object]).decode
+
+
+class Column(NamedTuple):
+    """A metric with a column in event."""
+
+    name: str
+    column: str
+    kind: str
+
+
+def columns(db: sqlite3.Connection) -> list[Column]:
+    """Those there are, in the order in which they came."""
+    rows = db.execute("SELECT name, column_name, kind FROM metric_column ORDER BY rowid")
+    return list(map(Column._make, rows))
+
+
+def others(db: sqlite3.Connection) -> int:
+    """How many events have other metrics."""
+    query = "SELECT count(*) FROM event WHERE other_metrics IS NOT NULL"
+    return db.execute(query).fetchone()[0]
+
+
+def update(db: sqlite3.Connection, run_id: int, before: int) -> None:
+    """Enter what a run has brought or changed; `before` it, so many events had other metrics."""
+    brought = db.execute(
+        "SELECT count(*) FROM event WHERE other_metrics IS NOT NULL AND run_id = ?", [run_id]
+    ).fetchone()[0]
+    if others(db) == before + brought:
+        _enter(db, "run_id = ?", [run_id])
+    else:  # an event has lost others than it got: who knows whether it was the first or the last
+        db.execute("DELETE FROM metric")
+        _enter(db, "true")
+
+
+def _enter(db: sqlite3.Connection, which: str, values: Iterable = ()) -> None:
+    seen: dict[tuple[str, str], list] = {}
+    events = db.execute(
+        f"SELECT recorded_date, other_metrics FROM event "
+        f"WHERE other_metrics IS NOT NULL AND {which}",
+        values,
+    )
+    for at, text in events:
+        for name, value in _decode(text).items():
+            extent = seen.setdefault((name, _TYPES[type(value)]), [at, at, 0])
+            if at < extent[0]:
+                extent[0] = at
+            elif at > extent[1]:
+                extent[1] = at
+            extent[2] += 1
+        if len(seen) > _MOST:
+            _add(db, seen)
+    _add(db, seen)
+
+
+def _add(db: sqlite3.Connection, seen: dict[tuple[str, str], list]) -> None:
+    db.executemany(
+        "INSERT INTO metric (name, type, first_seen, last_seen, events) VALUES (?, ?, ?, ?, ?) "
+        "ON CONFLICT (name, type) DO UPDATE SET "
+        "first_seen = min(metric.first_seen, excluded.first_seen), "
+        "last_seen = max(metric.last_seen, excluded.last_seen), "
+        "events = metric.events + excluded.events",
+        [(*key, *values) for key, values in seen.items()],
+    )
+    seen.clear()
+
+
+_SHOWN = 20
+
+
+class UnknownMetrics:
+    """Collects the names that readers, each in a process of its own, come upon."""
+
+    def __init__(self, expected: set[str]):
+        self._told = set(expected)
+        self._names: set[str] = set()
+
+    def new(self, reader: Reader) -> bytes:
+        """The names that a reader has come upon since this was asked last, as rows."""
+        new = reader.unknown - self._told
+        reader.unknown.clear()
+        if not new or len(self._told) > _MOST:
+            return b""
+        self._told |= new
+        return b"".join(map(tsv.row, sorted(new)))
+
+    def take(self, rows: bytes) -> None:
+        """Take in such rows."""
+        self._names.update(map(tsv.unescape, rows.decode().split("\n")[:-1]))
+
+    def warn(self, options, where: str, more: str) -> None:
+        """One warning for each: `where` it is kept, and how to see `more` than are shown."""
+        for name in sorted(self._names)[:_SHOWN]:
+            note(f"unknown metric {name!r}: kept in {where}", options)
+        if len(self._names) > _SHOWN:
+            note(f"{len(self._names) - _SHOWN} more unknown metrics{more}", options)

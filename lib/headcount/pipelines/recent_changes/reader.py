@@ -1,0 +1,97 @@
+"""Inputs with recent changes, whatever form they have: each event, one after the other.
+
+A captured body of server-sent events; JSON Lines of events; JSON Lines of read-sse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from headcount.filters.rejects import Reject
+from headcount.filters.runner import BLANKS
+from headcount.formats import jsonl, sse
+from headcount.formats.sse import Captured
+from headcount.io.blocks import BOM, Block
+from headcount.values.search import split_lines
+
+# The line where it was found, its id, its type and its data. (A plain tuple: fast.)
+Event = tuple[int, str, str, bytes]
+
+
+class Rejected(NamedTuple):
+    """An event, or a line, that cannot be used: where it was found, why, and its bytes."""
+
+    line: int
+    reject: Reject
+    raw: bytes
+
+
+class _Line(msgspec.Struct, gc=False):
+    """A line of read-sse."""
+
+    id: str
+    event: str
+    data: msgspec.Raw
+
+
+_HEAD = 4096  # bytes of an input, which tell what it is
+_FIELDS = (b"data", b"id", b"event", b"retry", b":")  # what begins a line of a body
+
+
+def _is_body(head: bytes) -> bool:
+    """Whether an input is a body of server-sent events: a broken line before them does not hide it.
+
+    What looks like neither is taken for lines, for of these every one that is none is rejected.
+    """
+    for line in head.removeprefix(BOM).splitlines():
+        if line.startswith(_FIELDS):
+            return True
+        if line.startswith(b"{"):
+            return False
+    return False
+
+
+_decode = msgspec.json.Decoder(_Line).decode
+
+
+class Reader:
+    """Takes the blocks of inputs in turn."""
+
+    def __init__(self, captured: Captured):
+        self._captured = captured
+        self._name, self._is_json = "", False
+
+    def events(self, block: Block) -> Iterator[Event | Rejected]:
+        """The events of this block; its other lines are blank, or belong to an event's."""
+        if block.line == 1 or block.name != self._name:
+            self._name = block.name
+            self._is_json = not _is_body(bytes(block.text[:_HEAD]))
+        return self._of_lines(block) if self._is_json else self._of_body(block)
+
+    def end(self) -> None:
+        """The last input has ended."""
+        self._captured.end()
+
+    def _of_body(self, block: Block) -> Iterator[Event | Rejected]:
+        for event in self._captured.events(block):
+            if type(event) is sse.Event:
+                data = event.data.replace(b"\n", b" ")  # in JSON it can only be white space
+                yield event.line, event.id, event.type, data
+            else:
+                yield Rejected(event.line, event.reject, event.raw)
+
+    def _of_lines(self, block: Block) -> Iterator[Event | Rejected]:
+        for number, text in enumerate(split_lines(block.text), block.line):
+            line = bytes(text)
+            try:
+                event = _decode(line)
+                yield number, event.id, event.event, bytes(event.data)
+            except msgspec.ValidationError:  # no line of read-sse
+                yield number, "", sse.MESSAGE, line.removesuffix(b"\r")
+            except (msgspec.DecodeError, RecursionError):
+                if line.strip(BLANKS):
+                    reject = jsonl.record(_decode, line)
+                    yield Rejected(number, reject, line)

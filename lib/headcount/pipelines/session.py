@@ -1,0 +1,222 @@
+"""The session of a pipeline: all of its options are parsed before anything is touched.
+
+lib/pipeline.sh starts it first of all, with the arguments that were typed. The package of the
+pipeline has them (programs.py): for each of its programs, how they are declared, and what
+they come to, a Plan. Here --help and --version are answered, and what cannot be is refused. Then
+    count   goes on in this very process, with the module that the plan names, or, where a pipe is
+            asked for, gives the shell its words and ends
+    import  gives the shell its words; once that holds the pipeline's lock, and says so, the session
+            opens the database, enters the run, and gives the words that follow from it
+Words are lists by name, each list as `NAME COUNT` and so many words, all ended by NUL; an empty
+name ends them. lib/pipeline.sh makes arrays of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import os
+import stat
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from headcount.cli.main import note, start_as
+from headcount.cli.parser import Parser
+from headcount.errors import NO_INPUT, OK, Failure
+from headcount.io import output
+from headcount.io.splits import is_url
+from headcount.values.tsv import shown
+
+if TYPE_CHECKING:
+    import sqlite3  # slow to import, and --help does without
+
+Words = dict[str, list[str]]
+
+
+class Spelled(NamedTuple):
+    """A setting of the database: as it was typed, and in the one spelling that it is kept in."""
+
+    typed: str
+    kept: str
+
+
+class Plan(NamedTuple):
+    """What a pipeline is to do."""
+
+    files: list[str]
+    words: Words = {}  # noqa: RUF012 -- nobody changes it
+    module: str | None = None  # that counts in this process, with words["count"]
+    # Of an import:
+    settings: Mapping[str, Spelled] = {}
+    kinds: Sequence[str] = ()  # what each file is read as, where that is not always the same
+    again: bool = False  # skip no file
+    # Words that follow from the database, and from which files are due:
+    entered: Callable[[sqlite3.Connection, list[str]], Words] | None = None
+
+
+def add_files(parser: Parser) -> None:
+    """Declare the inputs."""
+    parser.add_argument("files", nargs="*", metavar="FILE", help="inputs; none or - is stdin")
+
+
+def add_reading_options(parser: Parser) -> None:
+    """Declare what all take that read their inputs with several processes."""
+    parser.shared("--rejects")
+    parser.shared(
+        "--jobs",
+        help="how many processes share the work (default: as many as there are processors)",
+    )
+    parser.shared("--quiet", "--progress")
+
+
+class Program(NamedTuple):
+    """How the options of a program are declared, and what they come to."""
+
+    declare: Callable[[Parser], None]
+    plan: Callable[[Parser, argparse.Namespace], Plan]
+
+
+def spelled(
+    spellings: Mapping[str, Callable[[str], str]], parser: Parser, typed: Mapping[str, str]
+) -> dict[str, Spelled]:
+    """Settings, in one spelling each: 3.0 is 3. A value without one is a usage error."""
+    settings = {}
+    for name, value in typed.items():
+        try:
+            settings[name] = Spelled(value, spellings.get(name, str)(value))
+        except (ValueError, argparse.ArgumentTypeError) as error:
+            parser.error(f"--{name.rpartition('.')[2]}: {error}")
+    return settings
+
+
+def require_files(files: Sequence[str]) -> None:
+    """Raises Failure 66 for a file that is not there."""
+    for path in files:
+        if path != "-" and not is_url(path) and not os.path.exists(path):
+            raise Failure(f"{shown(path)}: no such file", NO_INPUT)
+
+
+def text_of(script: str) -> str:
+    """What a pipeline is for: the lines of its file that start with #/."""
+    with open(script, encoding="utf-8") as file:
+        lines = [line for line in file if line.startswith("#/")]
+    return "".join(line.removeprefix("#/").removeprefix(" ") for line in lines)
+
+
+def encoded(words: Words) -> bytes:
+    """Words, as the shell reads them."""
+    texts = [text for name, listed in words.items() for text in (f"{name} {len(listed)}", *listed)]
+    return b"".join(os.fsencode(text) + b"\0" for text in [*texts, ""])
+
+
+def main() -> int:
+    """PROGRAM count|import SCRIPT PACKAGE WHERE [ARGUMENT…], or PROGRAM fail DB WAIT RUN MESSAGE
+
+    WHERE is the folder of a count, and for an import the descriptor that words go to.
+    """
+    if sys.argv[1] == "fail":
+        return _fail(*sys.argv[2:])
+    step, script, package, where, *arguments = sys.argv[1:]
+    parser = Parser(text_of(script))
+    programs = importlib.import_module(f"headcount.pipelines.{package}.programs")
+    program = programs.PROGRAMS[os.path.basename(script)]  # it may be run by a link
+    program.declare(parser)
+    if step == "import":
+        return _import(parser, program, int(where), arguments)
+    return _count(parser, program, where, arguments)
+
+
+def _count(parser: Parser, program: Program, folder: str, arguments: list[str]) -> int:
+    words = os.path.join(folder, "words")
+    try:
+        plan = program.plan(parser, parser.parse(arguments))
+    except BaseException:  # --help is one
+        _save(words, b"")  # there is a reason why there will be no account
+        raise
+    if plan.module is None:
+        _save(words, encoded(plan.words | {"files": plan.files}))
+        return OK
+    account = os.path.join(folder, "account")
+    sys.argv[1:] = [*plan.words["count"], "--account", account, "--", *plan.files]
+    return importlib.import_module(f"headcount.pipelines.{plan.module}").main()
+
+
+def _save(path: str, content: bytes) -> None:
+    output.write(output.open_private(path, 0), content, path)
+
+
+def _import(parser: Parser, program: Program, fd: int, arguments: list[str]) -> int:
+    options = parser.parse(arguments)
+    plan = program.plan(parser, options)
+    from headcount.db import address  # slow to import, and --help does without
+
+    require_files(plan.files)
+    address.make_room_beside(options.db)
+    words = {
+        "db": [options.db if address.is_url(options.db) else os.path.realpath(options.db)],
+        "lock": [f"{address.beside(options.db)}.{parser.prog}"],
+        "wait": [f"{options.wait:g}"],
+        "max_rejects": parser.typed("--max-rejects"),
+        "quiet": parser.typed("--quiet"),
+        "replace": parser.typed("--replace"),
+        "settings": [f"--setting={name}={value.typed}" for name, value in plan.settings.items()],
+        "files": plan.files or ["-"],
+    }
+    output.write(fd, encoded(words | plan.words))
+    if not sys.stdin.readline():  # the shell has given up
+        return OK
+    with _server_lock(options, parser.prog):
+        output.write(fd, encoded(_entered(parser.prog, options, plan)))
+        os.close(fd)
+        if address.is_url(options.db):
+            sys.stdin.read()  # hold the server's lock for as long as the shell runs
+    return OK
+
+
+def _server_lock(options, pipeline: str) -> contextlib.AbstractContextManager[None]:
+    """The pipeline's lock on a server, which is that of all hosts."""
+    from headcount.db import address
+
+    if not address.is_url(options.db):
+        return contextlib.nullcontext()
+    from headcount.db.postgres import locks
+
+    return locks.held(options.db, [pipeline], options.wait)
+
+
+def _entered(pipeline: str, options, plan: Plan) -> Words:
+    """The number of the run, the inputs that are due, and what else the database says."""
+    from headcount.db import address, connection, ledger
+
+    files = plan.files or ["-"]
+    with connection.for_import(options.db, options.wait) as db, connection.transaction(db):
+        kept = {name: value.kept for name, value in plan.settings.items()}
+        run_id, due = ledger.begin(db, pipeline, kept, files, again=plan.again, kinds=plan.kinds)
+        more = plan.entered(db, due) if plan.entered else {}
+    mode = 0 if address.is_url(options.db) else stat.S_IMODE(os.stat(options.db).st_mode)
+    if mode & 0o077:
+        note(f"others may open {options.db}: chmod 600 it", options)
+    skipped = len(dict.fromkeys(files)) - len(due)
+    if skipped:
+        counted = "1 file was" if skipped == 1 else f"{skipped} files were"
+        note(f"{counted} imported before and unchanged: skipped", options)
+    return {"run": [str(run_id)], "files": due} | more
+
+
+def _fail(db_name: str, wait: str, run_id: str, message: str) -> int:
+    """Enter that a run has come to nothing."""
+    from headcount.db import connection, ledger
+
+    with (
+        contextlib.suppress(Failure),  # the failure itself has been said
+        connection.for_import(db_name, float(wait), create=False) as db,
+        connection.transaction(db),
+    ):
+        ledger.fail(db, int(run_id), message)
+    return OK
+
+
+if __name__ == "__main__":
+    start_as(main, drains=sys.argv[2] == "count")

@@ -1,0 +1,235 @@
+"""The database in a web browser: what Datasette is told of it.
+
+lib/browser/ has the dashboards (one YAML file each, as datasette-dashboards wants them), the
+plugin that guards the pages, and what they load. Reports become queries by themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import re
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import uvicorn
+import yaml
+from datasette.app import Datasette
+from datasette.database import Database
+
+from headcount.checkout import ROOT
+from headcount.db import connection
+from headcount.errors import FAILED, OK, Failure
+from headcount.reports import catalogue
+
+FOLDER = Path(ROOT, "lib", "browser")
+NAME = "headcount"  # of the database, in addresses
+_HOST = "127.0.0.1"
+
+_SETTINGS = {
+    "sql_time_limit_ms": 5000,
+    "facet_time_limit_ms": 500,
+    "max_returned_rows": 1000,
+    "default_page_size": 50,
+    "max_csv_mb": 10,
+    "allow_csv_stream": False,
+    "allow_download": False,
+    "suggest_facets": False,
+    "truncate_cells_html": 200,
+    "default_cache_ttl": 0,  # numbers change
+}
+
+# All other tables serve these, and are hidden.
+_TABLES = {
+    "active_user_table": {
+        "description": "Active users of each local day",
+        "sort_desc": "date",
+    },
+    "active_user_history": {
+        "description": "Every value that a published day ever had, and the run that set it",
+        "sort_desc": "changed_at",
+    },
+    "site_activity": {"description": "Chats, e-mails, operators and visitors of each site"},
+    "site_activity_by_day": {
+        "description": "Chats, e-mails, operators and visitors of each site, by local day",
+        "sort_desc": "date",
+        "facets": ["site_id"],
+    },
+    "site_online_interval": {"description": "When each site had an operator online"},
+    "v_recent_change": {
+        "title": "Recent changes",
+        "description": "Search looks for words of titles and comments",
+        "fts_table": "recent_change_search",
+        "fts_pk": "pk",
+        "sort_desc": "pk",
+        "facets": ["wiki", "edit_type", "bot"],
+        "columns": {
+            "edit_ts": "when it happened (UTC)",
+            "created_at": "when it came (UTC)",
+            "id": "meta.id of the event",
+        },
+    },
+    "recent_change_raw": {
+        "description": "The events of recent changes as they came",
+        "sort_desc": "pk",
+    },
+    "page": {"description": "Pages that have been crawled"},
+    "post": {"description": "Posts that crawls have shown"},
+    "post_meta": {"description": "What is told of posts beside the crawls", "facets": ["type"]},
+    "comment": {
+        "description": "Comments and replies; search looks for words of messages",
+        "fts_table": "comment_search",
+        "fts_pk": "pk",
+        "sort_desc": "created_at",
+        "columns": {
+            "parent_id": "the comment that this one replies to",
+            "created_at": "UTC",
+        },
+    },
+    "stream_gap": {"description": "Events that a stream should have brought and has not"},
+    "run": {"description": "The ledger: every import", "sort_desc": "id", "facets": ["status"]},
+    "run_input": {"description": "What each import read"},
+    "run_reject": {"description": "Rejected lines of each import, by reason"},
+    "run_filter": {"description": "Lines that each import left out, by reason"},
+    "setting": {"description": "What the numbers of this database mean"},
+}
+
+
+def dashboards() -> dict[str, dict]:
+    """Every dashboard by its name, as datasette-dashboards wants it."""
+    return {path.stem: _dashboard(path) for path in sorted((FOLDER / "dashboards").glob("*.yaml"))}
+
+
+def _dashboard(path: Path) -> dict:
+    dashboard = yaml.safe_load(path.read_text())
+    for chart in dashboard["charts"].values():
+        chart["db"] = NAME
+        if "report" in chart:
+            chart["query"] = _chart_query(chart, dashboard["filters"])
+        if chart["library"] == "vega-lite":
+            # No eval, which the pages' policy forbids; no menu, which leads to another site.
+            how = {"ast": True, "actions": False, "renderer": "svg"}
+            chart["display"] |= {
+                "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
+                "usermeta": {"embedOptions": how},
+            }
+    return dashboard
+
+
+def _chart_query(chart: dict, filters: dict) -> str:
+    """The SQL of a chart's report: with its `params`, of which the filters of the page are left.
+
+    With `newest`, of what is sorted by this column so many rows as a page may have.
+    """
+    report = catalogue.load(chart.pop("report"))
+    given = report.params | chart.pop("params", {})
+    fixed = {name: value for name, value in given.items() if name not in filters}
+    sql = _with_params(report, fixed)
+    if newest := chart.pop("newest", None):
+        most = _SETTINGS["max_returned_rows"]
+        sql = f"SELECT * FROM ({sql.rstrip().rstrip(';')}) ORDER BY {newest} DESC LIMIT {most}"
+    return sql
+
+
+def _with_params(report: catalogue.Report, fixed: dict[str, str]) -> str:
+    """The SQL with these values, and with parameters that, left empty, have their defaults."""
+    sql = re.sub(r"^-- (param |chart:|matrix:).*\n", "", report.sql, flags=re.M)
+    for name, default in report.params.items():
+        value = str(fixed.get(name, default)).replace("'", "''")
+        term = f"'{value}'" if name in fixed else f"coalesce(nullif(:{name}, ''), '{value}')"
+        sql = re.sub(rf":{name}\b", term.replace("\\", r"\\"), sql)
+    return sql
+
+
+def query(report: catalogue.Report) -> dict:
+    """A report as a query with parameters; one that is left empty has its default."""
+    meanings = [
+        f"{name}: {report.meanings[name]}" + (f" (if empty: {default})" if default else "")
+        for name, default in report.params.items()
+    ]
+    return {
+        "title": report.description,
+        "description": "; ".join(meanings),
+        "sql": _with_params(report, {}),
+        "params": list(report.params),
+        "hide_sql": True,
+    }
+
+
+def _metadata(tables: list[str]) -> dict:
+    queries = {name: query(catalogue.load(name)) for name in catalogue.names()}
+    described = {name: _TABLES.get(name, {"hidden": True}) for name in tables}
+    return {
+        "title": "Headcount",
+        "databases": {
+            NAME: {
+                "tables": described,
+                "queries": queries,
+                "description_html": '<a href="/-/dashboards">Dashboards with charts</a>',
+            }
+        },
+        "plugins": {"datasette-dashboards": dashboards()},
+    }
+
+
+def _tables(path: str) -> list[str]:
+    with connection.for_reading(path) as db:
+        return [
+            row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type <> 'index'")
+        ]
+
+
+def _datasette(path: str) -> Datasette:
+    datasette = Datasette(
+        [],
+        metadata=_metadata(_tables(path)),
+        plugins_dir=str(FOLDER / "plugins"),
+        static_mounts=[("browser", str(FOLDER / "static"))],
+        settings=_SETTINGS,
+    )
+    database = Database(datasette, path=os.path.abspath(path), is_mutable=True)
+    datasette.add_database(database, name=NAME)
+    return datasette
+
+
+def check(path: str) -> None:
+    """Raises Failure if a page would find no database, or a query is wrong."""
+    datasette = _datasette(path)
+
+    async def explain() -> None:
+        await datasette.invoke_startup()
+        database = datasette.get_database(NAME)
+        for name in catalogue.names():
+            report = query(catalogue.load(name))
+            await database.execute(f"EXPLAIN {report['sql']}", dict.fromkeys(report["params"], ""))
+        for dashboard in dashboards().values():
+            filters = dict.fromkeys(dashboard.get("filters", {}), "")
+            for chart in dashboard["charts"].values():
+                await database.execute(
+                    "EXPLAIN " + re.sub(r"\[\[|\]\]", "", chart["query"]), filters
+                )
+
+    with connection.errors(path, "read"):
+        asyncio.run(explain())
+
+
+def serve(path: str, port: int, note: Callable[[str], None]) -> int:
+    """Serve until a signal ends it; returns the exit status. Raises Failure for a taken port."""
+    datasette = _datasette(path)
+    asyncio.run(datasette.invoke_startup())
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((_HOST, port))
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise Failure(f"port {port}: {error.strerror}; choose another --port", FAILED) from None
+        text = f"port {port} is in use: another serve-db? choose another --port"
+        raise Failure(text, FAILED) from None
+    listener.listen()  # whoever comes from now on is answered
+    note(f"http://{_HOST}:{listener.getsockname()[1]}/-/dashboards (Ctrl-C ends it)")
+    config = uvicorn.Config(datasette.app(), log_level="warning", lifespan="on")
+    uvicorn.Server(config).run(sockets=[listener])
+    return OK

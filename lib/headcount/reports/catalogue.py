@@ -1,0 +1,126 @@
+"""The reports: named SQL files with parameters.
+
+The head of such a file:
+    -- What the report shows
+    -- param NAME: DEFAULT: what it means     (for :NAME in the SQL)
+    -- param NAME: DEFAULT|OTHER|…: what it means (one of these)
+    -- chart: LABELS VALUES: TITLE            (columns; only where a chart makes sense)
+VALUES is one column, or several: A,B stand beside each other, A+B are parts of a whole. In place of
+a chart, `matrix: ROWS COLUMNS VALUES` spreads three columns out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from headcount.checkout import ROOT
+from headcount.errors import USAGE, Failure
+from headcount.values import zones
+
+FOLDER = Path(ROOT, "lib", "reports")
+CHECKS = Path(ROOT, "lib", "checks")  # each returns the rows that are wrong
+
+
+@dataclass(frozen=True)
+class Chart:
+    """What a report looks like, by names of its columns."""
+
+    title: str
+    labels: str
+    values: tuple[str, ...]
+    whole: bool = False  # the values are parts of one
+    across: str | None = None  # of a matrix: what its columns are
+
+    @classmethod
+    def of(cls, columns: str, title: str) -> Chart:
+        """As the head of a report's file tells it."""
+        labels, *across, values = columns.split()
+        parts = tuple(re.split("[,+]", values))
+        return cls(title, labels, parts, "+" in values, *across)
+
+
+@dataclass
+class Report:
+    """One report, as its file says."""
+
+    name: str
+    sql: str
+    description: str
+    params: dict[str, str] = field(default_factory=dict)  # defaults by name
+    meanings: dict[str, str] = field(default_factory=dict)
+    choices: dict[str, list[str]] = field(default_factory=dict)  # of those that have some
+    chart: Chart | None = None
+
+
+def names(folder: Path = FOLDER) -> list[str]:
+    """All there are, sorted."""
+    return sorted(path.stem for path in folder.glob("*.sql"))
+
+
+def load(name: str, folder: Path = FOLDER) -> Report:
+    """The report, or check, of that name. Raises Failure 2 if there is none."""
+    if name not in names(folder):
+        kind = folder.name.removesuffix("s")
+        raise Failure(f"no {kind} {name!r}; there are: {', '.join(names(folder))}", USAGE)
+    sql = (folder / f"{name}.sql").read_text()
+    report = Report(name, sql, sql.split("\n", 1)[0].removeprefix("-- "))
+    for param, default, meaning in re.findall(r"^-- param (\w+): (.*?): (.*)$", sql, re.M):
+        report.params[param], *others = default.split("|")
+        report.meanings[param] = meaning
+        if others:
+            report.choices[param] = [report.params[param], *others]
+    if chart := re.search(r"^-- (?:chart|matrix): (.*?): (.*)$", sql, re.M):
+        report.chart = Chart.of(*chart.groups())
+    return report
+
+
+def catalogue(folder: Path = FOLDER) -> str:
+    """What there is, for people."""
+    lines = []
+    for name in names(folder):
+        report = load(name, folder)
+        lines.append(f"{name}: {report.description}")
+        lines += [
+            f"    --param {param}={default}: {report.meanings[param]}"
+            for param, default in report.params.items()
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def add_param(parser: argparse.ArgumentParser, whose: str) -> None:
+    """The option for a parameter's value."""
+    parser.add_argument(
+        "--param",
+        metavar="NAME=VALUE",
+        type=_assignment,
+        action="append",
+        default=[],
+        help=f"a parameter of {whose}; may be repeated",
+    )
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value
+
+
+def values(report: Report, given: list[tuple[str, str]]) -> dict[str, str]:
+    """A value for each parameter. Raises Failure 2 for a parameter that the report has not."""
+    for name, value in given:
+        if name not in report.params:
+            known = ", ".join(report.params) or "none"
+            raise Failure(f"{report.name} has no parameter {name!r}; it has: {known}", USAGE)
+        choices = report.choices.get(name)
+        if choices and value not in choices:
+            raise Failure(f"{name}={value}: not one of {', '.join(choices)}", USAGE)
+        if name == "tz":
+            try:
+                zones.find(value)
+            except ValueError as error:
+                raise Failure(str(error), USAGE) from None
+    return report.params | dict(given)

@@ -1,0 +1,28 @@
+"""Times as the database writes them, lengths of time as people read them."""
+
+from datetime import UTC, datetime
+
+FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+
+
+def now() -> str:
+    """The present UTC time in ISO format, to the second; such texts sort by time."""
+    return datetime.now(UTC).strftime(FORMAT)
+
+
+def at(seconds: int) -> str:
+    """Likewise, so many seconds after the start of 1970."""
+    return text(datetime.fromtimestamp(seconds, UTC))
+
+
+def text(utc: datetime) -> str:
+    """Likewise, of a UTC time."""
+    return utc.strftime(FORMAT).rjust(20, "0")  # the year 999 would have three digits
+
+
+def length(seconds: float) -> str:
+    """For people: 3.2 s, 15 min, 26 h, 3 d."""
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"

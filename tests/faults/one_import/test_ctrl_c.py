@@ -1,0 +1,87 @@
+"""Ctrl-C as the end of the input."""
+
+import gzip
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from faults.one_import.common import (
+    COUNTING,
+    EXIT_WITHIN,
+    KILLED,
+    has_read,
+)
+from helpers.events import NOON, event
+from helpers.programs import BARE, BIN, ROOT
+from helpers.sessions import (
+    kill_session,
+    session,
+    settle,
+    wait_until,
+)
+
+
+def test_the_writer_hears_of_ctrl_c_first():
+    """It dies within a line; the filter sees the end of its input, and only then the signal."""
+    with session("grep-events", "a", stdin=subprocess.PIPE) as process:
+        process.stdin.write(b'"a"\n"a" and so')
+        process.stdin.flush()
+        assert process.stdout.readline() == b'"a"\n'
+        process.stdin.close()
+        time.sleep(0.03)
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.read() == b""
+        assert process.wait(5) == 130
+
+
+def test_interrupted_count_of_a_growing_file(tmp_path):
+    """As with `tail -F events.jsonl | count-active-users` and Ctrl-C."""
+    events = tmp_path / "events.jsonl"
+    events.write_bytes(b"".join(event(user=f"user {i}") for i in range(50)) + event()[:40])
+    script = 'trap : INT; tail -n +1 -F "$2" 2>/dev/null | "$1"; echo "${PIPESTATUS[1]}" >&2'
+    process = subprocess.Popen(
+        ["bash", "-c", script, "bash", BIN / "count-active-users", events],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=BARE,
+        start_new_session=True,
+    )
+    try:
+        settle(process.pid, "tail", COUNTING)
+        os.killpg(process.pid, signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=5)
+    finally:
+        kill_session(process.pid)
+    assert stdout == b"2019-12-31\t50\n"
+    assert stderr == b"130\n"
+
+
+@pytest.mark.parametrize("target", ["bash", "group"])
+@pytest.mark.parametrize("jobs", [1, 3])
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+def test_interrupted_count_of_a_file(packed, jobs, target, big, tmp_path):
+    path = big
+    if packed:
+        path = tmp_path / "big.jsonl.gz"
+        path.write_bytes(gzip.compress(big.read_bytes(), 0))
+    last = tmp_path / "last"
+    last.write_bytes(event(micros=NOON + 9 * 86_400_000_000))
+    with session("count-active-users", "--jobs", jobs, *[path] * 100, last) as process:
+        wait_until(lambda: has_read(process.pid, COUNTING) > 80_000_000)
+        (os.kill if target == "bash" else os.killpg)(process.pid, signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=EXIT_WITHIN)
+    assert process.returncode == 130, stderr
+    assert stderr == b""
+    counts = dict(line.split(b"\t") for line in stdout.splitlines())
+    assert b"2019-12-31" in counts and b"2020-01-09" not in counts
+    assert all(0 < int(count) <= 500 for count in counts.values())
+
+
+def test_interrupted_while_it_loads():
+    """No traceback from what is not ready for Ctrl-C yet. (The interpreter's own start has one.)"""
+    code = "import headcount.cli.main; raise KeyboardInterrupt"
+    done = subprocess.run([ROOT / "lib" / "python", "-c", code], capture_output=True, env=BARE)
+    assert done.returncode in KILLED[signal.SIGINT] and done.stderr == b""

@@ -1,0 +1,54 @@
+"""A database with something of everything, and serve-db showing it."""
+
+import contextlib
+import re
+import subprocess
+import tempfile
+from pathlib import Path
+
+from helpers.programs import BARE, BIN, run
+
+
+def fill(db):
+    """Active users, some of whose days are provisional; chats; recent changes; comments; metrics.
+
+    Some texts of the last three are hostile.
+    """
+    sketched = ["--definition", "engaged-valuable,summed", "--sketch", "beside", "--quiet"]
+    events = BIN.parent / "data/sample/events.jsonl.gz"
+    run("import-active-users", "--db", db, *sketched, events, check=0)
+    lines = run("make-data", "chat", "--lines", 3000, "--sites", 4, check=0).stdout
+    run("import-site-activity", "--db", db, check=0, stdin=lines)
+    options = ["--events", 9000, "--hostile", 0.05, "--holes", 2, "--rate", 2]
+    lines = run("make-data", "recent-changes", *options, check=0).stdout
+    run("import-recent-changes", "--db", db, check=0, stdin=lines)
+    with tempfile.TemporaryDirectory() as folder:
+        posts, texts = Path(folder, "posts.csv"), Path(folder, "text.csv")
+        options = ["--comments", 2000, "--depth", 4, "--posts", posts, "--text", texts]
+        lines = run("make-data", "comments", *options, check=0).stdout
+        with open(texts, "ab") as file:  # the comment with the most replies is hostile, too
+            parents = re.findall(rb'"parent":{"h_id":"([^"]*)"}', lines)
+            first = max(sorted(set(parents)), key=parents.count)
+            file.write(b'"~<img src=x onerror=alert(1)><script>alert(1)</script>",' + first)
+        kinds = ["--info", "-", "--posts", posts, "--text", texts]
+        run("import-comments", "--db", db, *kinds, check=0, stdin=lines)
+        made = ["--count", 2000, "--odd", 0.05, "--folder", folder]
+        run("make-data", "event-metrics", *made, check=0)
+        first = Path(folder, "first_dimensions.tsv")
+        with open(first, "a") as file:
+            file.write("3\t<img src=x onerror=alert(1)><script>alert(1)</script>\n")
+        events, tables = Path(folder, "events-1.tsv"), ["--first-dimensions", first]
+        run("import-event-metrics", "--db", db, events, *tables, check=0)
+
+
+@contextlib.contextmanager
+def serve_db(db, *options):
+    """serve-db on some free port; gives its address."""
+    command = [BIN / "serve-db", "--db", db, "--port", "0", *options]
+    process = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True, env=BARE)
+    try:
+        said = process.stderr.readline()
+        yield re.search(r"http://127\.0\.0\.1:\d+", said)[0]
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)

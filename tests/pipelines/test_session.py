@@ -1,0 +1,150 @@
+"""What a pipeline does with its options before it does anything else: for all of them alike."""
+
+import os
+import subprocess
+
+import pytest
+
+from headcount.pipelines import input_kinds, session
+from helpers.programs import BARE, BIN, PROGRAMS, run
+
+IMPORTS = [name for name in PROGRAMS if name.startswith(("import-", "merge-", "spark-"))]
+# Options with a value that cannot be, and what is said: the option that was typed comes first.
+WRONG = {
+    "import-active-users": [
+        ("--jobs", "zero", "--jobs: expected a positive whole number, got 'zero'"),
+        ("--min-engagement", "x", "--min-engagement: expected a number of seconds, got 'x'"),
+        ("--definition", "nobody", "--definition: expected some of "),
+        ("--tz", "Mars/Olympus", "--tz: no time zone 'Mars/Olympus'"),
+        ("--sketch", "both", "--sketch: expected beside or instead, got 'both'"),
+        ("--max-rejects", "few", "--max-rejects: expected a number or a percentage, got 'few'"),
+        ("--wait", "long", "--wait: expected a number of seconds, got 'long'"),
+        ("--user", "event_name", "--user: event_name cannot be the user"),
+        ("--since", "yesterday", "--since: expected a date as YYYY-MM-DD, got 'yesterday'"),
+        ("--db", "", "--db: expected the name of a file, got ''"),
+    ],
+    "import-site-activity": [
+        ("--jobs", "0", "--jobs: expected a positive whole number, got '0'"),
+        ("--tz", "device", "--tz: expected a zone"),
+    ],
+    "import-recent-changes": [
+        ("--fraction", "2", "--fraction: expected a number from 0 to 1, got '2'"),
+        ("--batch", "0", "--batch: expected a positive whole number, got '0'"),
+        ("--url", "ftp://x", "--url: expected an http:// or https:// address, got 'ftp://x'"),
+        ("--silence", "0", "--silence: expected a number of seconds above 0, got '0'"),
+        ("--max-event", "big", "--max-event: expected a size such as 100MB, got 'big'"),
+    ],
+    "import-comments": [
+        ("--delimiter", "ab", "--delimiter: "),
+        ("--encoding", "klingon", "--encoding: "),
+    ],
+    "import-event-metrics": [
+        ("--write-batch", "0", "--write-batch: expected a positive whole number, got '0'")
+    ],
+    "merge-parts": [("--sketch", "x", "--sketch: expected beside or instead, got 'x'")],
+    "spark-active-users": [("--master", "mesos://x", "--master: expected spark://HOST:PORT")],
+}
+
+
+def test_all_imports_are_here():
+    assert sorted(WRONG) == sorted(IMPORTS)
+
+
+@pytest.mark.parametrize(
+    "program, option, value, said",
+    [(program, *wrong) for program, options in WRONG.items() for wrong in options],
+)
+def test_a_usage_error_touches_nothing_and_names_the_option(program, option, value, said, tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    for words in ([option, value], [f"{option}={value}"]):
+        db = [] if option == "--db" else ["--db", "new.db"]
+        kind = ["--info"] if program == "import-comments" else []
+        done = run(program, *db, *words, *kind, "file", cwd=tmp_path, check=2)
+        assert done.stderr.decode().startswith(f"{program}: {said}") and done.stdout == b""
+        assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("program", IMPORTS)
+def test_a_file_that_is_not_there_touches_nothing(program, tmp_path):
+    kind = ["--info"] if program == "import-comments" else []
+    done = run(program, "--db", "new.db", *kind, "none", cwd=tmp_path, check=66)
+    assert b"none: no such" in done.stderr and os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("program", [name for name in IMPORTS if name.startswith("import-")])
+def test_a_closed_input_and_a_closed_output(program, tmp_path):
+    """A descriptor that the caller has closed is not taken by a file of ours."""
+    kind = "--info" if program == "import-comments" else ""
+    (tmp_path / "file").write_bytes(b"")
+    command = f"{BIN}/{program} --quiet --db my.db {kind} file"
+    for closed in ("<&-", ">&-", "2>&-"):
+        done = subprocess.run(["bash", "-c", f"{command} {closed}"], cwd=tmp_path, env=BARE)
+        assert done.returncode == 0, closed
+
+
+def test_words_come_whole(tmp_path):
+    """Whatever is in them: an end of line, quotes, bytes that are no text; and no words at all."""
+    words = {"one": ["a b", "", "c\nd", "$(e) 'f' \"g\" \\"], "none": [], "two": ["\udcff", "-n"]}
+    (tmp_path / "words").write_bytes(session.encoded(words))
+    script = """
+        self=$0
+        . "${0%/bin/*}/lib/pipeline.sh"
+        read_words <words
+        printf '%s\\0' "${#one[@]}" "${one[@]}" "${#none[@]}" "${#two[@]}" "${two[@]}"
+        """
+    program = BIN / "count-active-users"
+    command = ["bash", "-c", script, program]
+    done = subprocess.run(command, cwd=tmp_path, env=BARE, capture_output=True)
+    assert done.stderr == b""
+    told = done.stdout.removesuffix(b"\0").split(b"\0")
+    one, two = ([os.fsencode(word) for word in words[name]] for name in ("one", "two"))
+    assert told == [b"4", *one, b"0", b"2", *two]
+    (tmp_path / "words").write_bytes(session.encoded(words)[:-1])
+    done = subprocess.run(command, cwd=tmp_path, env=BARE, capture_output=True)
+    assert done.returncode == 1, "words that break off"
+
+
+def test_kinds_of_inputs(tmp_path):
+    """What follows --KIND is of that kind, options in between or not."""
+    for name in ("a", "b", "c"):
+        (tmp_path / name).write_bytes(b"")
+    folder = tmp_path / "folder" / "deep"
+    folder.mkdir(parents=True)
+    for name in ("z", "_SUCCESS", ".z.crc"):
+        (folder / name).write_bytes(b"")
+    words = ["--info", "a", "--quiet", "b", "--wait", "9", "--posts=c", "folder"]
+    done = run("import-comments", "--db", "my.db", *words, cwd=tmp_path, check=0)
+    assert done.stderr == b""
+    shown = run("show-report", "inputs", "--db", "my.db", cwd=tmp_path)
+    assert shown.returncode in (0, 2)
+
+
+class Refusing:
+    """A parser as far as the kinds of inputs need one."""
+
+    def takes_value(self, word):
+        return word == "--wait"
+
+    def error(self, text):
+        raise SystemExit(text)
+
+
+@pytest.mark.parametrize(
+    "typed, expected",
+    [
+        (["--info", "a", "b"], ["--info", "a", "--info=b"]),
+        (["--info=a", "--wait", "9", "b"], ["--info=a", "--wait", "9", "--info=b"]),
+        (
+            ["--info", "a", "--posts", "b", "--", "-c"],
+            ["--info", "a", "--posts", "b", "--posts=-c"],
+        ),
+        (["--info", "-", "-"], ["--info", "-", "--info=-"]),
+    ],
+)
+def test_operands_are_of_the_kind_before_them(typed, expected):
+    assert input_kinds.sorted_out(Refusing(), typed, ("info", "posts")) == expected
+
+
+def test_an_operand_of_no_kind_is_refused():
+    with pytest.raises(SystemExit, match="is x --info or --posts"):
+        input_kinds.sorted_out(Refusing(), ["--quiet", "x"], ("info", "posts"))

@@ -1,0 +1,386 @@
+"""The dashboards in a real browser: what is drawn is what the database holds, and text is text.
+
+It needs a Chromium of the machine's (Debian: apt-get install chromium).
+"""
+
+import json
+import shutil
+import sqlite3
+import time
+
+import pytest
+
+from helpers.browser_server import fill, serve_db
+from helpers.programs import ROOT, run
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
+SCREENSHOTS = ROOT / ".ci" / "screenshots"
+README_PICTURE = ROOT / "data" / "sample" / "recent-changes.png"
+
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium: apt-get install chromium")
+
+# As root, on a machine without a screen and, perhaps, without the internet.
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="module")
+def db(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("browsed")
+    fill(folder / "my.db")
+    with sqlite3.connect(folder / "my.db") as db:  # as if the last two days had just ended
+        db.execute(
+            "UPDATE local_day SET final_at = '9999-12-31T00:00:00Z' WHERE date > '2024-03-13'"
+        )
+    return folder / "my.db"
+
+
+@pytest.fixture(scope="module")
+def base(db):
+    with serve_db(db) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+class Page:
+    """A page, and all that should never happen on one."""
+
+    def __init__(self, chromium, base, width):
+        self.page = chromium.new_page()
+        self.page.set_viewport_size({"width": width, "height": 1000})
+        self.base, self.wrong, self.foreign = base, [], []
+        self.page.on("dialog", lambda dialog: self.wrong.append("a dialog") or dialog.dismiss())
+        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        self.page.on("console", self._said)
+        self.page.on("request", self._asked)
+
+    def _said(self, message):
+        if message.type == "error":
+            self.wrong.append(message.text)
+
+    def _asked(self, request):
+        if not request.url.startswith((self.base, "data:")):
+            self.foreign.append(request.url)
+
+    def open(self, path):
+        answer = self.page.goto(self.base + path)
+        assert answer.status == 200
+        self.page.wait_for_load_state("networkidle")
+        return self
+
+    def marks(self, inside, kind):
+        """What each mark of a chart says of itself, for those who cannot see it."""
+        marks = f"{inside} path[aria-label][aria-roledescription='{kind}']"
+        self.page.wait_for_selector(marks, state="attached")
+        labels = [mark.get_attribute("aria-label") for mark in self.page.locator(marks).all()]
+        return [dict(part.split(": ", 1) for part in label.split("; ")) for label in labels]
+
+    def metric(self, chart):
+        """The number on a card."""
+        return self.page.locator(f"#chart-{chart}").inner_text().strip()
+
+    def clipped(self):
+        """Metrics that are wider than their cards."""
+        script = (
+            "texts => texts.filter(p => p.scrollWidth > p.closest('.dashboard-card-chart')"
+            ".clientWidth).map(p => p.innerText)"
+        )
+        return self.page.locator(".dashboard-card-chart > div > p").evaluate_all(script)
+
+    def keep(self, name):
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+
+    def close(self):
+        self.page.close()
+        assert self.wrong == [] and self.foreign == []
+
+
+@pytest.fixture(params=[1280, 390], ids=["desktop", "phone"])
+def page(request, chromium, base):
+    page = Page(chromium, base, request.param)
+    yield page
+    page.keep(request.node.name)
+    assert page.page.evaluate("document.documentElement.scrollWidth") <= request.param
+    assert page.clipped() == []
+    page.close()
+
+
+def query(db, sql):
+    with sqlite3.connect(db) as connection:
+        return connection.execute(sql).fetchall()
+
+
+REPORT = "headcount/active_users"
+
+
+def day(text):
+    return time.strftime("%b %d, %Y", time.strptime(text, "%Y-%m-%d"))
+
+
+def test_active_users(page, db):
+    page.open("/-/dashboards/active-users")
+    points = [mark for mark in page.marks("#chart-daily", "point") if "status" in mark]
+    shown = {
+        mark["date (year-month-date)"]: (int(mark["users"]), mark["status"]) for mark in points
+    }
+    table = query(
+        db,
+        "SELECT active_user_table.date, active_user_count, final_at < '9' FROM active_user_table "
+        "JOIN local_day USING (date) ORDER BY 1",
+    )
+    assert shown == {
+        day(date): (users, "final" if final else "provisional") for date, users, final in table
+    }
+    assert {status for _, status in shown.values()} == {"final", "provisional"}
+    assert page.metric("last") == str(table[-1][1])
+    assert page.metric("when") == f"{table[-1][0]} (provisional)"
+    change = f"{100 * table[-1][1] / table[-8][1] - 100:+.1f} %"
+    assert page.metric("before") == change and page.metric("missing") == "0"
+    bars = page.marks("#chart-weeks", "bar")
+    assert sum(int(bar["active users"]) for bar in bars) == sum(row[1] for row in table)
+    assert sum(bar["week"] == "last seven days" for bar in bars) == 7
+    page.open("/-/dashboards/active-users?since=2024-03-14")
+    dates = {mark["date (year-month-date)"] for mark in page.marks("#chart-daily", "point")}
+    assert dates == {"Mar 14, 2024", "Mar 15, 2024"}
+
+
+def growth(db, name, *params):
+    given = [word for param in params for word in ("--param", param)]
+    done = run("show-report", name, "--db", db, *given, "--format", "json", check=0)
+    return json.loads(done.stdout)
+
+
+def test_growth(page, db):
+    page.open("/-/dashboards/growth")
+    for chart, window in (("monthly", 28), ("weekly", 7)):
+        marks = page.marks(f"#chart-{chart}", "point")
+        expected = [row["users"] for row in growth(db, "active_users", f"window={window}")]
+        assert sorted(int(mark[f"{chart} active users"]) for mark in marks) == sorted(expected)
+    found = [float(mark["percent"]) for mark in page.marks("#chart-stickiness", "point")]
+    assert sorted(found) == sorted(row["percent"] for row in growth(db, "stickiness"))
+    kinds = page.marks("#chart-kinds", "bar")
+    for kind in ("new", "returning", "resurrected"):
+        shown = sum(int(bar["active users"]) for bar in kinds if bar["kind"] == kind)
+        assert shown == sum(row[kind] for row in growth(db, "new_returning_resurrected"))
+    assert len(page.marks("#chart-retention", "rect mark")) == len(growth(db, "retention")) > 0
+    bars = page.marks("#chart-weekdays", "bar")
+    assert {bar["weekday"]: float(bar["active users a day"]) for bar in bars} == {
+        row["weekday"]: row["mean"] for row in growth(db, "active_users_by_weekday")
+    }
+    bars = page.marks("#chart-compare", "bar")
+    shown = {(bar["measure"], bar["when"]): float(bar["number"]) for bar in bars}
+    for row in growth(db, "compare"):
+        assert shown[row["measure"], "period"] == row["period"]
+        assert shown[row["measure"], "before"] == row["before"]
+    page.open("/-/dashboards/growth?since=2024-03-14")
+    assert len(page.marks("#chart-stickiness", "point")) == 2
+
+
+def test_reports_of_several_columns_draw_their_charts(page, db):
+    page.open("/headcount/retention?by=day&last=3")
+    cells = page.marks(".chart", "rect mark")
+    assert len(cells) == len(growth(db, "retention", "by=day", "last=3")) > 30
+    page.keep("retention")
+    page.open("/headcount/compare")
+    bars = page.marks(".chart", "bar")
+    shown = {(bar["measure"], bar["column"]): float(bar["value"]) for bar in bars}
+    for row in growth(db, "compare"):
+        assert shown[row["measure"], "period"] == row["period"]
+        assert shown[row["measure"], "before"] == row["before"]
+    page.keep("compare")
+    page.open("/headcount/new_returning_resurrected?away=1")
+    bars = page.marks(".chart", "bar")
+    rows = growth(db, "new_returning_resurrected", "away=1")
+    for kind in ("new", "returning", "resurrected"):
+        shown = sum(int(bar["value"]) for bar in bars if bar["column"] == kind)
+        assert shown == sum(row[kind] for row in rows) > 0
+
+
+def test_recent_changes(page, db):
+    page.open("/-/dashboards/recent-changes")
+    last = "(SELECT max(timestamp) FROM recent_change_raw)"
+    hour = f"FROM recent_change_raw WHERE timestamp > {last} - 3600"
+    ((changes, users),) = query(db, f"SELECT count(*), count(DISTINCT user) {hour}")
+    assert (page.metric("changes"), page.metric("users")) == (str(changes), str(users))
+    ((missing,),) = query(db, "SELECT sum(last_offset - first_offset + 1) FROM stream_gap")
+    assert page.metric("missing") == str(missing) != "0"
+    wikis = {bar["wiki"]: int(bar["changes"]) for bar in page.marks("#chart-wikis", "bar")}
+    assert wikis == dict(
+        query(db, f"SELECT wiki, count(*) {hour} GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 12")
+    )
+    types = page.marks("#chart-types", "bar")
+    assert sum(int(bar["changes"]) for bar in types) == changes
+    assert len(page.marks("#chart-people", "bar")) == 10
+    assert {area["who"] for area in page.marks("#chart-minutes", "area mark")} == {"bots", "people"}
+
+
+def test_site_activity(page, db):
+    page.open("/-/dashboards/site-activity")
+    ((chats, emails),) = query(db, "SELECT sum(messages), sum(emails) FROM site_activity")
+    assert (page.metric("chats"), page.metric("emails")) == (str(chats), str(emails))
+    for chart in ("days", "busiest"):
+        bars = page.marks(f"#chart-{chart}", "bar")
+        for kind, total in (("chats", chats), ("e-mails", emails)):
+            assert sum(int(bar["messages"]) for bar in bars if bar["kind"] == kind) == total
+
+
+def test_comments(page, db):
+    page.open("/-/dashboards/comments")
+    ((comments, replies),) = query(
+        db, "SELECT sum(parent_id IS NULL), sum(parent_id IS NOT NULL) FROM comment"
+    )
+    assert (page.metric("comments"), page.metric("replies")) == (str(comments), str(replies))
+    for chart in ("days", "types"):
+        bars = page.marks(f"#chart-{chart}", "bar")
+        for kind, total in (("comments", comments), ("replies", replies)):
+            assert sum(int(bar["number"]) for bar in bars if bar["kind"] == kind) == total
+    answered = "SELECT count(DISTINCT parent_id) FROM comment"
+    bars = page.marks("#chart-threads", "bar")
+    assert sum(int(bar["comments"]) for bar in bars) == query(db, answered)[0][0]
+    text = page.page.inner_text("body")
+    assert "<img src=x onerror=alert(1)><script>alert(1)</script>" in text
+    ((day,),) = query(db, "SELECT substr(max(created_at), 1, 10) FROM comment")
+    since = f"SELECT count(*) FROM comment WHERE created_at >= '{day}' AND parent_id IS NULL"
+    page.open(f"/-/dashboards/comments?since={day}")
+    assert page.metric("comments") == str(query(db, since)[0][0])
+    page.open("/-/dashboards/comments?type=v")
+    bars = page.marks("#chart-days", "bar")
+    typed = "SELECT count(*) FROM comment JOIN post_meta USING (post_id) WHERE type = 'v'"
+    assert sum(int(bar["number"]) for bar in bars) == query(db, typed)[0][0]
+
+
+def test_a_report_with_parameters_draws_its_chart(page, db):
+    page.open("/headcount/active_users")
+    page.page.fill("[name=since]", "2024-03-12")
+    page.page.click("[value='Run SQL']")
+    page.page.wait_for_load_state("networkidle")
+    points = page.marks(".chart", "point")
+    users = [int(mark["users"]) for mark in points]
+    assert users == [
+        row[0]
+        for row in query(
+            db, "SELECT active_user_count FROM active_user_table WHERE date >= '2024-03-12'"
+        )
+    ]
+    assert points[0]["date (year-month-date)"] == "Mar 12, 2024"
+    assert page.page.locator("table.rows-and-columns tbody tr").count() == len(users)
+
+
+HOSTILE = "SELECT count(*) FROM v_recent_change WHERE title LIKE '%<script>%'"
+SPOILT_COLUMN = (
+    "/headcount?sql=SELECT+title,+title+AS+%22<img+src%3Dx+onerror%3Dalert(1)>%22"
+    "+FROM+v_recent_change+WHERE+title+LIKE+'%25<%25'"
+)
+
+
+def test_hostile_titles_and_users_stay_text(page, db):
+    """On tables, in search results, on dashboards and their tooltips, in errors."""
+    assert query(db, HOSTILE) > [(20,)]
+    for path in (
+        "/headcount/v_recent_change?title__contains=<",
+        "/headcount/v_recent_change?_facet=username&_facet=title",
+        "/headcount/v_recent_change?_search=alert",
+        "/headcount/busiest_pages",
+        "/headcount/top_users_by_window",
+        SPOILT_COLUMN,
+        "/headcount/recent_change_raw?_size=200",
+        "/headcount/comment?_search=alert",
+        "/headcount/comments_with_words?words=alert",
+        "/-/dashboards/recent-changes",
+    ):
+        page.open(path)
+        text = page.page.inner_text("body")
+        assert "alert(1)" in text or "dashboards" in path, path
+        assert page.page.locator("img[src='x'], [onerror], [onload], [onmouseover]").count() == 0
+        assert page.page.locator("a[href^='javascript:']").count() == 0
+    for bar in page.page.locator("#chart-people path[aria-roledescription=bar]").all():
+        bar.hover()
+    page.page.goto(f"{page.base}/headcount/<script>alert(1)<%2Fscript>")
+    page.page.goto(f"{page.base}/headcount?sql=select+*+from+[<script>alert(1)<%2Fscript>]")
+    assert "<script>alert(1)</script>" in page.page.inner_text("body")
+    page.wrong = [text for text in page.wrong if "Failed to load resource" not in text]  # 404, 400
+
+
+def test_what_turns_the_direction_of_text_stays_in_its_cell(page):
+    page.open("/headcount/v_recent_change?title__contains=‮")
+    cells = page.page.locator("td.col-title")
+    assert cells.count() > 0 and "‮" in cells.first.inner_text()
+    assert cells.first.evaluate("cell => getComputedStyle(cell).unicodeBidi") == "isolate"
+
+
+def test_a_script_that_came_into_a_page_would_not_run(page):
+    """The last line: the policy of the page, should a text ever become HTML."""
+    page.open("/headcount/run")
+    page.page.evaluate(
+        "document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.ran = 1\">');"
+        "const s = document.createElement('script'); s.textContent = 'window.ran = 2';"
+        "document.body.append(s);"
+        "const t = document.createElement('script'); t.src = '/headcount.csv?sql=select+1';"
+        "document.body.append(t)"
+    )
+    page.page.wait_for_timeout(300)
+    assert page.page.evaluate("window.ran") is None
+    assert any("Content Security Policy" in text for text in page.wrong)
+    page.wrong.clear()
+
+
+def test_the_dashboard_of_a_stream_refreshes_itself(chromium, base, db):
+    page = Page(chromium, base, 1280)
+    page.page.clock.install()
+    page.open("/-/dashboards/recent-changes")
+    before = int(page.metric("changes"))
+    ((last,),) = query(db, "SELECT max(timestamp) FROM recent_change_raw")
+    new = {"meta": {"id": "new"}, "wiki": "w", "type": "edit", "bot": False, "timestamp": last}
+    run("import-recent-changes", "--db", db, check=0, stdin=json.dumps(new).encode())
+    with page.page.expect_navigation():
+        page.page.clock.run_for(31_000)
+    page.page.wait_for_load_state("networkidle")
+    assert int(page.metric("changes")) == before + 1
+    page.close()
+
+
+def test_days_are_the_same_wherever_one_looks_at_them(chromium, base, db):
+    table = {day(date) for (date,) in query(db, "SELECT date FROM active_user_table")}
+    for zone in ("America/Los_Angeles", "Pacific/Kiritimati"):
+        context = chromium.new_context(timezone_id=zone)
+        for path, chart in (("-/dashboards/active-users", "#chart-daily"), (REPORT, ".chart")):
+            page = Page(context, base, 1280)
+            page.open(f"/{path}")
+            marks = page.marks(chart, "point")
+            assert {mark["date (year-month-date)"] for mark in marks} == table, (zone, path)
+            page.close()
+        context.close()
+
+
+def test_the_picture_of_the_readme(chromium, base, request):
+    """With --accept, makes it anew."""
+    page = Page(chromium, base, 1100)
+    page.page.set_viewport_size({"width": 1100, "height": 760})
+    page.open("/-/dashboards/recent-changes")
+    page.marks("#chart-minutes", "area mark")
+    assert page.clipped() == []
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.page.screenshot(path=SCREENSHOTS / README_PICTURE.name)
+    page.close()
+    if request.config.getoption("--accept"):
+        shutil.copy(SCREENSHOTS / README_PICTURE.name, README_PICTURE)
+    picture = README_PICTURE.read_bytes()
+    assert picture.startswith(b"\x89PNG") and len(picture) < 200_000
+    assert f"({README_PICTURE.relative_to(ROOT)})" in (ROOT / "README.md").read_text()
