@@ -67,11 +67,12 @@ enter_run() {
 	trap 'signal=INT; kill "$session_pid" 2>/dev/null || :' INT
 	trap 'signal=TERM; kill "$session_pid" 2>/dev/null || :' TERM HUP
 	trap '' PIPE
-	echo >&"$to_session" || : # if it is gone, it has said why
+	printf '%s\0' "$stage" >&"$to_session" || : # if it is gone, it has said why
 	trap - PIPE
 	hear_session
 	trap - INT TERM HUP
 	stop_if_signalled
+	read_words <"$stage/words"
 }
 
 stop_if_signalled() {

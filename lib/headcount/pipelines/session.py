@@ -5,8 +5,9 @@ pipeline has them (programs.py): for each of its programs, how they are declared
 they come to, a Plan. Here --help and --version are answered, and what cannot be is refused. Then
     count   goes on in this very process, with the module that the plan names, or, where a pipe is
             asked for, gives the shell its words and ends
-    import  gives the shell its words; once that holds the pipeline's lock, and says so, the session
-            opens the database, enters the run, and gives the words that follow from it
+    import  gives the shell its words; once that holds the pipeline's lock, and names the folder of
+            the run, the session opens the database, enters the run, and leaves in that folder the
+            words that follow from it
 Words are lists by name, each list as `NAME COUNT` and so many words, all ended by NUL; an empty
 name ends them. lib/pipeline.sh makes arrays of them.
 """
@@ -162,17 +163,30 @@ def _import(parser: Parser, program: Program, fd: int, arguments: list[str]) -> 
         "quiet": parser.typed("--quiet"),
         "replace": parser.typed("--replace"),
         "settings": [f"--setting={name}={value.typed}" for name, value in plan.settings.items()],
-        "files": plan.files or ["-"],
+        "files": ["-"] if "-" in (plan.files or ["-"]) else plan.files[:1],  # is stdin read?
     }
     output.write(fd, encoded(words | plan.words))
-    if not sys.stdin.readline():  # the shell has given up
+    folder = _told()
+    if not folder:  # the shell has given up
         return OK
     with _server_lock(options, parser.prog):
-        output.write(fd, encoded(_entered(parser.prog, options, plan)))
+        _save(
+            os.path.join(os.fsdecode(folder), "words"),
+            encoded(_entered(parser.prog, options, plan)),
+        )
+        output.write(fd, encoded({}))
         os.close(fd)
         if address.is_url(options.db):
-            sys.stdin.read()  # hold the server's lock for as long as the shell runs
+            os.read(0, 1)  # hold the server's lock for as long as the shell runs
     return OK
+
+
+def _told() -> bytes:
+    """What the shell says, up to a NUL."""
+    told = b""
+    while (byte := os.read(0, 1)) not in (b"", b"\0"):
+        told += byte
+    return told
 
 
 def _server_lock(options, pipeline: str) -> contextlib.AbstractContextManager[None]:

@@ -95,6 +95,12 @@ def test_a_missing_file_and_a_damaged_one(program, tmp_path):
         assert query(tmp_path / "my.db", "SELECT count(*) FROM user") == [(0,)]
 
 
+@pytest.mark.parametrize("option", ["--part", "--jobs"])
+def test_what_the_pipe_has_not(option, tmp_path):
+    done = run("count-active-users", "--pipe", option, "2", cwd=tmp_path, check=2)
+    assert f"{option} is ".encode() in done.stderr and not list(tmp_path.iterdir())
+
+
 def test_ctrl_c_ends_the_input_of_the_whole_pipe():
     """What has been read is counted."""
     with session("count-active-users", "--pipe", stdin=subprocess.PIPE) as process:

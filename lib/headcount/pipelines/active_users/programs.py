@@ -140,6 +140,11 @@ def _check(parser: Parser, options: argparse.Namespace) -> None:
             parser.error(f"--tz: {error}")
 
 
+def _check_pipe(parser: Parser, options: argparse.Namespace) -> None:
+    if options.pipe and options.jobs:
+        parser.error("--jobs is for the filters in one program: leave out --pipe")
+
+
 def _settings(parser: Parser) -> dict[str, Spelled]:
     """What the rows mean, whoever keeps them."""
     events = parser.text("--valuable-events", "")
@@ -213,6 +218,9 @@ def _filters(parser: Parser, options: argparse.Namespace, *, counts: bool) -> di
 
 def _count(parser: Parser, options: argparse.Namespace) -> Plan:
     _check(parser, options)
+    _check_pipe(parser, options)
+    if options.part and options.pipe:
+        parser.error("--part is written by the filters in one program: leave out --pipe")
     if options.part:
         settings = [f"--setting={name}={value.kept}" for name, value in _settings(parser).items()]
         words = {"count": [*_fused(parser), "--mergeable", f"--part={options.part}", *settings]}
@@ -238,6 +246,14 @@ def _check_sketch(parser: Parser, options: argparse.Namespace, definition: str) 
         checkout.install("sketch")
 
 
+def _local_import(parser: Parser, options: argparse.Namespace) -> Plan:
+    _check_pipe(parser, options)
+    plan = _import(parser, options)
+    if options.pipe:
+        plan.words.update(_filters(parser, options, counts=False), rows=["pipe"])
+    return plan
+
+
 def _import(parser: Parser, options: argparse.Namespace) -> Plan:
     _check(parser, options)
     _check_sketch(parser, options, ",".join(options.definition))
@@ -249,9 +265,6 @@ def _import(parser: Parser, options: argparse.Namespace) -> Plan:
         "rows": ["fused"],
         "fused": [*_fused(parser), "--mergeable"],
     }
-    if getattr(options, "pipe", False):
-        words |= _filters(parser, options, counts=False)
-        words["rows"] = ["pipe"]
     files = [*options.files, *dated]
     return Plan(files, words, settings=settings, again=options.replace)
 
@@ -297,7 +310,7 @@ def _spark(parser: Parser, options: argparse.Namespace) -> Plan:
 
 PROGRAMS = {
     "count-active-users": Program(_declare_count, _count),
-    "import-active-users": Program(_declare_local_import, _import),
+    "import-active-users": Program(_declare_local_import, _local_import),
     "merge-parts": Program(_declare_merge, _merge),
     "spark-active-users": Program(_declare_spark, _spark),
 }
