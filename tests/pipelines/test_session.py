@@ -1,14 +1,16 @@
 """What a pipeline does with its options before it does anything else: for all of them alike."""
 
 import os
+import re
 import subprocess
 
 import pytest
 
 from headcount.pipelines import input_kinds, session
-from helpers.programs import BARE, BIN, PROGRAMS, run
+from helpers.programs import BARE, BIN, PROGRAMS, ROOT, run
 
 IMPORTS = [name for name in PROGRAMS if name.startswith(("import-", "merge-", "spark-"))]
+COUNTS = [name for name in PROGRAMS if name.startswith("count-") and name != "count-distinct"]
 # Options with a value that cannot be, and what is said: the option that was typed comes first.
 WRONG = {
     "import-active-users": [
@@ -80,6 +82,31 @@ def test_a_closed_input_and_a_closed_output(program, tmp_path):
     for closed in ("<&-", ">&-", "2>&-"):
         done = subprocess.run(["bash", "-c", f"{command} {closed}"], cwd=tmp_path, env=BARE)
         assert done.returncode == 0, closed
+
+
+SLOW = {
+    "dataclasses",
+    "inspect",
+    "msgspec",
+    "numpy",
+    "pyroaring",
+    "shutil",
+    "sqlite3",
+    "subprocess",
+}
+
+
+@pytest.mark.parametrize("program", [*IMPORTS, *COUNTS])
+def test_help_loads_nothing_slow(program, tmp_path):
+    """So that it takes about as long as that of a filter: what parses and stores is not loaded."""
+    step, package = re.search(r"begin_(count|import) (\w+)", (BIN / program).read_text()).groups()
+    module = ["-X", "importtime", "-m", "headcount.pipelines.session"]
+    command = [ROOT / "lib" / "python", *module, program, step, BIN / program, package]
+    command += [tmp_path if step == "count" else "1", "--help"]
+    done = subprocess.run(command, env=BARE, capture_output=True, text=True)
+    loaded = set(re.findall(r"\| +([\w.]+)$", done.stderr, re.M))
+    assert f"usage: {program} " in done.stdout and "argparse" in loaded
+    assert loaded & SLOW == set()
 
 
 def test_words_come_whole(tmp_path):

@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import itertools
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
@@ -56,6 +55,8 @@ def _as_file(path: str, blocks: Iterator[Block]) -> Iterator[BinaryIO]:
         with open(path, "rb") as file:
             yield file
         return
+    import tempfile  # slow to import, and few inputs need it
+
     with tempfile.TemporaryFile() as copy:
         for block in blocks:
             copy.write(memoryview(block.text))
