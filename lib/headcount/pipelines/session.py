@@ -158,9 +158,8 @@ def _import(parser: Parser, program: Program, fd: int, arguments: list[str]) -> 
     words = {
         "db": [options.db if address.is_url(options.db) else os.path.realpath(options.db)],
         "lock": [f"{address.beside(options.db)}.{parser.prog}"],
-        "wait": [f"{options.wait:g}"],
+        "wait": [parser.text("--wait", "60")],
         "max_rejects": parser.typed("--max-rejects"),
-        "quiet": parser.typed("--quiet"),
         "replace": parser.typed("--replace"),
         "settings": [f"--setting={name}={value.typed}" for name, value in plan.settings.items()],
         "files": ["-"] if "-" in (plan.files or ["-"]) else plan.files[:1],  # is stdin read?
