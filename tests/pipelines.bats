@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# The pipelines as a user meets them. Faults have their own tests: test_faults.py, test_inputs.py.
+# The pipelines as a user meets them. Faults have their own tests: faults/, io/test_inputs.py.
 
 # shellcheck disable=SC2154 # support.bash sets root
 load support

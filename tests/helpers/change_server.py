@@ -1,6 +1,6 @@
 """Recent changes as Wikimedia streams them, from wherever a client wants to go on.
 
-With tests/sse_server.py it makes a server on the loopback that misbehaves on order.
+With sse_server.py it makes a server on the loopback that misbehaves on order.
 """
 
 import json

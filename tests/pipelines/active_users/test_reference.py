@@ -1,4 +1,4 @@
-"""The programs against tests/reference.py, on made-up events with every trap we know of."""
+"""The programs against the slow reference, on made-up events with every trap we know of."""
 
 import base64
 import contextlib
