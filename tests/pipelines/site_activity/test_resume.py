@@ -1,6 +1,7 @@
 """import-site-activity is killed, terminated or out of disk: the next run goes on, to the answer.
 
-For more of it: KILL_LINES=5000000 KILLS=30 .venv/bin/pytest -s tests/pipelines/site_activity/test_resume.py
+For more of it: KILL_LINES=5000000 KILLS=30 .venv/bin/pytest -s
+tests/pipelines/site_activity/test_resume.py
 """
 
 import contextlib
