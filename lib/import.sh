@@ -132,6 +132,7 @@ remove_stages() { rm -rf "$lock".stage.* 2>/dev/null || { sleep 0.1 && rm -rf "$
 tidy() {
 	local status=$?
 	trap '' INT TERM HUP
+	stop_jobs
 	remove_stages # first: they may be what filled the disk
 	if [[ $run ]]; then
 		module pipelines.session fail "$db" "$wait" "$run" "exit status $status" || :

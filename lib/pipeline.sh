@@ -7,6 +7,10 @@ export LC_ALL=C # sort and join must agree, and bytes are bytes
 # A closed output fails when it is written to, and not before.
 { : 9>&1; } 2>/dev/null || exec 1</dev/null
 
+# A signal that nothing traps runs the EXIT trap, too, but only where there was one before that
+# signal was first trapped.
+trap : EXIT
+
 prog=${0##*/}
 bin=${self%/*}
 lib=$bin/../lib
@@ -28,7 +32,7 @@ module() { # MODULE [ARGUMENT…]
 begin_count() { # PACKAGE [ARGUMENT…]
 	local status=0
 	stage=$(mktemp -d)
-	trap 'rm -rf "$stage"' EXIT
+	trap 'stop_jobs; rm -rf "$stage"' EXIT
 	run_job module pipelines.session count "$self" "$1" "$stage" "${@:2}" || status=$?
 	if [[ -s $stage/words ]]; then
 		read_words <"$stage/words"
@@ -117,6 +121,12 @@ run_job() {
 	trap - INT TERM HUP
 	if ((status > 128)); then kill -- "-$job" 2>/dev/null || :; fi # what a killed job left behind
 	return "$status"
+}
+
+# Ends what a signal has left running, should it come while a job is just being started.
+stop_jobs() {
+	local job
+	for job in $(jobs -p); do kill -- "-$job" 2>/dev/null || :; done
 }
 
 # Runs a function whose programs have large arrays come and go with every block. By default glibc

@@ -19,10 +19,11 @@ from faults.one_import.common import (
     SIGNALS,
     runs,
     sharing,
+    tree_with,
     truth,
 )
 from helpers.events import event
-from helpers.programs import BARE, run
+from helpers.programs import BARE, ROOT, run
 from helpers.sessions import (
     members,
     session,
@@ -121,3 +122,19 @@ def test_a_signal_at_any_moment(number, target, big, imported, golden, tmp_path)
         assert process.returncode != 65
         run("import-active-users", "--db", db, big, check=0)
         assert truth(db) == whole
+
+
+@pytest.mark.parametrize("phase", ["make_stage", "enter_run"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_between_two_phases(number, phase, db, small, tmp_path):
+    """When nothing traps it."""
+    text = (ROOT / "lib" / "import.sh").read_text()
+    call = f"\t{phase}\n"
+    assert text.count(call) == 1
+    text = text.replace(call, f"{call}\tkill -{number:d} $$\n")
+    bin = tree_with(tmp_path / "tree", "lib/import.sh", text)
+    shutil.copy(small, tmp_path / "other")
+    done = run(bin / "import-active-users", "--db", db, tmp_path / "other")
+    assert done.returncode in KILLED.get(number, {-number}) and done.stdout == b""
+    assert not stages(db)
+    assert runs(db) == ["done"] + (["failed"] if phase == "enter_run" else [])
