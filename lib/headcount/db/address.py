@@ -1,8 +1,6 @@
 """What --db names: a file of SQLite, or a database of PostgreSQL by its URL."""
 
 import os
-import subprocess
-import urllib.parse
 
 from headcount.errors import USAGE, WRITE_FAILED, Failure
 
@@ -24,6 +22,8 @@ def beside(db: str) -> str:
     """How the names of what imports keep on this host begin: beside a file, or in the cache."""
     if not is_url(db):
         return os.path.realpath(db)
+    import subprocess  # slow to import, as is urllib: few have a server
+
     done = subprocess.run(["cksum"], input=os.fsencode(db), capture_output=True, check=True)
     return os.path.join(cache(), done.stdout.decode().strip().replace(" ", "-"))
 
@@ -50,6 +50,8 @@ def shown(url: str) -> str:
     """What a message calls the database: without a password."""
     if not is_url(url):
         return url
+    import urllib.parse
+
     parts = urllib.parse.urlsplit(url)
     where = parts.netloc.rpartition("@")[2]
     who = parts.username

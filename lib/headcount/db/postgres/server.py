@@ -6,7 +6,6 @@ Imports go by db.postgres.writer, reports by db.postgres.reader.
 from __future__ import annotations
 
 import contextlib
-import urllib.parse
 from collections.abc import Iterator
 
 from headcount import checkout
@@ -31,6 +30,8 @@ WRITING, LOCK = 0x4865_6164, 0x4865_6165
 def connect(url: str):
     """A connection of psycopg, whose values are SQLite's. Raises Failure 75 if there is none."""
     with errors(url):
+        import urllib.parse  # slow to import, and databases of SQLite do without
+
         import psycopg
 
         from headcount.db.postgres import types
