@@ -2,6 +2,7 @@
 # shellcheck shell=bash disable=SC2154 # the session gives db, lock, wait, run, files and the like
 
 replace=()   # --replace
+answered=''  # the session has answered --help or --version
 incomplete=0 # the status of an import that is good, but lacks inputs that it should have had
 run=''       # its number in the ledger, as long as it has not ended
 
@@ -9,11 +10,19 @@ run=''       # its number in the ledger, as long as it has not ended
 # pipeline's lock, enters the run, and leaves in `files` only the inputs that are due.
 # lib/headcount/pipelines/session.py is the other half of this.
 begin_import() { # PACKAGE [ARGUMENT…]
-	{ coproc session {
-		exec "$lib/python" -m headcount.pipelines.session "$prog" import "$self" "$1" 3 "${@:2}" 3>&1 >&4 4>&-
-	}; } 4>&1
+	# The session has these, too: what it hears and says goes by other descriptors.
+	exec {stdin}<&0 {stdout}>&1
+	coproc session {
+		exec {hears}<&0 {says}>&1 <&"$stdin" >&"$stdout" {stdin}<&- {stdout}>&-
+		exec "$lib/python" -m headcount.pipelines.session "$prog" import "$self" "$1" "$hears,$says" "${@:2}"
+	}
+	exec {stdin}<&- {stdout}>&-
 	session_pid=$session_PID from_session=${session[0]} to_session=${session[1]}
 	hear_session
+	if [[ $answered ]]; then
+		wait "$session_pid" || exit
+		exit
+	fi
 	if reads_terminal; then
 		printf "%s: name files, or pipe events in\nTry '%s --help'.\n" "$prog" "$prog" >&2
 		exit 2
@@ -29,12 +38,15 @@ begin_import() { # PACKAGE [ARGUMENT…]
 	fi
 }
 
-# Reads words of the session. If it has none, it has said why, or answered --help: it is the end.
+# Reads words of the session. If it has none, it has said why, and it is the end. (bash closes the
+# descriptors of one that is gone.)
 hear_session() {
 	local status=0
-	read_words <&"$from_session" && return
+	{ read_words <&"$from_session"; } 2>/dev/null && return
 	wait "$session_pid" || status=$?
+	if [[ -s ${stage-}/words ]]; then read_words <"$stage/words"; fi # it has entered the run
 	stop_if_signalled
+	if ((status == 0)); then die 1 'the import stopped early: nothing was imported'; fi
 	exit "$status"
 }
 
@@ -67,12 +79,12 @@ enter_run() {
 	trap 'signal=INT; kill "$session_pid" 2>/dev/null || :' INT
 	trap 'signal=TERM; kill "$session_pid" 2>/dev/null || :' TERM HUP
 	trap '' PIPE
-	printf '%s\0' "$stage" >&"$to_session" || : # if it is gone, it has said why
+	{ printf '%s\0' "$stage" >&"$to_session"; } 2>/dev/null || : # if it is gone, it has said why
 	trap - PIPE
 	hear_session
+	read_words <"$stage/words"
 	trap - INT TERM HUP
 	stop_if_signalled
-	read_words <"$stage/words"
 }
 
 stop_if_signalled() {

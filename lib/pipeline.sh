@@ -4,7 +4,8 @@
 set -euo pipefail
 shopt -s inherit_errexit
 export LC_ALL=C # sort and join must agree, and bytes are bytes
-# A closed output fails when it is written to, and not before.
+# What the caller has closed fails when it is read or written, and not before.
+{ : 9<&0; } 2>/dev/null || exec 0>/dev/null
 { : 9>&1; } 2>/dev/null || exec 1</dev/null
 
 # A signal that nothing traps runs the EXIT trap, too, but only where there was one before that
@@ -67,6 +68,12 @@ read_words() {
 		if ((count)); then mapfile -d '' -n "$count" -t "$name"; fi
 	done
 	return 1
+}
+
+# Runs a filter behind another one: Ctrl-C ends the input of the first, and that its output, and so on.
+behind() { # COMMAND…
+	trap '' INT
+	"$@"
 }
 
 # The status of a pipe: that of the first filter that failed; 65 if one has rejected lines.

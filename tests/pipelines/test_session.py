@@ -2,12 +2,15 @@
 
 import os
 import re
+import shutil
 import subprocess
 
 import pytest
 
 from headcount.pipelines import input_kinds, session
+from helpers.events import event
 from helpers.programs import BARE, BIN, PROGRAMS, ROOT, run
+from helpers.sessions import query
 
 IMPORTS = [name for name in PROGRAMS if name.startswith(("import-", "merge-", "spark-"))]
 COUNTS = [name for name in PROGRAMS if name.startswith("count-") and name != "count-distinct"]
@@ -84,6 +87,72 @@ def test_a_closed_input_and_a_closed_output(program, tmp_path):
         assert done.returncode == 0, closed
 
 
+@pytest.mark.parametrize("name", ["c\udcff", "-1", "-a b", "a\nb", "'q'"])
+def test_any_name_of_a_file(name, tmp_path):
+    """Bytes that are not UTF-8, and what looks like an option, behind --."""
+    (tmp_path / name).write_bytes(event(user="ann"))
+    shutil.copy(tmp_path / name, tmp_path / f"{name}2019-12-31")
+    at = {"cwd": tmp_path}
+    run("import-active-users", "--db", "a.db", "--", name, **at, check=0)
+    run("count-active-users", f"--part=p{name}", "--", name, **at, check=0)
+    run("merge-parts", "--db", "b.db", f"p{name}", **at, check=0)
+    pattern = [f"--inputs={name}{{date}}", "--since", "2019-12-31"]
+    run("import-active-users", "--db", "c.db", *pattern, **at, check=0)
+    for db in ("a.db", "b.db", "c.db"):
+        assert query(tmp_path / db, "SELECT * FROM active_user_table") == [("2019-12-31", 1)]
+    done = run("import-comments", "--db", "d.db", "--info", "-", "--", name, **at)
+    assert done.returncode != 2 and b"UTF-8" not in done.stderr
+    if name.startswith("-"):
+        assert (
+            name.encode() in run("import-active-users", "--db", "e.db", name, **at, check=2).stderr
+        )
+        assert not (tmp_path / "e.db").exists()
+
+
+def test_descriptors_of_the_caller_are_its_own(tmp_path):
+    """An input, a key or a part may be any open file of the caller's."""
+    (tmp_path / "events").write_bytes(event(user="ann"))
+    (tmp_path / "key").write_text("0123456789abcdef")
+    script = f"""
+        PATH={BIN}:$PATH
+        count-active-users --part part events
+        import-active-users --db 1.db /dev/stdin <events
+        import-active-users --db 1.db /dev/stdin <events
+        import-active-users --db 2.db /dev/fd/3 3<events
+        import-active-users --db 3.db /dev/fd/4 4<events
+        import-active-users --db 4.db --pseudonym-key /dev/stdin events <key
+        merge-parts --db 5.db /dev/fd/5 5<part
+        """
+    done = subprocess.run(["bash", "-ec", script], cwd=tmp_path, env=BARE, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == b"2019-12-31\t0\t1\n" * 5
+    assert b"imported before and unchanged" in done.stderr  # the second of /dev/stdin
+
+
+def test_an_empty_value_is_as_if_none_was_given(tmp_path):
+    empty = ["--valuable-events", "", "--key-events", "", "--rejects", ""]
+    for more in ([], ["--pipe"]):
+        done = run("count-active-users", *more, *empty, stdin=event(user="ann"), check=0)
+        assert done.stdout == b"2019-12-31\t1\n"
+    run("import-active-users", "--db", tmp_path / "a.db", *empty, stdin=event(user="a"), check=0)
+    run("import-active-users", "--db", tmp_path / "a.db", stdin=event(user="b"), check=0)
+
+
+@pytest.mark.parametrize("words, status", [(["--nope"], 2), (["none"], 66), (["--jobs", "x"], 2)])
+@pytest.mark.parametrize("program", ["count-active-users", "import-active-users", "local-day"])
+def test_a_message_that_cannot_be_written_changes_no_status(program, words, status, tmp_path):
+    if program == "local-day" and "--jobs" in words:
+        words = ["--tz", "x"]
+    db = ["--db", tmp_path / "my.db"] if program.startswith("import") else []
+    with open("/dev/full", "wb") as full:
+        quiet = {"capture_output": False, "stdout": subprocess.PIPE, "stderr": full}
+        assert run(program, *db, *words, check=status, **quiet).stdout == b""
+    closed = '"$0" "$@" 2>&-'
+    command = ["bash", "-c", closed, BIN / program, *db, *words]
+    done = subprocess.run(list(map(str, command)), env=BARE, stdout=subprocess.PIPE)
+    assert (done.returncode, done.stdout) == (status, b"")
+
+
 SLOW = {
     "dataclasses",
     "inspect",
@@ -102,7 +171,7 @@ def test_help_loads_nothing_slow(program, tmp_path):
     step, package = re.search(r"begin_(count|import) (\w+)", (BIN / program).read_text()).groups()
     module = ["-X", "importtime", "-m", "headcount.pipelines.session"]
     command = [ROOT / "lib" / "python", *module, program, step, BIN / program, package]
-    command += [tmp_path if step == "count" else "1", "--help"]
+    command += [tmp_path if step == "count" else "0,2", "--help"]
     done = subprocess.run(command, env=BARE, capture_output=True, text=True)
     loaded = set(re.findall(r"\| +([\w.]+)$", done.stderr, re.M))
     assert f"usage: {program} " in done.stdout and "argparse" in loaded

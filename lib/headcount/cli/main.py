@@ -1,5 +1,6 @@
 """The start of a program, where failures become messages with statuses."""
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -15,6 +16,13 @@ def _quiet_interrupt(kind, error, trace) -> None:
 
 
 sys.excepthook = _quiet_interrupt  # now: by the time `start` is called, all is loaded
+
+
+def say(text: str) -> None:
+    """A line on stderr; nothing where that is closed, or cannot be written."""
+    with contextlib.suppress(OSError):
+        if sys.stderr is not None:  # print would take stdout in its place
+            print(text, file=sys.stderr, flush=True)
 
 
 def start(main: Callable[[], int], *, drains: bool = True) -> None:
@@ -37,12 +45,12 @@ def start(main: Callable[[], int], *, drains: bool = True) -> None:
     except ReaderGone:
         status = OK
     except Failure as failure:
-        print(f"{prog}: {failure}", file=sys.stderr)
+        say(f"{prog}: {failure}")
         status = failure.status
     except KeyboardInterrupt:
         status = INTERRUPTED
     except MemoryError:
-        print(f"{prog}: out of memory", file=sys.stderr)
+        say(f"{prog}: out of memory")
         status = FAILED
     # All is flushed: skip the interpreter's tidying up, which takes time.
     os._exit(status)
@@ -64,7 +72,7 @@ def split_command() -> tuple[list[str], list[str]]:
 def note(text: str, options) -> None:
     """Say something that is no failure, unless `options` want it quiet."""
     if not options.quiet:
-        print(f"{os.path.basename(sys.argv[0])}: {text}", file=sys.stderr)
+        say(f"{os.path.basename(sys.argv[0])}: {text}")
 
 
 def _guard_closed_outputs() -> None:

@@ -8,7 +8,10 @@ from collections.abc import Callable
 from headcount import __version__
 from headcount.checkout import ROOT
 from headcount.cli import types
+from headcount.cli.main import say
 from headcount.errors import USAGE
+
+_ANY_BYTES = {"FILE", "FILE…", "PART", "PATTERN"}  # the name of a file need not be UTF-8
 
 # The options that several programs take, each declared once.
 _SHARED = {
@@ -26,7 +29,6 @@ _SHARED = {
     },
     "--rejects": {
         "metavar": "FILE",
-        "type": types.named_file,
         "help": "append each rejected line to FILE, as JSON that can be replayed",
     },
     "--quiet": {"action": "store_true", "help": "no progress bar and no notes"},
@@ -110,11 +112,16 @@ class Parser(argparse.ArgumentParser):
                 for name in arguments[end + 1 :]
             ]
         options = self.parse_intermixed_args(arguments)
-        for action in self._actions:  # only a file's name may be any bytes
+        for action in self._actions:
             value = getattr(options, action.dest, None)
             texts = value if isinstance(value, list | tuple) else [value]
-            if action.metavar != "FILE" and not all(map(_is_text, texts)):
-                self.error(f"{value!a} is not UTF-8")
+            name = "/".join(action.option_strings) or action.metavar
+            if action.metavar not in _ANY_BYTES and not all(map(_is_text, texts)):
+                self.error(f"{name}: expected UTF-8, got {', '.join(map(ascii, texts))}")
+            if not action.option_strings:  # argparse takes -1 and "-a b" for operands
+                for text in texts:
+                    if isinstance(text, str) and text.startswith("-") and text != "-":
+                        self.error(f"unrecognized arguments: {text}")
         return options
 
     def _get_values(self, action, arg_strings):  # argparse calls it for what was typed, only
@@ -142,7 +149,7 @@ class Parser(argparse.ArgumentParser):
         message = message.removeprefix("argument ")  # a message starts with the option
         message = message.replace("expected one argument", "expected a value")
         message = message.replace("ignored explicit argument", "takes no value, got")
-        print(f"{self.prog}: {message}\nTry '{self.prog} --help'.", file=sys.stderr)
+        say(f"{self.prog}: {message}\nTry '{self.prog} --help'.")
         sys.exit(USAGE)
 
 

@@ -125,6 +125,11 @@ def named_file(text: str) -> str:
     return text
 
 
+def names_if_any(text: str) -> tuple[str, ...]:
+    """Likewise, but an empty text is as if the option had not been given."""
+    return names(text) if text else ()
+
+
 def names(text: str) -> tuple[str, ...]:
     """The names in a comma-separated list of one or more."""
     listed = tuple(name for name in text.split(",") if name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import itertools
 import os
@@ -10,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 from headcount import checkout
+from headcount.cli import types
 from headcount.cli.parser import Parser
 from headcount.formats.batches import CSV, PARQUET, TSV, Batch, How
 from headcount.io import inputs
@@ -112,7 +112,7 @@ def how(options) -> How:
 
 def _character(text: str) -> str:
     if len(text) != 1 or not text.isascii() or text in '"\r\n':
-        raise argparse.ArgumentTypeError(f"{text!r} is no single character for that")
+        raise types.expected("one character of ASCII that is no quote or end of line", text)
     return text
 
 
@@ -127,7 +127,7 @@ def _encodings(text: str) -> tuple[str, ...]:
             b"".decode(name)
             "".encode(name)
         except LookupError:
-            raise argparse.ArgumentTypeError(f"no encoding {name!r}") from None
+            raise types.expected("the name of an encoding", name) from None
     return names
 
 

@@ -69,7 +69,7 @@ def sorted_out(parser: Parser, arguments: Sequence[str], kinds: Sequence[str]) -
         elif word in options or word.partition("=")[0] in options:
             kind = word.partition("=")[0]
             words.append(word)
-            if "=" not in word and (operand := next(rest, None)) is not None:
+            if "=" not in word and (operand := next(rest, "--")) != "--":
                 words.append(operand)
         elif word.startswith("-") and word != "-":
             words.append(word)

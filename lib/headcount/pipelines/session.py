@@ -18,6 +18,7 @@ import argparse
 import contextlib
 import importlib
 import os
+import select
 import stat
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -115,7 +116,8 @@ def encoded(words: Words) -> bytes:
 def main() -> int:
     """PROGRAM count|import SCRIPT PACKAGE WHERE [ARGUMENT…], or PROGRAM fail DB WAIT RUN MESSAGE
 
-    WHERE is the folder of a count, and for an import the descriptor that words go to.
+    WHERE is the folder of a count, and for an import two descriptors, `HEARS,SAYS`: of what the
+    shell says, and of the words for it.
     """
     if sys.argv[1] == "fail":
         return _fail(*sys.argv[2:])
@@ -125,7 +127,8 @@ def main() -> int:
     program = programs.PROGRAMS[os.path.basename(script)]  # it may be run by a link
     program.declare(parser)
     if step == "import":
-        return _import(parser, program, int(where), arguments)
+        hears, says = map(int, where.split(","))
+        return _import(parser, program, hears, says, arguments)
     return _count(parser, program, where, arguments)
 
 
@@ -148,8 +151,13 @@ def _save(path: str, content: bytes) -> None:
     output.write(output.open_private(path, 0), content, path)
 
 
-def _import(parser: Parser, program: Program, fd: int, arguments: list[str]) -> int:
-    options = parser.parse(arguments)
+def _import(parser: Parser, program: Program, hears: int, says: int, arguments: list[str]) -> int:
+    try:
+        options = parser.parse(arguments)
+    except SystemExit as exit:
+        if not exit.code:  # --help or --version, and not an end without a reason
+            output.write(says, encoded({"answered": ["yes"]}))
+        raise
     plan = program.plan(parser, options)
     from headcount.db import address  # slow to import, and --help does without
 
@@ -164,28 +172,35 @@ def _import(parser: Parser, program: Program, fd: int, arguments: list[str]) -> 
         "settings": [f"--setting={name}={value.typed}" for name, value in plan.settings.items()],
         "files": ["-"] if "-" in (plan.files or ["-"]) else plan.files[:1],  # is stdin read?
     }
-    output.write(fd, encoded(words | plan.words))
-    folder = _told()
+    output.write(says, encoded(words | plan.words))
+    folder = _told(hears)
     if not folder:  # the shell has given up
         return OK
     with _server_lock(options, parser.prog):
         _save(
             os.path.join(os.fsdecode(folder), "words"),
-            encoded(_entered(parser.prog, options, plan)),
+            encoded(_entered(parser.prog, options, plan, hears)),
         )
-        output.write(fd, encoded({}))
-        os.close(fd)
+        output.write(says, encoded({}))
+        os.close(says)
         if address.is_url(options.db):
-            os.read(0, 1)  # hold the server's lock for as long as the shell runs
+            os.read(hears, 1)  # hold the server's lock for as long as the shell runs
     return OK
 
 
-def _told() -> bytes:
+def _told(hears: int) -> bytes:
     """What the shell says, up to a NUL."""
     told = b""
-    while (byte := os.read(0, 1)) not in (b"", b"\0"):
+    while (byte := os.read(hears, 1)) not in (b"", b"\0"):
         told += byte
     return told
+
+
+def _is_alone(hears: int) -> bool:
+    """Whether the shell is gone, and with it the pipeline's lock."""
+    poll = select.poll()
+    poll.register(hears, 0)  # that nobody can write any more is told without being asked for
+    return bool(poll.poll(0))
 
 
 def _server_lock(options, pipeline: str) -> contextlib.AbstractContextManager[None]:
@@ -199,13 +214,15 @@ def _server_lock(options, pipeline: str) -> contextlib.AbstractContextManager[No
     return locks.held(options.db, [pipeline], options.wait)
 
 
-def _entered(pipeline: str, options, plan: Plan) -> Words:
+def _entered(pipeline: str, options, plan: Plan, hears: int) -> Words:
     """The number of the run, the inputs that are due, and what else the database says."""
     from headcount.db import address, connection, ledger
 
     files = plan.files or ["-"]
     with connection.for_import(options.db, options.wait) as db, connection.transaction(db):
         kept = {name: value.kept for name, value in plan.settings.items()}
+        if _is_alone(hears):  # while we waited for the database
+            raise Failure("killed")
         run_id, due = ledger.begin(db, pipeline, kept, files, again=plan.again, kinds=plan.kinds)
         more = plan.entered(db, due) if plan.entered else {}
     mode = 0 if address.is_url(options.db) else stat.S_IMODE(os.stat(options.db).st_mode)

@@ -5,7 +5,9 @@ import os
 import random
 import shutil
 import signal
+import sqlite3
 import time
+from contextlib import closing
 
 import pytest
 
@@ -17,6 +19,7 @@ from helpers.programs import run
 from helpers.sessions import (
     members,
     session,
+    settle,
     sound,
     stages,
     wait_until,
@@ -64,3 +67,19 @@ def test_kill_at_any_moment(seed, big, imported, golden, tmp_path):
             "all" if left == whole else "nothing",
             f"committed; {ledger}",
         )
+
+
+def test_who_is_killed_while_it_waits_for_the_database_enters_no_run(db, small, tmp_path):
+    """The session that was to enter it notices: the next import may be at work by then."""
+    shutil.copy(small, tmp_path / "other")
+    with closing(sqlite3.connect(db, isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        with session("import-active-users", "--db", db, tmp_path / "other") as process:
+            settle(process.pid, "pipelines.session")
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+            writer.execute("ROLLBACK")
+            wait_until(lambda: not members(process.pid))
+    assert runs(db) == ["done"]
+    run("import-active-users", "--db", db, tmp_path / "other", check=0)
+    assert runs(db) == ["done", "done"]

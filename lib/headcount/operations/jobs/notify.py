@@ -8,7 +8,8 @@ import time
 
 from headcount.errors import Failure
 from headcount.io import output
-from headcount.operations.jobs import record, supervise
+from headcount.operations.jobs import log as job_log
+from headcount.operations.jobs import supervise
 from headcount.values import clock
 
 _CONNECT = 10  # seconds
@@ -39,7 +40,7 @@ def _call(command: str, env: dict[str, str], text: str) -> None:
         raise Failure(f"--on-failure: exit status {done.returncode}")
 
 
-def after(options, outcome: record.Outcome, env: dict[str, str], log: record.JobLog) -> None:
+def after(options, outcome: job_log.Outcome, env: dict[str, str], log: job_log.JobLog) -> None:
     """Say what has to be said, to whom it has to be said."""
     problems = [log.problem] if log.problem else []
     try:

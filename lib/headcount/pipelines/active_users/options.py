@@ -39,7 +39,7 @@ def add_options(parser: Parser) -> None:
     parser.add_argument(
         "--valuable-events",
         metavar="NAME[,NAME…]",
-        type=types.names,
+        type=types.names_if_any,
         default=(),
         help="events that are valuable, in place of the parameter",
     )
@@ -53,7 +53,7 @@ def add_options(parser: Parser) -> None:
     parser.add_argument(
         "--key-events",
         metavar="NAME[,NAME…]",
-        type=types.names,
+        type=types.names_if_any,
         default=KEY_EVENTS,
         help="events that make a session an engaged one (default: purchase, first_open, "
         "in_app_purchase, app_store_subscription_convert and _renew)",
@@ -72,7 +72,7 @@ def definition(parser: Parser, options, *, with_offset: bool, summed: bool = Fal
         valuable_events=frozenset(options.valuable_events),
         summed=summed,
         named=frozenset(options.definition if others else ()),
-        key_events=frozenset(options.key_events),
+        key_events=frozenset(options.key_events or KEY_EVENTS),
         user_fields=options.user,
         with_offset=with_offset,
     )

@@ -113,7 +113,7 @@ def common_settings(paths: list[str]) -> dict[str, str]:
 def main() -> int:
     """PIPELINE [FILE…] - what was found in events, as a part"""
     parser = Parser(main.__doc__)
-    parser.add_argument("--part", required=True, help="the part to make")
+    parser.add_argument("--part", metavar="FILE", required=True, help="the part to make")
     types = db_settings.option({})  # they come as they are kept
     parser.add_argument("--setting", type=types, action="append", default=[])
     options = fused.parsed(parser)

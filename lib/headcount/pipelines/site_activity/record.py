@@ -1,7 +1,8 @@
 """Chat lines, as far as we read them: messages of visitors, statuses of operators.
 
 `{"id", "type": "message" | "status", "from", "site_id", "timestamp": seconds since 1970, UTC,
-"data"}`; the data of a status is `{"status": "online" | "offline"}`.
+"data"}`; the data of a status is `{"status": "online" | "offline"}`. (scan.py takes lines of the
+usual spelling apart without this parser: what changes here changes there.)
 """
 
 from typing import Annotated, Literal

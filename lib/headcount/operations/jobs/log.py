@@ -1,4 +1,4 @@
-"""The record of a job: each start of a command of the crontab, what became of it, what it said."""
+"""What run-job logs: each start of a job in the ledger, what its command said in a file."""
 
 from __future__ import annotations
 
