@@ -37,6 +37,7 @@ begin_count() { # PACKAGE [ARGUMENT…]
 	run_job module pipelines.session count "$self" "$1" "$stage" "${@:2}" || status=$?
 	if [[ -s $stage/words ]]; then
 		read_words <"$stage/words"
+		rm "$stage/words"
 	else
 		end_count "$status"
 	fi
@@ -49,7 +50,8 @@ count() { # FUNCTION
 	end_count "$status"
 }
 
-# Without an account, a count has not finished, whatever its status.
+# Without an account, a count has not finished, whatever its status. (Words without any are the
+# session's, which has answered --help or refused what was asked for.)
 end_count() { # STATUS
 	if [[ $signal ]]; then exit "$(signal_status)"; fi
 	if (($1 == 0)) && [[ ! -e $stage/account && ! -e $stage/words ]]; then

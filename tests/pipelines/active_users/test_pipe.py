@@ -1,11 +1,13 @@
 """The pipe as it is written (--pipe) and the program that has it in one: the same of everything."""
 
+import itertools
 import json
 import signal
 import subprocess
 
 import pytest
 
+from faults.one_import.common import tree_with
 from headcount.pipelines.active_users.definitions import DEFINITIONS
 from helpers.events import event
 from helpers.programs import run
@@ -13,6 +15,7 @@ from helpers.sessions import query, session, settle
 from pipelines.active_users.test_definitions import ALL, made, options_of
 from pipelines.active_users.test_part_file import content
 
+FILTERS = ["grep-events", "parse-engagement", "local-day"]
 VALIDATED = pytest.mark.parametrize("more", [(), ("--validate",)], ids=["grep", "validate"])
 # What the ledger has of a run; what repeats other rows, either leaves out where it likes.
 LEDGER = [
@@ -91,6 +94,23 @@ def test_a_missing_file_and_a_damaged_one(program, tmp_path):
     for name, status in (("none", 66), ("cut.gz", 1)):
         done = run(program, "--pipe", *db, tmp_path / name, check=status)
         assert done.stdout == b"" and name.encode() in done.stderr
+    if db:
+        assert query(tmp_path / "my.db", "SELECT count(*) FROM user") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    "program, name",
+    [
+        *itertools.product(["count-active-users", "import-active-users"], FILTERS),
+        ("count-active-users", "count-distinct"),
+    ],
+)
+def test_a_filter_that_dies_without_a_word(program, name, tmp_path):
+    """Even with status 0: it has left no account."""
+    bin = tree_with(tmp_path / "tree", f"bin/{name}", "#!/bin/bash\ncat >/dev/null\nexit 0\n")
+    db = ["--db", tmp_path / "my.db"] if program.startswith("import") else []
+    done = run(bin / program, "--pipe", *db, stdin=event(user="ann"))
+    assert done.returncode == 1 and done.stdout == b""
     if db:
         assert query(tmp_path / "my.db", "SELECT count(*) FROM user") == [(0,)]
 
