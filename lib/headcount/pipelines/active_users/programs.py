@@ -185,13 +185,8 @@ def _filters(parser: Parser, options: argparse.Namespace, *, counts: bool) -> di
     summed = counts and options.definition == (SUMMED,)
     definition = engagement.definition(parser, options, with_offset=on_device, summed=summed)
     names = None if options.validate else qualify.names(definition)
-    least = parser.text("--min-engagement", "3")
     quiet = parser.typed("--quiet")
-    counted = {
-        OWN: [f"--all-of={ENGAGED},{VALUABLE}"],
-        SUMMED: [f"--all-of={ENGAGED},{VALUABLE}", f"--sum-at-least={least}"],
-    }
-    return {
+    words = {
         "grep_events": [
             "--positions",
             ",".join(sorted(names)) if names else "--all",
@@ -206,14 +201,19 @@ def _filters(parser: Parser, options: argparse.Namespace, *, counts: bool) -> di
             *quiet,
         ],
         "local_day": [*parser.typed("--tz"), *quiet],
-        "count_distinct": [
-            *counted.get(
-                options.definition[0],
-                [f"--definition={options.definition[0]}", f"--min-engagement={least}"],
-            ),
-            *quiet,
-        ],
     }
+    if counts:
+        words["count_distinct"] = [*_counted(parser, options.definition[0]), *quiet]
+    return words
+
+
+def _counted(parser: Parser, definition: str) -> list[str]:
+    """How count-distinct is told a definition; of most it needs to know more than signals."""
+    least = parser.text("--min-engagement", "3")
+    if definition not in (OWN, SUMMED):
+        return [f"--definition={definition}", f"--min-engagement={least}"]
+    both = [f"--all-of={ENGAGED},{VALUABLE}"]
+    return both if definition == OWN else [*both, f"--sum-at-least={least}"]
 
 
 def _count(parser: Parser, options: argparse.Namespace) -> Plan:
