@@ -10,8 +10,10 @@ run=''       # its number in the ledger, as long as it has not ended
 # pipeline's lock, enters the run, and leaves in `files` only the inputs that are due.
 # lib/headcount/pipelines/session.py is the other half of this.
 begin_import() { # PACKAGE [ARGUMENT…]
-	# The session has these, too: what it hears and says goes by other descriptors.
-	exec {stdin}<&0 {stdout}>&1
+	# The session has these, too: what it hears and says goes by other descriptors. (It reads no
+	# events: if the caller has closed stdin, the filters say so.)
+	{ exec {stdin}<&0; } 2>/dev/null || exec {stdin}</dev/null
+	exec {stdout}>&1
 	coproc session {
 		exec {hears}<&0 {says}>&1 <&"$stdin" >&"$stdout" {stdin}<&- {stdout}>&-
 		exec "$lib/python" -m headcount.pipelines.session "$prog" import "$self" "$1" "$hears,$says" "${@:2}"

@@ -4,8 +4,7 @@
 set -euo pipefail
 shopt -s inherit_errexit
 export LC_ALL=C # sort and join must agree, and bytes are bytes
-# What the caller has closed fails when it is read or written, and not before.
-{ : 9<&0; } 2>/dev/null || exec 0>/dev/null
+# A closed output fails when it is written to, and not before.
 { : 9>&1; } 2>/dev/null || exec 1</dev/null
 
 # A signal that nothing traps runs the EXIT trap, too, but only where there was one before that
