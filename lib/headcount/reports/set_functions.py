@@ -65,9 +65,11 @@ def _view() -> str:
     kept = f"(SELECT coalesce(max(value), '{OWN}') || ',' FROM setting WHERE name = 'definition')"
     parts = []
     for name, needed in DEFINITIONS.items():
-        unions = [f"bitmap_or(users) FILTER (WHERE signal IN ({_texts(some)}))" for some in needed]
+        unions = [
+            f"bitmap_or(users) FILTER (WHERE signal IN ({_texts(kinds)}))" for kinds in needed
+        ]
         users = unions[0] if len(unions) == 1 else f"bitmap_and({', '.join(unions)})"
-        signals = _texts(signal for some in needed for signal in some)
+        signals = _texts(signal for kinds in needed for signal in kinds)
         parts.append(
             f"SELECT date, '{name}', {users}, instr({kept}, '{name},') = 1 FROM active_day "
             f"WHERE signal IN ({signals}) AND instr(',' || {kept}, ',{name},') GROUP BY date"

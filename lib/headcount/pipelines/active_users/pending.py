@@ -100,7 +100,7 @@ class Pending:
                 if _engaged(sessions):
                     yield day, ENGAGED_SESSION, user
                 else:
-                    rows = [(day, ids[user], one, *state) for one, state in sessions.items()]
+                    rows = [(day, ids[user], ident, *state) for ident, state in sessions.items()]
                     db.executemany(_KEEP_SESSION, rows)
 
 
@@ -119,8 +119,8 @@ def remove_user(db: sqlite3.Connection, user_id: int) -> None:
 def remove_enough(db: sqlite3.Connection, day: str, engaged: BitMap, summed: BitMap) -> None:
     """Within a transaction: what is no longer asked for, for its users are active."""
     for table, users in ((_SESSIONS, engaged), (_AMOUNTS, summed)):
-        found = db.execute(f"SELECT DISTINCT user_id FROM {table} WHERE date = ?", [day])
-        rows = [(day, user_id) for (user_id,) in found.fetchall() if user_id in users]
+        waiting = db.execute(f"SELECT DISTINCT user_id FROM {table} WHERE date = ?", [day])
+        rows = [(day, user_id) for (user_id,) in waiting.fetchall() if user_id in users]
         db.executemany(f"DELETE FROM {table} WHERE date = ? AND user_id = ?", rows)
 
 

@@ -67,10 +67,12 @@ class Work(NamedTuple):
                 pick = itemgetter(*chosen(path, batch.columns, COLUMNS))
             printed, kept, rejects = [], 0, list(batch.rejects)
             for start in range(0, len(batch.rows), self.at_once):
-                some = batch.rows[start : start + self.at_once]
-                rows = self.reader(pick(list(zip(*some, strict=True))))
+                taken = batch.rows[start : start + self.at_once]
+                rows = self.reader(pick(list(zip(*taken, strict=True))))
                 if Reject in set(map(type, rows)):
-                    for number, fields, row in zip(batch.numbers[start:], some, rows, strict=False):
+                    for number, fields, row in zip(
+                        batch.numbers[start:], taken, rows, strict=False
+                    ):
                         if type(row) is Reject:
                             rejects.append((row, path, number, _line(fields, delimiter)))
                     rows = [row for row in rows if type(row) is not Reject]

@@ -29,7 +29,7 @@ def promote(db: sqlite3.Connection, name: str, column: str, kind: str, *, new: b
     Raises Failure 2 for a metric that no event has (unless `new`), for one with a column already,
     and for a column that cannot be; 1 for a value that is no integer.
     """
-    present = {found.name: found for found in registry.columns(db)}
+    present = {known_column.name: known_column for known_column in registry.columns(db)}
     if known := present.get(name):
         if known == Column(name, column, kind):
             return _valued(db, column)

@@ -114,13 +114,13 @@ def parse(data: bytes, *, is_utf8: bool = False) -> Found:
 
 def _unusual(data: bytes) -> Found:
     """Likewise, of one that lacks something or spells it in another way."""
-    found = jsonl.record(_decode_meta, data)
-    if type(found) is Reject:
+    decoded = jsonl.record(_decode_meta, data)
+    if type(decoded) is Reject:
         is_canary = False
         with contextlib.suppress(ValueError, RecursionError):
             is_canary = _decode_domain(data).meta.domain == CANARY
-        return None if is_canary else found, None
-    meta = found.meta or _LooseMeta()
+        return None if is_canary else decoded, None
+    meta = decoded.meta or _LooseMeta()
     if meta.domain == CANARY:
         return None, meta.place
     if not meta.id:

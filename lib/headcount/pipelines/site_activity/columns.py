@@ -101,13 +101,13 @@ class Columns:
     def _of_scanned(self, scanned: list[scan.Scanned]) -> Table:
         tables = [
             Table(
-                some.ids,
-                some.times,
-                self._site_codes(some.sites),
-                self._name_codes(some.names),
-                _kinds(some),
+                chunk.ids,
+                chunk.times,
+                self._site_codes(chunk.sites),
+                self._name_codes(chunk.names),
+                _kinds(chunk),
             )
-            for some in scanned
+            for chunk in scanned
         ]
         return joined(tables)
 

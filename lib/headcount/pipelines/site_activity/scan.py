@@ -157,7 +157,7 @@ class Scanner:
         try:
             if not is_ascii(text):
                 body.tobytes().decode()
-            return [self._scan(some) for some in _of_one_length(data)]
+            return [self._scan(alike) for alike in _of_one_length(data)]
         except (ValueError, LookupError):
             self._spellings.clear()
             return None
@@ -172,13 +172,13 @@ class Scanner:
         for is_status, rows in ((True, np.flatnonzero(status)), (False, np.flatnonzero(~status))):
             if not len(rows):
                 continue
-            some = lines.rows(rows)
-            found = dict(self._spelling(some, is_status).spans)
+            alike = lines.rows(rows)
+            places = dict(self._spelling(alike, is_status).spans)
             if is_status:
-                online[rows] = _online(some.texts(found.pop("status")))
-            if spans not in (None, found):
+                online[rows] = _online(alike.texts(places.pop("status")))
+            if spans not in (None, places):
                 raise ValueError("keys in another order")
-            spans = found
+            spans = places
         times = lines.numbers(spans["timestamp"])
         if int(times.max()) > record.LAST:
             raise ValueError("too late")
