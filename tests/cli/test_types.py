@@ -26,6 +26,9 @@ MEANS = [
     (types.day, "2024-02-29", date(2024, 2, 29)),
     (types.allowance, "1%", "1%"),
     (types.names, "a,,b", ("a", "b")),
+    (types.names_if_any, "", ()),
+    (types.assignment, "a=b=c", ("a", "b=c")),
+    (types.assignment, "a=", ("a", "")),
     (types.named_file, "-x", "-x"),
     (types.one_of("beside", "instead"), "beside", "beside"),
 ]
@@ -44,6 +47,8 @@ WRONG = [
     (types.allowance, "%", "a number or a percentage"),
     (types.names, ",", "one or more names, separated by commas"),
     (types.named_file, "", "the name of a file"),
+    (types.assignment, "a", "NAME=VALUE"),
+    (types.assignment, "=b", "NAME=VALUE"),
     (types.one_of("beside", "instead"), "both", "beside or instead"),
 ]
 

@@ -9,10 +9,10 @@ from sqlite_utils import Database
 
 from headcount.db import connection as database
 from headcount.db import ledger
-from headcount.db import settings as db_settings
 from headcount.errors import Failure
 from headcount.filters.account import Account, total
 from headcount.pipelines.active_users.options import SPELLINGS
+from headcount.pipelines.session import spelled
 from helpers.programs import BIN, run
 
 SETTINGS = {"tz": "UTC"}
@@ -105,12 +105,11 @@ def test_the_accounts_of_a_pipe_must_meet():
 
 
 def test_one_spelling_for_one_meaning():
-    assert db_settings.option(SPELLINGS)("min-engagement=3.0") == ("min-engagement", "3")
-    assert db_settings.option(SPELLINGS)("min-engagement=2.50") == ("min-engagement", "2.5")
-    assert db_settings.option(SPELLINGS)("valuable-events=b,a,b") == ("valuable-events", "a,b")
-    assert db_settings.option(SPELLINGS)("user=b,a") == ("user", "b,a"), (
-        "here the order means something"
-    )
+    typed = {"min-engagement": "3.0", "valuable-events": "b,a,b", "definition": "summed,summed"}
+    kept = {"min-engagement": "3", "valuable-events": "a,b", "definition": "summed"}
+    assert spelled(SPELLINGS, None, typed) == kept
+    assert spelled(SPELLINGS, None, {"min-engagement": "2.50"}) == {"min-engagement": "2.5"}
+    assert spelled(SPELLINGS, None, {"user": "b,a"}) == {"user": "b,a"}, "the order means something"
 
 
 def test_a_database_of_an_older_version_is_read_as_far_as_it_goes(tmp_path):

@@ -94,8 +94,8 @@ def test_tools_that_cron_does_not_see(monkeypatch, tmp_path):
     [
         ({"BASH_ENV": "/etc/profile"}, "BASH_ENV=/etc/profile is set"),
         ({"TMPDIR": "/no/such/folder"}, "cannot write temporary files to /no/such/folder"),
-        ({"LC_ALL": "xx_XX.UTF-8"}, "LC_ALL=xx_XX.UTF-8 is no locale of this machine"),
-        ({"LANG": "xx_XX.UTF-8"}, "LANG=xx_XX.UTF-8 is no locale of this machine"),
+        ({"LC_ALL": "xx_XX.UTF-8"}, "LC_ALL=xx_XX.UTF-8 is not a locale of this machine"),
+        ({"LANG": "xx_XX.UTF-8"}, "LANG=xx_XX.UTF-8 is not a locale of this machine"),
     ],
 )
 def test_an_environment_that_meddles(variable, text):

@@ -68,7 +68,7 @@ _SHARED = {
 
 
 class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """80 columns everywhere, and one margin, so that pipelines can quote an option's text."""
+    """80 columns everywhere, and one margin in every program."""
 
     def __init__(self, prog: str):
         super().__init__(prog, width=80, max_help_position=24)

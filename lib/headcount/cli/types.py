@@ -125,14 +125,22 @@ def named_file(text: str) -> str:
     return text
 
 
-def names_if_any(text: str) -> tuple[str, ...]:
-    """Likewise, but an empty text is as if the option had not been given."""
-    return names(text) if text else ()
-
-
 def names(text: str) -> tuple[str, ...]:
     """The names in a comma-separated list of one or more."""
     listed = tuple(name for name in text.split(",") if name)
     if not listed:
         raise expected("one or more names, separated by commas", text)
     return listed
+
+
+def names_if_any(text: str) -> tuple[str, ...]:
+    """The names in a list that may be empty, as if the option had not been given."""
+    return names(text) if text else ()
+
+
+def assignment(text: str) -> tuple[str, str]:
+    """The two sides of NAME=VALUE; the value may be empty."""
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise expected("NAME=VALUE", text)
+    return name, value

@@ -29,7 +29,7 @@ class File(NamedTuple):
 def find(
     db: sqlite3.Connection, pipeline: str, paths: list[str]
 ) -> tuple[dict[str, File], dict[str, Offset], list[str]]:
-    """Which plain files there are, their offsets, and which files are no longer what was read."""
+    """Plain files, their offsets, and the files that have changed since they were read."""
     files, begun, changed = {}, {}, []
     for path in paths:
         try:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 import sqlite3
-from collections.abc import Callable, Mapping
 
-from headcount.cli import types
 from headcount.errors import OTHER_SETTINGS, Failure
 
 
@@ -27,22 +24,3 @@ def check(db: sqlite3.Connection, settings: dict[str, str]) -> None:
                 f"{value or '(none)'}: give the same options, or another --db",
                 OTHER_SETTINGS,
             )
-
-
-def option(spellings: Mapping[str, Callable[[str], str]]) -> Callable[[str], tuple[str, str]]:
-    """The type of an option NAME=VALUE; `spellings` has what brings values into one spelling.
-
-    (3.0 is 3; the order of valuable events means nothing; in place of a file with a key comes what
-    tells that key from others.) Each is told by its setting's name, and may raise ValueError.
-    """
-
-    def parse(text: str) -> tuple[str, str]:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise types.expected("NAME=VALUE", text)
-        try:
-            return name, spellings.get(name, str)(value)
-        except (ValueError, argparse.ArgumentTypeError) as error:
-            raise argparse.ArgumentTypeError(f"--{name.rpartition('.')[2]}: {error}") from None
-
-    return parse

@@ -71,7 +71,7 @@ def _is_named_tsv(path: str) -> bool:
 
 def add_options(parser: Parser, delimiter: str | None = ",") -> None:
     """Add those that say how text is to be read."""
-    default = "a comma" if delimiter else "what stands in the header: tab, comma, ; or |"
+    default = "a comma" if delimiter else "the one that the header has: tab, comma, ; or |"
     parser.add_argument(
         "--delimiter",
         metavar="CHAR",
@@ -112,7 +112,7 @@ def how(options) -> How:
 
 def _character(text: str) -> str:
     if len(text) != 1 or not text.isascii() or text in '"\r\n':
-        raise types.expected("one character of ASCII that is no quote or end of line", text)
+        raise types.expected("one ASCII character other than a quote or a line end", text)
     return text
 
 

@@ -43,7 +43,7 @@ def blocks(
 
 
 def split_blocks(split: Split, on_read=lambda count: None, *, alone=False) -> Iterator[Block]:
-    """Likewise, of one split; lines are numbered from its start.
+    """Blocks of one split; lines are numbered from its start.
 
     `alone` says that no other process is at work: then another one may decompress.
     """

@@ -85,7 +85,7 @@ def is_stream(path: str) -> bool:
 
 
 def total_size(paths: Iterable[str], offsets: Offsets) -> int | None:
-    """Bytes of all inputs from their offsets on, None where one of them is no regular file."""
+    """Bytes that are left to read in all inputs; None if one of them is not a regular file."""
     total = 0
     for path in paths:
         try:

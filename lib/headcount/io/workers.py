@@ -40,7 +40,7 @@ def in_order(
 ) -> Iterator:
     """The results of `work(task)` for each task in order, worked out by that many processes.
 
-    Each process calls `at_end` when there are no more tasks.
+    Each process calls `at_end` after its last task.
     Results are what marshal can carry. Raises the first Failure, or one if a process died.
     """
     workers: list[_Worker] = []

@@ -107,7 +107,7 @@ def locale(_db: str) -> Iterator[tuple[str, str]]:
         names = ("LC_ALL", "LANG", "LC_CTYPE")  # the last one Python may have set itself
         name = next((name for name in names if os.environ.get(name)), "LANG")
         advice = "numbers are right anyway, but tools may complain: set it to C.UTF-8"
-        yield f"{name}={os.environ.get(name, '')} is no locale of this machine", advice
+        yield f"{name}={os.environ.get(name, '')} is not a locale of this machine", advice
 
 
 def zone_data(_db: str) -> Iterator[tuple[str, str]]:

@@ -37,13 +37,6 @@ if TYPE_CHECKING:
 Words = dict[str, list[str]]
 
 
-class Spelled(NamedTuple):
-    """A setting of the database: as it was typed, and in the one spelling that it is kept in."""
-
-    typed: str
-    kept: str
-
-
 class Plan(NamedTuple):
     """What a pipeline is to do."""
 
@@ -51,7 +44,7 @@ class Plan(NamedTuple):
     words: Words = {}  # noqa: RUF012 -- nobody changes it
     module: str | None = None  # that counts in this process, with words["count"]
     # Of an import:
-    settings: Mapping[str, Spelled] = {}
+    settings: Mapping[str, str] = {}
     kinds: Sequence[str] = ()  # what each file is read as, where that is not always the same
     again: bool = False  # skip no file
     # Words that follow from the database, and from which files are due:
@@ -82,12 +75,16 @@ class Program(NamedTuple):
 
 def spelled(
     spellings: Mapping[str, Callable[[str], str]], parser: Parser, typed: Mapping[str, str]
-) -> dict[str, Spelled]:
-    """Settings, in one spelling each: 3.0 is 3. A value without one is a usage error."""
+) -> dict[str, str]:
+    """Settings as the database keeps them: 3.0 is 3. A wrong value is a usage error.
+
+    `spellings` has a function for each setting that can be spelled in several ways; it may raise
+    ValueError.
+    """
     settings = {}
     for name, value in typed.items():
         try:
-            settings[name] = Spelled(value, spellings.get(name, str)(value))
+            settings[name] = spellings.get(name, str)(value)
         except (ValueError, argparse.ArgumentTypeError) as error:
             parser.error(f"--{name.rpartition('.')[2]}: {error}")
     return settings
@@ -169,7 +166,7 @@ def _import(parser: Parser, program: Program, hears: int, says: int, arguments: 
         "wait": [parser.text("--wait", "60")],
         "max_rejects": parser.typed("--max-rejects"),
         "replace": parser.typed("--replace"),
-        "settings": [f"--setting={name}={value.typed}" for name, value in plan.settings.items()],
+        "settings": [f"--setting={name}={value}" for name, value in plan.settings.items()],
         "files": ["-"] if "-" in (plan.files or ["-"]) else plan.files[:1],  # is stdin read?
     }
     output.write(says, encoded(words | plan.words))
@@ -220,10 +217,11 @@ def _entered(pipeline: str, options, plan: Plan, hears: int) -> Words:
 
     files = plan.files or ["-"]
     with connection.for_import(options.db, options.wait) as db, connection.transaction(db):
-        kept = {name: value.kept for name, value in plan.settings.items()}
         if _is_alone(hears):  # while we waited for the database
             raise Failure("killed")
-        run_id, due = ledger.begin(db, pipeline, kept, files, again=plan.again, kinds=plan.kinds)
+        run_id, due = ledger.begin(
+            db, pipeline, dict(plan.settings), files, again=plan.again, kinds=plan.kinds
+        )
         more = plan.entered(db, due) if plan.entered else {}
     mode = 0 if address.is_url(options.db) else stat.S_IMODE(os.stat(options.db).st_mode)
     if mode & 0o077:

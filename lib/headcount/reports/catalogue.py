@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from headcount.checkout import ROOT
+from headcount.cli import types
 from headcount.errors import USAGE, Failure
 from headcount.values import zones
 
@@ -95,18 +96,11 @@ def add_param(parser: argparse.ArgumentParser, whose: str) -> None:
     parser.add_argument(
         "--param",
         metavar="NAME=VALUE",
-        type=_assignment,
+        type=types.assignment,
         action="append",
         default=[],
         help=f"a parameter of {whose}; may be repeated",
     )
-
-
-def _assignment(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
-    return name, value
 
 
 def values(report: Report, given: list[tuple[str, str]]) -> dict[str, str]:

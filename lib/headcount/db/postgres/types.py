@@ -1,4 +1,4 @@
-"""Values to PostgreSQL or back: whoever asks gets what SQLite would give."""
+"""Values on their way to PostgreSQL or back, which come out as SQLite would return them."""
 
 from __future__ import annotations
 

@@ -18,14 +18,6 @@ def name(text: str) -> str:
     return text
 
 
-def assignment(text: str) -> tuple[str, str]:
-    """NAME=VALUE."""
-    variable, equals, value = text.partition("=")
-    if not equals or not variable:
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
-    return variable, value
-
-
 def parse(parser: Parser) -> argparse.Namespace:
     """What run-job is asked for: its options, and behind -- the command."""
     parser.add_argument("name", nargs="?", metavar="NAME", type=name, help="the job's name")
@@ -54,7 +46,7 @@ def parse(parser: Parser) -> argparse.Namespace:
     parser.add_argument(
         "--env",
         metavar="NAME=VALUE",
-        type=assignment,
+        type=types.assignment,
         action="append",
         default=[],
         help="a variable for COMMAND; may be repeated",

@@ -13,9 +13,9 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 
+from headcount.cli import types
 from headcount.cli.main import start_as
 from headcount.cli.parser import Parser
-from headcount.db import settings as db_settings
 from headcount.errors import FAILED, OTHER_SETTINGS, Failure
 from headcount.filters import runner
 from headcount.filters.account import Account
@@ -114,8 +114,7 @@ def main() -> int:
     """PIPELINE [FILE…] - what was found in events, as a part"""
     parser = Parser(main.__doc__)
     parser.add_argument("--part", metavar="FILE", required=True, help="the part to make")
-    types = db_settings.option({})  # they come as they are kept
-    parser.add_argument("--setting", type=types, action="append", default=[])
+    parser.add_argument("--setting", type=types.assignment, action="append", default=[])
     options = fused.parsed(parser)
     options.jobs = options.jobs or workers.processors()
     with contextlib.closing(Writer(options.part, dict(options.setting))) as part:

@@ -17,7 +17,6 @@ from headcount.pipelines.active_users.options import SPELLINGS
 from headcount.pipelines.session import (
     Plan,
     Program,
-    Spelled,
     add_files,
     add_reading_options,
     spelled,
@@ -145,8 +144,8 @@ def _check_pipe(parser: Parser, options: argparse.Namespace) -> None:
         parser.error("--jobs is for the filters in one program: leave out --pipe")
 
 
-def _settings(parser: Parser) -> dict[str, Spelled]:
-    """What the rows mean, whoever keeps them."""
+def _settings(parser: Parser) -> dict[str, str]:
+    """The settings that say what the rows mean."""
     events = parser.text("--valuable-events", "")
     typed = {
         "tz": parser.text("--tz", "America/Chicago"),
@@ -222,7 +221,7 @@ def _count(parser: Parser, options: argparse.Namespace) -> Plan:
     if options.part and options.pipe:
         parser.error("--part is written by the filters in one program: leave out --pipe")
     if options.part:
-        settings = [f"--setting={name}={value.kept}" for name, value in _settings(parser).items()]
+        settings = [f"--setting={name}={value}" for name, value in _settings(parser).items()]
         words = {"count": [*_fused(parser), "--mergeable", f"--part={options.part}", *settings]}
         return Plan(options.files, words, module="active_users.part_file")
     if len(options.definition) > 1:
@@ -280,8 +279,7 @@ def _merge(parser: Parser, options: argparse.Namespace) -> Plan:
     common = part_file.common_settings(options.files)
     options.valuable_events = common["valuable-events"]
     _check_sketch(parser, options, common["definition"])
-    typed = common | {"sketch": options.sketch or "", "pseudonym-key": ""}
-    settings = {name: Spelled(value, value) for name, value in typed.items()}
+    settings = common | {"sketch": options.sketch or "", "pseudonym-key": ""}
     return Plan(options.files, settings=settings, again=options.replace)
 
 

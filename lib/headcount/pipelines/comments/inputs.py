@@ -81,7 +81,7 @@ def posts(
 def texts(
     paths: list[str], how: tables.How, add: Add, on_read: Callable[[int], None]
 ) -> Iterator[tuple[str, int, Result]]:
-    """Likewise, of tables of texts."""
+    """The same for tables of texts."""
     how = how._replace(columns=TEXT_COLUMNS)
     return _results(paths, how, TEXT, _text, add, on_read)
 

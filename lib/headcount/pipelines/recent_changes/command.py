@@ -10,7 +10,6 @@ from headcount.cli import types
 from headcount.cli.main import note, start_as
 from headcount.cli.parser import Parser
 from headcount.db import connection
-from headcount.db import settings as db_settings
 from headcount.errors import FAILED, INTERRUPTED, OK, REJECTS
 from headcount.filters import account, runner
 from headcount.filters.account import Account
@@ -21,7 +20,7 @@ from headcount.formats.sse import Captured
 from headcount.io import inputs, interrupt
 from headcount.io.blocks import Block
 from headcount.pipelines.recent_changes.importer import SECONDS, Importer
-from headcount.pipelines.recent_changes.programs import SPELLINGS, add_event_options
+from headcount.pipelines.recent_changes.programs import add_event_options
 from headcount.pipelines.recent_changes.reader import Reader
 
 
@@ -72,9 +71,7 @@ def main() -> int:
     parser = Parser(main.__doc__)
     parser.add_argument("--run", type=int, required=True, help="the run of the ledger that this is")
     parser.add_argument("--url", help="the stream that standard input is")
-    parser.add_argument(
-        "--setting", type=db_settings.option(SPELLINGS), action="append", default=[]
-    )
+    parser.add_argument("--setting", type=types.assignment, action="append", default=[])
     add_event_options(parser)
     parser.add_argument("--max-event", type=types.size, default=sse.MAX_EVENT)
     runner.add_options(parser, "--db", "--wait", "--rejects", "--upstream")
