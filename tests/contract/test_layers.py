@@ -121,10 +121,6 @@ def test_imports_in_functions_are_seen():
     assert imports(tree) == {"db.ledger", "errors"}
 
 
-def test_the_programs_are_at_the_top():
-    assert not [name for name, found in EDGES.items() if any("bin" in one for one in found)]
-
-
 @pytest.mark.parametrize("folder", sorted({path.parent for path in MODULES.values()}))
 def test_a_package_is_taken_in_at_a_glance(folder):
     entries = [path for path in folder.iterdir() if path.name not in ("__pycache__", "__init__.py")]

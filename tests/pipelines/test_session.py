@@ -211,8 +211,12 @@ def test_kinds_of_inputs(tmp_path):
     words = ["--info", "a", "--quiet", "b", "--wait", "9", "--posts=c", "folder"]
     done = run("import-comments", "--db", "my.db", *words, cwd=tmp_path, check=0)
     assert done.stderr == b""
-    shown = run("show-report", "inputs", "--db", "my.db", cwd=tmp_path)
-    assert shown.returncode in (0, 2)
+    paths = query(tmp_path / "my.db", "SELECT path FROM run_input ORDER BY path")
+    assert paths == [("a",), ("b",), ("c",), ("folder/deep/z",)]
+    done = run(
+        "import-comments", "--db", "my.db", "--text", "b", "--info", "b", cwd=tmp_path, check=2
+    )
+    assert b"b is named as --info and as --text" in done.stderr
 
 
 class Refusing:
