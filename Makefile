@@ -28,6 +28,12 @@ set-up: .venv/runtime
 .venv/parquet: .venv/runtime
 	@lib/set-up parquet
 
+.venv/avro: .venv/runtime
+	@lib/set-up avro
+
+.venv/bots: .venv/runtime
+	@lib/set-up bots
+
 .venv/sketch: .venv/runtime
 	@lib/set-up sketch
 
@@ -55,7 +61,7 @@ import: .venv/runtime
 serve: .venv/serve
 	bin/serve-db --db "$(DB)" --port $(PORT)
 
-test: lint .venv/parquet .venv/serve .venv/sketch .venv/postgres $(spark) .bench/venv/bench
+test: lint .venv/parquet .venv/avro .venv/bots .venv/serve .venv/sketch .venv/postgres $(spark) .bench/venv/bench
 	.venv/bin/python -m pytest -n auto --dist worksteal
 	.venv/bin/bats tests
 

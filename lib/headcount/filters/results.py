@@ -39,6 +39,7 @@ def results(
     on_read: Callable[[int], None],
     offsets: Offsets = MappingProxyType({}),
     at_end: Callable[[], None] = lambda: None,
+    reader: inputs.Reader = inputs.LINES,
 ) -> Iterator[tuple[str, int, Result]]:
     """An input's name, a number of lines and their Result, in the order of the inputs' lines.
 
@@ -46,13 +47,27 @@ def results(
     """
     # Two streams may be one (- and /dev/stdin), which only one process can read.
     if processes > 1 and sum(map(is_stream, paths)) < 2:
-        splits = list(cut(paths, _SPLIT, offsets))
+        splits = list(cut(paths, _SPLIT, offsets, reader.is_divisible))
         if len(splits) > 1:
-            yield from _spread(splits, process, processes, on_read, offsets, at_end)
+            yield from _spread(splits, process, processes, on_read, offsets, at_end, reader)
             return
-    for block in inputs.blocks(paths, on_read, offsets):
-        yield block.name, block.lines(), process(block)
+    for block in inputs.blocks(paths, on_read, offsets, reader):
+        yield block.name, *of_block(block, process)
     at_end()
+
+
+def of_block(block: Block, process: Process) -> tuple[int, Result]:
+    """How many lines a block is of its input, and what became of them.
+
+    What the block's own reader has left out or rejected is among them.
+    """
+    result = process(block)
+    if not block.left_out and not block.rejects:
+        return block.lines(), result
+    lines = block.lines() + block.left_out + len(block.rejects)
+    return lines, result._replace(
+        filtered=result.filtered + block.left_out, rejects=[*block.rejects, *result.rejects]
+    )
 
 
 def _spread(
@@ -62,11 +77,12 @@ def _spread(
     on_read: Callable[[int], None],
     offsets: Offsets,
     at_end: Callable[[], None],
+    reader: inputs.Reader,
 ) -> Iterator[tuple[str, int, Result]]:
     def work(index: int) -> Iterator[tuple]:
         batch = _Batch()
-        for block in inputs.split_blocks(splits[index], batch.read):
-            batch.add(block.lines(), process(block))
+        for block in inputs.split_blocks(splits[index], batch.read, reader):
+            batch.add(*of_block(block, process))
             if batch.size > _BATCH:
                 yield index, *batch.take()
         yield index, *batch.take()

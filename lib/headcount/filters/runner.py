@@ -15,7 +15,7 @@ from headcount.filters import account
 from headcount.filters.progress import Progress
 from headcount.filters.rejects import Reject, RejectLog
 from headcount.filters.results import Process, Result, results
-from headcount.io import interrupt, output, processes, workers
+from headcount.io import inputs, interrupt, output, processes, workers
 from headcount.io.blocks import All, Block
 from headcount.io.splits import Offsets, is_stream
 from headcount.values import tsv
@@ -42,9 +42,8 @@ def each_line(
 
     def of_block(block: Block) -> Result:
         rows, rejects, filtered = [], [], 0
-        name, number = block.name, block.line - 1
-        for line in split_lines(block.text):
-            number += 1
+        name, number_of = block.name, block.number
+        for i, line in enumerate(split_lines(block.text)):
             line = bytes(line)
             if not line or line[-1:] == b"\r" or line[0] in BLANKS:
                 line = line.rstrip(b"\r")
@@ -56,7 +55,7 @@ def each_line(
                     place, origin, line = line.split(b"\t", 2)
                     place = int(place)
                 except ValueError:
-                    rejects.append((_NO_POSITION, name, number, line))
+                    rejects.append((_NO_POSITION, name, number_of(i), line))
                     continue
             row = function(line)
             if row is None:
@@ -67,7 +66,7 @@ def each_line(
                 origin = tsv.unescape(origin.decode(errors="surrogateescape"))
                 rejects.append((row, origin, place, line))
             else:
-                rejects.append((row, name, number, line))
+                rejects.append((row, name, number_of(i), line))
         return Result(b"".join(rows), len(rows), filtered, 0, rejects)
 
     return of_block
@@ -143,6 +142,7 @@ def run(
     take: Callable[[bytes], None] | None = None,
     rejecter: str | None = None,
     offsets: Offsets = MappingProxyType({}),
+    reader: inputs.Reader = inputs.LINES,
 ) -> int:
     """Feed every block to `process`, print its rows, then those of `finish`; returns the status.
 
@@ -152,7 +152,7 @@ def run(
     With `options.jobs`, that many processes share the input; if it is None, as many as there are
     processors, but only one where the next program of a pipe needs the others. `rejecter` is the
     program in whose name lines are rejected, if it is not this one. Inputs are read from their
-    `offsets` on.
+    `offsets` on, as `reader` says.
     """
     prog = os.path.basename(sys.argv[0])
     paths = options.files or ["-"]
@@ -165,7 +165,7 @@ def run(
     at_once = 1 if any(map(is_stream, paths)) else _WRITE
     take = take or (lambda rows: output.write(1, rows))
     number = getattr(options, "jobs", 1) or (1 if processes.is_pipe(1) else workers.processors())
-    of_inputs = results(paths, process, number, progress.add, offsets)
+    of_inputs = results(paths, process, number, progress.add, offsets, reader=reader)
     tally(of_inputs, ours, log, progress, take, at_once)
     progress.close()
     log.close()

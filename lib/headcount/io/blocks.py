@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 
 from stringzilla import Str
 
@@ -18,9 +19,13 @@ class Block:
     `name` is the input's path, `-` for stdin; `line` is the number of the first line. `size` is
     how many bytes of the input these are, with a byte order mark that was dropped, and `start` how
     many stand before them.
+
+    Lines that were made of an input of another shape (formats/shapes.py) may have `numbers` of
+    their own; `rejects` (reason, input, number, raw) and `left_out` (a header, blank lines) are
+    records of that input that have no line here.
     """
 
-    __slots__ = ("_lines", "line", "name", "size", "start", "text")
+    __slots__ = ("_lines", "left_out", "line", "name", "numbers", "rejects", "size", "start", "text")
 
     def __init__(
         self, data: Str | bytes, name: str = "-", line: int = 1, dropped: int = 0, start: int = 0
@@ -31,11 +36,19 @@ class Block:
         self.name = name
         self.line = line
         self._lines: int | None = None
+        self.numbers: Sequence[int] | None = None
+        self.rejects: Sequence[tuple] = ()
+        self.left_out = 0
+
+    def number(self, i: int) -> int:
+        """The number of the line at place `i` of the block, in its input."""
+        return self.line + i if self.numbers is None else self.numbers[i]
 
     def lines(self) -> int:
         """How many lines; counted once."""
         if self._lines is None:
-            self._lines = self.text.count(b"\n") + (not self.text.endswith(b"\n"))
+            empty = not len(self.text)
+            self._lines = 0 if empty else self.text.count(b"\n") + (not self.text.endswith(b"\n"))
         return self._lines
 
 
@@ -44,7 +57,7 @@ class All:
 
     def __init__(self, block: Block):
         self.text, self.count = block.text, block.lines()
-        self._first = block.line
+        self.number = block.number
 
     @functools.cached_property
     def _lines(self) -> list:
@@ -52,10 +65,6 @@ class All:
 
     def __getitem__(self, i: int) -> bytes:
         return bytes(self._lines[i]).rstrip(b"\r")
-
-    def number(self, i: int) -> int:
-        """The line's number in its input."""
-        return self._first + i
 
 
 class Some:
@@ -71,4 +80,5 @@ class Some:
         return bytes(self._block.text[start:end]).rstrip(b"\n\r")
 
     def number(self, i: int) -> int:
-        return self._block.line + self._block.text.count(b"\n", 0, self._spans[i][0])
+        """The line's number in its input."""
+        return self._block.number(self._block.text.count(b"\n", 0, self._spans[i][0]))

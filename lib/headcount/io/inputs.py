@@ -7,8 +7,9 @@ import os
 import select
 import stat
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import MappingProxyType
+from typing import NamedTuple
 
 from stringzilla import Str
 
@@ -17,15 +18,38 @@ from headcount.io import interrupt, whole_lines
 from headcount.io.blocks import BOM, Block
 from headcount.io.decompress import MAGIC_FIRST_BYTES, MAGIC_LENGTH, decompressed
 from headcount.io.processes import widen_pipe
-from headcount.io.splits import Offset, Offsets, Split
+from headcount.io.splits import Offset, Offsets, Split, is_plain
 from headcount.values.tsv import shown
 
 ASIDE_SIZE = 4 << 20  # bytes of an archive from which on a second process pays
 FIFO_WAIT_SECONDS = 60
 
 
+# Lines of an input that has another shape: given its path, how it starts, and the chunks behind
+# that, from which it may read on to decide. Returns how the input starts, as far as it was read,
+# and its blocks; None where it has lines already.
+Convert = Callable[[str, bytes, Iterator[bytes]], tuple[bytes, Iterator[Block] | None]]
+
+
+class Reader(NamedTuple):
+    """How inputs become blocks: by lines, or as `convert` says where they have another shape.
+
+    `is_divisible` says whether processes may share a file: it raises OSError or ValueError if the
+    file cannot be opened.
+    """
+
+    convert: Convert | None = None
+    is_divisible: Callable[[str], bool] = is_plain
+
+
+LINES = Reader()
+
+
 def blocks(
-    paths: Iterable[str], on_read=lambda count: None, offsets: Offsets = MappingProxyType({})
+    paths: Iterable[str],
+    on_read=lambda count: None,
+    offsets: Offsets = MappingProxyType({}),
+    reader: Reader = LINES,
 ) -> Iterator[Block]:
     """Blocks of every input in turn; `-` is standard input. `on_read` gets each raw byte count.
 
@@ -35,14 +59,16 @@ def blocks(
     """
     for path in paths:
         offset = offsets.get(path, Offset())
-        for block in split_blocks(Split(path, offset.bytes), on_read, alone=True):
+        for block in split_blocks(Split(path, offset.bytes), on_read, reader, alone=True):
             block.line += offset.lines
             yield block
         if interrupt.requested():
             return
 
 
-def split_blocks(split: Split, on_read=lambda count: None, *, alone=False) -> Iterator[Block]:
+def split_blocks(
+    split: Split, on_read=lambda count: None, reader: Reader = LINES, *, alone=False
+) -> Iterator[Block]:
     """Blocks of one split; lines are numbered from its start.
 
     `alone` says that no other process is at work: then another one may decompress.
@@ -51,40 +77,56 @@ def split_blocks(split: Split, on_read=lambda count: None, *, alone=False) -> It
     with _opened(path, shown(path)) as fd:
         if start:
             os.lseek(fd, start, os.SEEK_SET)
-        line = 1
-        for text in _texts(fd, split, on_read, alone):
-            dropped = 0
-            if line == 1 and start == 0 and text.startswith(BOM):
-                dropped = len(BOM)
-                text = text[dropped:]
-                if not len(text):
-                    continue
-            block = Block(text, path, line, dropped, start)
-            line += block.lines()
-            start += block.size
-            yield block
+            yield from _numbered(split, whole_lines.of_file(fd, split, b"", on_read))
+            return
+        texts, converted = _contents(fd, split, on_read, reader.convert, alone)
+        yield from converted or _numbered(split, texts)
 
 
-def _texts(fd: int, split: Split, on_read, alone: bool) -> Iterator[Str]:
-    """Whole lines, as many at a time as were read."""
+def _numbered(split: Split, texts: Iterable[Str]) -> Iterator[Block]:
+    path, start, *_ = split
+    line = 1
+    for text in texts:
+        dropped = 0
+        if line == 1 and start == 0 and text.startswith(BOM):
+            dropped = len(BOM)
+            text = text[dropped:]
+            if not len(text):
+                continue
+        block = Block(text, path, line, dropped, start)
+        line += block.lines()
+        start += block.size
+        yield block
+
+
+def _contents(
+    fd: int, split: Split, on_read, convert: Convert | None, alone: bool
+) -> tuple[Iterator[Str], Iterator[Block] | None]:
+    """An input from its start: whole lines, as many at a time as were read; or converted blocks."""
     name = shown(split.path)
     chunks = _chunks(fd, name, on_read)
-    if split.start:
-        return whole_lines.of_file(fd, split, b"", on_read)
     head = _head(chunks)
     info = os.fstat(fd)
     regular = stat.S_ISREG(info.st_mode)
     aside = alone and regular and info.st_size >= ASIDE_SIZE
     if aside:
         chunks = _chunks(fd, name, lambda count: None)  # the other process has nobody to tell
-    interrupted = interrupt.requested if regular else interrupt.requested_soon
     if archive := decompressed(name, head, chunks):
+        before = os.lseek(fd, 0, os.SEEK_CUR) if aside else 0
+        head, chunks = next(archive, b""), archive
         if aside:
-            return whole_lines.aside(archive, fd, on_read)
-        return whole_lines.of_chunks(archive, interrupted)
-    if regular:
-        return whole_lines.of_file(fd, split, head[: split.stop], on_read)
-    return whole_lines.of_chunks(itertools.chain([head], chunks), interrupted)
+            on_read(os.lseek(fd, 0, os.SEEK_CUR) - before)
+    converted = None
+    if convert:
+        head, converted = convert(split.path, head, chunks)
+    if archive and aside:
+        texts = whole_lines.aside(itertools.chain([head], chunks), fd, on_read)
+    elif regular and not archive:
+        texts = whole_lines.of_file(fd, split, head[: split.stop], on_read)
+    else:
+        interrupted = interrupt.requested if regular else interrupt.requested_soon
+        texts = whole_lines.of_chunks(itertools.chain([head], chunks), interrupted)
+    return texts, converted
 
 
 @contextlib.contextmanager

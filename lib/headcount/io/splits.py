@@ -4,7 +4,7 @@ import contextlib
 import itertools
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from headcount.io.decompress import MAGIC_LENGTH, is_archive
@@ -28,34 +28,6 @@ class Offset(NamedTuple):
 
 
 Offsets = Mapping[str, Offset]  # of inputs, by path; one that is not there begins at its start
-
-
-def cut(paths: Iterable[str], size: int, offsets: Offsets) -> Iterator[Split]:
-    """The inputs in order, from their offsets on, large plain files in splits of about `size`."""
-    for path in paths:
-        starts = [offsets.get(path, Offset()).bytes]
-        if path != "-":
-            # what cannot be opened is found out, and said, by whoever reads it
-            with contextlib.suppress(OSError, ValueError):
-                starts += _line_starts(path, starts[0], size)
-        for start, stop in itertools.zip_longest(starts, starts[1:]):
-            yield Split(path, start, stop)
-
-
-def _line_starts(path: str, start: int, size: int) -> Iterator[int]:
-    """About every `size` bytes from `start` on the start of a line, for a plain file."""
-    info = os.stat(path)
-    if info.st_size - start < 2 * size or not is_plain(path):
-        return
-    with open(path, "rb") as file:
-        at = start + size
-        while at < info.st_size:
-            file.seek(at - 1)
-            while not (part := file.readline(_READ)).endswith(b"\n"):
-                if not part:
-                    return
-            yield file.tell()
-            at = file.tell() + size
 
 
 def is_plain(path: str) -> bool:
@@ -96,3 +68,39 @@ def total_size(paths: Iterable[str], offsets: Offsets) -> int | None:
             return None
         total += info.st_size - offsets.get(path, Offset()).bytes
     return total
+
+
+def cut(
+    paths: Iterable[str],
+    size: int,
+    offsets: Offsets,
+    is_divisible: Callable[[str], bool] = is_plain,
+) -> Iterator[Split]:
+    """The inputs in order, from their offsets on, large divisible files in splits of about `size`.
+
+    Of those that are read from their offsets on, whoever calls knows that they have lines.
+    """
+    for path in paths:
+        starts = [offsets.get(path, Offset()).bytes]
+        if path != "-":
+            # what cannot be opened is found out, and said, by whoever reads it
+            with contextlib.suppress(OSError, ValueError):
+                starts += _line_starts(path, starts[0], size, is_divisible)
+        for start, stop in itertools.zip_longest(starts, starts[1:]):
+            yield Split(path, start, stop)
+
+
+def _line_starts(path: str, start: int, size: int, is_divisible) -> Iterator[int]:
+    """About every `size` bytes from `start` on the start of a line, for a divisible file."""
+    info = os.stat(path)
+    if info.st_size - start < 2 * size or not is_divisible(path):
+        return
+    with open(path, "rb") as file:
+        at = start + size
+        while at < info.st_size:
+            file.seek(at - 1)
+            while not (part := file.readline(_READ)).endswith(b"\n"):
+                if not part:
+                    return
+            yield file.tell()
+            at = file.tell() + size
