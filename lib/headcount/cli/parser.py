@@ -36,6 +36,10 @@ _SHARED = {
         "action": "store_true",
         "help": "a progress bar on stderr (the default on a terminal, for files)",
     },
+    "--allow-empty": {
+        "action": "store_true",
+        "help": "accept an input in which nothing looks like what is expected, as an empty one",
+    },
     "--account": {
         "metavar": "FILE",
         "help": "write the counts of lines in, kept, filtered, duplicate and rejected, as JSON",

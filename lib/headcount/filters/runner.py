@@ -143,6 +143,7 @@ def run(
     rejecter: str | None = None,
     offsets: Offsets = MappingProxyType({}),
     reader: inputs.Reader = inputs.LINES,
+    guard: Callable[[Iterable[tuple[str, int, Result]]], Iterable[tuple[str, int, Result]]] = iter,
 ) -> int:
     """Feed every block to `process`, print its rows, then those of `finish`; returns the status.
 
@@ -152,7 +153,8 @@ def run(
     With `options.jobs`, that many processes share the input; if it is None, as many as there are
     processors, but only one where the next program of a pipe needs the others. `rejecter` is the
     program in whose name lines are rejected, if it is not this one. Inputs are read from their
-    `offsets` on, as `reader` says.
+    `offsets` on, as `reader` says. What is found in them goes through a `guard`, which may refuse
+    an input (by a Failure).
     """
     prog = os.path.basename(sys.argv[0])
     paths = options.files or ["-"]
@@ -166,7 +168,7 @@ def run(
     take = take or (lambda rows: output.write(1, rows))
     number = getattr(options, "jobs", 1) or (1 if processes.is_pipe(1) else workers.processors())
     of_inputs = results(paths, process, number, progress.add, offsets, reader=reader)
-    tally(of_inputs, ours, log, progress, take, at_once)
+    tally(guard(of_inputs), ours, log, progress, take, at_once)
     progress.close()
     log.close()
     ours.check()
