@@ -28,7 +28,7 @@ _WHITE = rb" \t\n\r\x1e"  # RFC 7464 puts the last one before each value
 _WORD = rb'(?:[^%b,\[\]{}"\\]|\\[\\"]?)+' % _WHITE
 # What may stand between records that have brackets: white space, punctuation, another value.
 _TOKEN = re.compile(
-    rb'[%b]+|(?P<mark>[,\[\]{}])|(?P<value>"(?:[^"\\]|\\.)*"?|%b(?:[ \t]+%b)*[ \t]*)'
+    rb'[%b]+|(?P<mark>[,\[\]{}])|(?P<value>"(?:[^"\\]|\\.?)*+"?|%b(?:[ \t]+%b)*[ \t]*)'
     % (_WHITE, _WORD, _WORD),
     re.DOTALL,
 )
@@ -190,13 +190,15 @@ class _Cutter:
         if interrupted:
             return
         scanner = self._scanner
-        if not (scanner.depth or scanner.in_string):
+        in_value = scanner.in_record or scanner.in_string
+        if not in_value:
             self._between(b"", self._at)
+        if not (scanner.depth or in_value):
             self._lines += [self._begun_line] * (len(self._records) - len(self._lines))
             return
         number = self._count + len(self._records)
         where = f"record {number + 1}, which begins at byte {self._begun_at + 1}"
-        if not (scanner.in_record or scanner.in_string):
+        if not in_value:
             where = f"an array, after its record {number}" if number else "an array"
         raise Failure(
             f"{shown(self._path)}: truncated: it ends at byte {self._at} inside {where}; "
@@ -207,7 +209,7 @@ class _Cutter:
         """The records cut since the last block; None if there are none, or not yet."""
         if self._by_lines is None:
             lines = self._lines[:2]
-            if self._scanner.in_record:
+            if self._begun:
                 lines = [*lines, self._begun_line][:2]
             if len(lines) == 2:
                 self._by_lines = lines[0] != lines[1]
