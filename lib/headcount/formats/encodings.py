@@ -34,9 +34,8 @@ def detected(head: bytes, is_all: bool) -> Encoding | bool | None:
     there is no more of the head.
     """
     if not is_all:
-        if len(head) < 2:
-            return None
-        if len(head) < _SAMPLE and not (head[0] and head[1] and head[0] not in b"\xff\xfe\xef"):
+        needed = 4 if head[:1] in (b"\xff", b"\xfe") else _SAMPLE if b"\0" in head[:2] else 2
+        if len(head) < needed:
             return None
     for mark, name in _MARKS.items():
         if head.startswith(mark):

@@ -285,7 +285,8 @@ class _Cutter:
             if mark := token["mark"]:
                 is_usual = self._separates(mark, start + token.start()) and is_usual
             elif value := token["value"]:
-                if is_open and token.end() == len(text):
+                is_whole = value.startswith(b'"') and not self._scanner.in_string
+                if is_open and token.end() == len(text) and not is_whole:
                     self._begin(value, start + token.start())
                     return
                 self._add(start + token.start(), value.rstrip(b" \t"))

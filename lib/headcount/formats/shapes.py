@@ -31,7 +31,7 @@ _WHITE = b" \t\r\n" + _RECORD_SEPARATOR
 _ARRAYS = re.compile(rb"(?:\[[ \t\r\n]*\][ \t\r\n]*)*(?:(?P<objects>\[[ \t\r\n]*\{)|\[?[ \t\r\n]*)")
 # How a pretty-printed object begins: no damage makes two lines of JSON Lines of it.
 _PRETTY = re.compile(rb'\{[ \t\r]*\n[ \t\r\n]*"')
-_ANOTHER_OBJECT = re.compile(rb"[ \t\r]*\{")
+_ANOTHER_OBJECT = re.compile(rb"[ \t\r\x1e]*\{")
 _VALUE = json.JSONDecoder(parse_int=str, parse_float=str)
 _ROOM = 16  # an error so near to the end may be the end itself, within a word or an escape
 
