@@ -8,7 +8,7 @@ import sys
 import types
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from headcount.errors import Failure
@@ -101,6 +101,12 @@ def test_documents_are_told_from_lines(data, before, size):
 
 
 @SIZES
+def test_a_first_value_of_any_length_is_waited_for(size):
+    record = b'{"a":\n"' + b"x" * 100 + b'"}'
+    assert read(record + b"\n" + A, size) == [(1, record.replace(b"\n", b"\t")), (3, A)]
+
+
+@SIZES
 def test_an_empty_array_holds_nothing(size):
     for data in (b"[]", b" [ ]\n", b"[]\n[\n]\n", BOM + b"[]"):
         assert read(data, size) == []
@@ -190,6 +196,7 @@ def test_a_cut_in_the_first_line_makes_no_document_of_lines(rows, data):
     cut = data.draw(st.integers(0, len(lines[0])))
     lost = data.draw(st.integers(cut, len(lines[0])))
     lines[0] = lines[0][:cut] + lines[0][lost:]
+    assume(not lines[0].startswith(b"[{"))  # then it looks like an array, and is a failure
     size = data.draw(st.integers(1, 60))
     assert read(b"".join(line + b"\n" for line in lines), size) is None
 

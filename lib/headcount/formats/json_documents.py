@@ -1,4 +1,4 @@
-"""JSON arrays, pretty-printed and concatenated values, cut into one record a line.
+"""JSON documents (arrays, pretty-printed or concatenated values), cut into a record a line.
 
 A record is a value that stands by itself, or an element of an array that does. Only quotes,
 backslashes and brackets are looked at; whether a record is sound JSON is for its parser to say.
@@ -25,10 +25,10 @@ _STEP = 512 << 10  # bytes looked at together; half or twice as many are no fast
 _ON_ONE_LINE = bytes.maketrans(b"\n\r", b"\t\t")
 
 _WHITE = rb" \t\n\r\x1e"  # RFC 7464 puts the last one before each value
-_WORD = rb'(?:[^%b,\[\]{}"\\]|\\[\\"]?)+' % _WHITE
+_WORD = rb'(?:[^%b,\[\]{}"\\]++|\\[\\"]?)++' % _WHITE
 # What may stand between records that have brackets: white space, punctuation, another value.
 _TOKEN = re.compile(
-    rb'[%b]+|(?P<mark>[,\[\]{}])|(?P<value>"(?:[^"\\]|\\.?)*+"?|%b(?:[ \t]+%b)*[ \t]*)'
+    rb'[%b]+|(?P<mark>[,\[\]{}])|(?P<value>"(?:[^"\\]++|\\.?)*+"?|%b(?:[ \t]++%b)*+[ \t]*+)'
     % (_WHITE, _WORD, _WORD),
     re.DOTALL,
 )

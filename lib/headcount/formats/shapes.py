@@ -122,8 +122,6 @@ def _shape_of(wanted: Wanted, head: bytes, is_all: bool) -> str | None:
     for magic, shape in _MAGIC.items():
         if head.startswith(magic):
             return shape
-        if magic.startswith(head) and not is_all:
-            return None
     head = head.removeprefix(BOM)
     text = head.lstrip(_WHITE)
     if not text:
