@@ -147,8 +147,8 @@ def _shape_of_objects(text: bytes, is_all: bool) -> str | None:
 
     A first line that is damaged is still a line: DOCUMENTS is said only of what is sound.
     """
-    first, newline, rest = text.partition(b"\n")
-    if not (newline or is_all):
+    first, is_line = _first_line(text)
+    if not (is_line or is_all):
         return None
     end = _value_end(first)
     if end is None:
@@ -156,8 +156,8 @@ def _shape_of_objects(text: bytes, is_all: bool) -> str | None:
     if end:
         if not _ANOTHER_OBJECT.match(first, end):
             return LINES
-        second, newline, _ = rest.lstrip(_WHITE).partition(b"\n")
-        if not (newline or is_all):
+        second, is_line = _first_line(text[len(first) :].lstrip(_WHITE))
+        if not (is_line or is_all):
             return None
         end = _value_end(second)
         return LINES if end and not second[end:].strip() else DOCUMENTS
@@ -167,6 +167,12 @@ def _shape_of_objects(text: bytes, is_all: bool) -> str | None:
     if end:
         return DOCUMENTS
     return LINES if end is None or is_all else None
+
+
+def _first_line(text: bytes) -> tuple[bytes, bool]:
+    """The first line without its newline, and whether there is one."""
+    end = text.find(b"\n")
+    return (text, False) if end < 0 else (text[:end], True)
 
 
 def _value_end(text: bytes) -> int | None:
@@ -182,8 +188,8 @@ def _value_end(text: bytes) -> int | None:
 
 
 def _shape_of_table(wanted: Wanted, text: bytes, is_all: bool) -> str | None:
-    line, newline, _ = text.partition(b"\n")
-    if not (newline or is_all):
+    line, is_line = _first_line(text)
+    if not (is_line or is_all):
         return None
     delimiter = delimiter_of(line)
     header = line.decode(errors="replace").removesuffix("\r")
