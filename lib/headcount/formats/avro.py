@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator
 import fastavro
 import msgspec
 from fastavro.read import LOGICAL_READERS
-from fastavro.schema import SchemaParseException
+from fastavro.schema import SchemaParseException, UnknownType
 
 from headcount.errors import FAILED, Failure
 from headcount.filters.rejects import Reject
@@ -47,7 +47,7 @@ class _Stream:
     """Chunks as a file that fastavro can read; what is kept can be read a second time."""
 
     def __init__(self, chunks: Iterable[bytes]):
-        self._chunks = iter(chunks)
+        self._chunks = filter(None, chunks)
         self._data, self._at = b"", 0  # the current chunk, how far it was read
         self._position = 0
         self._kept: list[bytes] | None = []
@@ -113,7 +113,10 @@ def _projected(schema: object, columns: Collection[str] | None) -> dict | None:
     kept["fields"] = [field for field in schema["fields"] if field["name"] in columns]
     try:
         fastavro.parse_schema(kept)
-    except SchemaParseException:  # it names a type that a column defines which is not wanted
+    except (
+        SchemaParseException,
+        UnknownType,
+    ):  # it names a type that a column defines which is not wanted
         return None
     return kept
 

@@ -89,8 +89,8 @@ def _texts(column: pa.Array, name: str, path: str) -> pa.Array:
     try:
         return arrow_json.texts(column)
     except arrow_json.NoJson as problem:
-        kind = problem.args[0]
-        raise Failure(f"{shown(path)}: column {name!r}: cannot read values of type {kind}") from None
+        reason = f"column {name!r}: cannot read values of type {problem}"
+        raise Failure(f"{shown(path)}: {reason}") from None
 
 
 @contextlib.contextmanager
@@ -134,6 +134,13 @@ def _values(column: pa.ChunkedArray, name: str, path: str, rejected: dict[int, R
         return arrow_json.iso_times(column).to_pylist()
     if pa.types.is_date(kind) or pa.types.is_time(kind):
         return column.cast(pa.string()).to_pylist()
+    if not (
+        pa.types.is_floating(kind)
+        or pa.types.is_decimal(kind)
+        or _is_binary(kind)
+        or _is_simple(kind)
+    ):
+        return _nested(column, name, path, rejected)
     values = column.to_pylist()
     if pa.types.is_floating(kind):
         for i, value in enumerate(values):
@@ -145,27 +152,33 @@ def _values(column: pa.ChunkedArray, name: str, path: str, rejected: dict[int, R
                 values[i] = value and value.decode()
             except UnicodeDecodeError:
                 rejected[i] = Reject("not UTF-8", name)
-    elif not (
-        pa.types.is_integer(kind)
-        or pa.types.is_boolean(kind)
-        or pa.types.is_decimal(kind)
-        or pa.types.is_null(kind)
-    ):
-        _check_nested(kind, name, path)
     return values
 
 
-def _check_nested(kind: pa.DataType, name: str, path: str) -> None:
-    """Raises Failure for a type that JSON, or this program, has no values for."""
+def _nested(
+    column: pa.ChunkedArray, name: str, path: str, rejected: dict[int, Reject]
+) -> list[object]:
+    """Values by way of JSON text: objects without nulls, numbers with a point as Decimal."""
+    texts = _texts(column.combine_chunks(), name, path).to_pylist()
+    for i, text in enumerate(texts):
+        if text and "\0" in text:
+            rejected[i] = arrow_json.first_bad([(name, text)])
+            texts[i] = arrow_json.unmarked(text)
+    return [text and json.loads(text, parse_float=decimal.Decimal) for text in texts]
+
+
+def _is_simple(kind: pa.DataType) -> bool:
+    """Whether what Arrow makes Python values of, is what JSON has."""
     inner = [kind.field(i).type for i in range(kind.num_fields)]
-    plain = (
-        pa.types.is_integer, pa.types.is_boolean, pa.types.is_string, pa.types.is_large_string,
-        pa.types.is_null,
-    )  # fmt: skip
-    if not inner and not any(is_plain(kind) for is_plain in plain):
-        raise Failure(f"{shown(path)}: column {name!r}: cannot read values of type {kind}")
-    for child in inner:
-        _check_nested(child, name, path)
+    if inner:
+        return not pa.types.is_map(kind) and all(map(_is_simple, inner))
+    return (
+        pa.types.is_integer(kind)
+        or pa.types.is_boolean(kind)
+        or pa.types.is_string(kind)
+        or pa.types.is_large_string(kind)
+        or pa.types.is_null(kind)
+    )
 
 
 def _is_binary(kind: pa.DataType) -> bool:

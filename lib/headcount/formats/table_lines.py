@@ -70,10 +70,9 @@ def _avro(path: str, chunks: Iterable[bytes], columns, _interrupted) -> Iterator
     checkout.install("avro")
     from headcount.formats import avro  # slow to import
 
-    number = size = 0
+    size = 0
     lines, numbers, rejects = [], [], []
-    for line in avro.lines(chunks, path, columns):
-        number += 1
+    for number, line in enumerate(avro.lines(chunks, path, columns), 1):
         if type(line) is bytes:
             lines.append(line)
             numbers.append(number)
