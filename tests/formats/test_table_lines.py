@@ -30,6 +30,7 @@ pa = pytest.importorskip("pyarrow", reason="no pyarrow: make .venv/parquet")
 pq = pytest.importorskip("pyarrow.parquet")
 fastavro = pytest.importorskip("fastavro", reason="no fastavro: make .venv/avro")
 arrow_json = pytest.importorskip("headcount.formats.arrow_json")
+avro = pytest.importorskip("headcount.formats.avro")
 
 KINDS = ("parquet", "avro", "csv", "tsv")
 SAMPLES = ROOT.parent / "shared" / "cases" / "shapes"
@@ -270,6 +271,14 @@ def test_a_codec_of_avro_that_is_not_read_is_named(tmp_path):
     path = write(tmp_path / "input", "avro", events(5))
     path.write_bytes(path.read_bytes().replace(b"\x08null", b"\x08lz44", 1))
     with pytest.raises(Failure, match=r"codec: expected one of null, deflate.*, got 'lz44'"):
+        read(path, "avro")
+
+
+def test_snappy_without_its_package_says_which_and_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setattr(avro, "find_spec", lambda name: None)
+    path = write(tmp_path / "input", "avro", events(5))
+    path.write_bytes(path.read_bytes().replace(b"\x08null", b"\x0csnappy", 1))
+    with pytest.raises(Failure, match=r"codec: snappy needs .* cramjam, .*; write it with deflate"):
         read(path, "avro")
 
 
@@ -673,6 +682,18 @@ def test_what_an_interrupted_writer_left_behind_is_no_error(kind, tables, monkey
         head = tables[kind].read_bytes()[:end]
         found = list(table_lines.blocks("-", head, iter([]), kind))
         assert not any(block.rejects for block in found)
+
+
+def test_a_quote_that_an_interrupted_writer_left_open_is_no_reject(monkeypatch):
+    def read_all():
+        chunks = iter([b'2,"x\n', b"y\n"])
+        found = list(table_lines.blocks("-", b"a,b\n1,z\n", chunks, "csv"))
+        rejects = [number for block in found for _, _, number, _ in block.rejects]
+        return b"".join(bytes(block.text) for block in found), rejects
+
+    assert read_all()[1] == [3, 4]
+    monkeypatch.setattr(interrupt, "requested_soon", lambda: True)
+    assert read_all() == (b'{"a":"1","b":"z"}\n', [])
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -9,6 +9,7 @@ import datetime
 import json
 import math
 from collections.abc import Collection, Iterable, Iterator
+from importlib.util import find_spec
 
 import fastavro
 import msgspec
@@ -100,6 +101,9 @@ def _blocks(stream: _Stream, path: str, columns: Collection[str] | None) -> Iter
     if reader.codec not in _CODECS:
         expected = f"expected one of {', '.join(_CODECS)}, got {reader.codec!r}"
         raise Failure(f"{shown(path)}: codec: {expected}; write it with another codec", FAILED)
+    if reader.codec == "snappy" and not find_spec("cramjam"):
+        needs = "snappy needs the Python package cramjam, which is not installed"
+        raise Failure(f"{shown(path)}: codec: {needs}; write it with deflate or zstandard", FAILED)
     schema = _projected(reader.writer_schema, columns)
     stream.rewind()
     yield from fastavro.block_reader(stream, schema, handle_unicode_errors="surrogateescape")
