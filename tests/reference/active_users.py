@@ -221,12 +221,9 @@ def listed(params) -> list:
     if isinstance(params, dict) and set(params) == {"list"}:
         if not isinstance(params["list"], list):
             raise Bad("a list that is none")
-        elements = params["list"]
-        if not all(
-            isinstance(item, dict) and isinstance(item.get("element"), dict) for item in elements
-        ):
+        if not all(isinstance(item, dict) for item in params["list"]):
             raise Bad("an element that is none")
-        return [item["element"] for item in elements]
+        return [element for item in params["list"] for element in item.values()]
     if isinstance(params, dict):
         return [{"key": name, "value": bare(value)} for name, value in params.items()]
     if not isinstance(params, list):
