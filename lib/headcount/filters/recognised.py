@@ -133,7 +133,7 @@ def recognised(
     options,
     known: Collection[str] = (),
 ) -> Iterator[tuple[str, int, Result]]:
-    """What `filters.tally` wants, unless an input is of the wrong kind; if `kind` is None, all of it.
+    """What `filters.tally` wants, unless an input is of the wrong kind; without a `kind`, all.
 
     Inputs of the names `known` have been recognised before. Raises WrongKind.
     """

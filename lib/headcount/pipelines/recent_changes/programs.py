@@ -89,6 +89,7 @@ def _import(parser: Parser, options: argparse.Namespace) -> Plan:
     }
     of_events = ("--event", "--fraction", "--batch", "--limit", "--max-event")
     rejects = parser.typed("--rejects", "--quiet")
+    of_files = parser.typed("--allow-empty", "--progress")
     of_client = parser.typed("--max-event", "--silence", "--give-up", "--user-agent")
     words = {
         "url": [options.url or ""],
