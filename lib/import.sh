@@ -136,7 +136,7 @@ load() { # TABLE OPTION…
 
 upsert_rows() { # TABLE OPTION…
 	"$bin/upsert-rows" --db "$db" --wait "$wait" --run "$run" "${settings[@]}" "${replace[@]}" \
-		"${max_rejects[@]}" "${@:2}" --account "$stage/sink" "$1" "$stage/rows"
+		"${max_rejects[@]}" "${quiet[@]}" "${@:2}" --account "$stage/sink" "$1" "$stage/rows"
 }
 
 # Whoever holds the lock may: nobody else has one. A filter that is just dying may still write.

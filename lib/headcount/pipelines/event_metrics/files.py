@@ -38,11 +38,11 @@ class TableSplit(NamedTuple):
 
 
 class Work(NamedTuple):
-    """How files are read, and what becomes of their rows: `take` returns what is to be printed."""
+    """How files are read, and what becomes of the rows of each: `take` returns what to print."""
 
     how: tables.How
     reader: Reader
-    take: Callable[[list[Row]], bytes]
+    take: Callable[[list[Row], str], bytes]
     at_once: int = READ_BATCH  # rows
     at_end: Callable[[], None] = lambda: None  # of each source
 
@@ -94,7 +94,7 @@ class Work(NamedTuple):
                             rejects.append((row, path, number, _line(fields, delimiter)))
                     rows = [row for row in rows if type(row) is not Reject]
                 kept += len(rows)
-                printed.append(self.take(rows))
+                printed.append(self.take(rows, path))
             rejects.sort(key=itemgetter(2))
             result = Result(b"".join(printed), kept, batch.filtered, 0, rejects, batch.records)
             yield sum(lines), result

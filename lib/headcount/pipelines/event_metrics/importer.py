@@ -41,9 +41,9 @@ def read(options, columns: list[Column], table: EventTable, account: Account) ->
     reader = record.Reader(own)
     stage = Stage(options.stage, [table], options.write_batch)
 
-    def take(rows: list[record.Row]) -> bytes:
+    def take(rows: list[record.Row], path: str) -> bytes:
         stage.add(table, rows)
-        return unknown.new(reader)
+        return unknown.new(reader, path)
 
     options.files = [*options.events, *options.first_dimensions, *options.second_dimensions]
     progress = Progress.of(options, account.prog, {})
