@@ -201,7 +201,7 @@ def test_an_import_that_keeps_nothing_says_so(tmp_path):
 
 
 def test_read_sse_goes_by_fields(tmp_path):
-    """Names that it does not know are left out, as the standard says, once there was one it knows."""
+    """Names that it does not know are left out, as the standard says, beside one it knows."""
     for body in (
         b"data: 1\nfoo: 2\n\n",
         b": ok\n\n",

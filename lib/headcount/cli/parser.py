@@ -31,14 +31,14 @@ _SHARED = {
         "metavar": "FILE",
         "help": "append each rejected line to FILE, as JSON that can be replayed",
     },
-    "--allow-empty": {
-        "action": "store_true",
-        "help": "accept an input in which nothing looks like what is expected, as an empty one",
-    },
     "--quiet": {"action": "store_true", "help": "no progress bar and no notes"},
     "--progress": {
         "action": "store_true",
         "help": "a progress bar on stderr (the default on a terminal, for files)",
+    },
+    "--allow-empty": {
+        "action": "store_true",
+        "help": "accept an input in which nothing looks like what is expected, as an empty one",
     },
     "--account": {
         "metavar": "FILE",

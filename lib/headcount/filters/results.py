@@ -19,6 +19,8 @@ class Result(NamedTuple):
     """What became of some lines: rows to print, and where the lines went.
 
     Where a line holds several records, these are counted, and `records` says how many there are.
+    A program that looks at lines which a search would drop says how many it has `recognised`; and,
+    if it looked and recognised none, what the lines are `like`.
     """
 
     rows: bytes
@@ -27,6 +29,8 @@ class Result(NamedTuple):
     duplicate: int = 0
     rejects: Iterable[tuple[Reject, str, int, bytes]] = ()  # (why, input, line, raw line)
     records: int | None = None  # None: as many as lines
+    recognised: int = 0
+    like: str = ""
 
 
 Process = Callable[[Block], Result]
@@ -90,7 +94,7 @@ def _spread(
     current = None
     before = counted = 0  # lines before this split in its input, and of it so far
     done = workers.in_order(range(len(splits)), work, processes, at_end)
-    for index, lines, read, rejects, records, *result in done:
+    for index, lines, read, rejects, records, recognised, like, *result in done:
         if index != current:
             offset = offsets.get(splits[index].path, Offset())
             before = offset.lines if splits[index].start == offset.bytes else before + counted
@@ -98,7 +102,8 @@ def _spread(
         counted += lines
         on_read(read)
         numbered = [(Reject(*why), name, before + at, raw) for why, name, at, raw in rejects]
-        yield splits[index].path, lines, Result(*result, numbered, records)
+        found = Result(*result, numbered, records, recognised, like)
+        yield splits[index].path, lines, found
 
 
 class _Batch:
@@ -112,14 +117,17 @@ class _Batch:
         self._rows: list[bytes] = []
         self._rejects: list[tuple] = []
         self._counts = [0, 0, 0]
-        self._records = 0
+        self._records = self._recognised = 0
+        self._like = ""
 
     def read(self, count: int) -> None:
         """So many more bytes have been read."""
         self._read += count
 
     def add(self, lines: int, result: Result) -> None:
-        rows, *counts, rejects, records = result
+        rows, *counts, rejects, records, recognised, like = result
+        self._recognised += recognised
+        self._like = self._like or like
         self._lines += lines
         self._records += lines if records is None else records
         self._counts = [sum(pair) for pair in zip(self._counts, counts, strict=True)]
@@ -133,6 +141,6 @@ class _Batch:
         """Empties it. What `_spread` wants, for marshal."""
         rows = b"".join(self._rows)
         head = (self._lines, self._read, self._rejects, self._records)
-        content = (*head, rows, *self._counts)
+        content = (*head, self._recognised, self._like, rows, *self._counts)
         self._empty()
         return content

@@ -144,6 +144,7 @@ def run(
     rejecter: str | None = None,
     offsets: Offsets = MappingProxyType({}),
     reader: inputs.Reader = inputs.LINES,
+    guard: Callable[[Iterable[tuple[str, int, Result]]], Iterable[tuple[str, int, Result]]] = iter,
     kind: Kind | None = None,
 ) -> int:
     """Feed every block to `process`, print its rows, then those of `finish`; returns the status.
@@ -154,8 +155,9 @@ def run(
     With `options.jobs`, that many processes share the input; if it is None, as many as there are
     processors, but only one where the next program of a pipe needs the others. `rejecter` is the
     program in whose name lines are rejected, if it is not this one. Inputs are read from their
-    `offsets` on, as `reader` says. With a `kind`, one in which nothing is of that kind is refused,
-    unless `options.allow_empty`; and where nothing is kept, that is noted.
+    `offsets` on, as `reader` says. What is found in them goes through a `guard`, which may refuse
+    an input (by a Failure); or, with a `kind`, an input in which nothing is of that kind is refused,
+    unless `options.allow_empty`, and it is noted if nothing is kept.
     """
     prog = os.path.basename(sys.argv[0])
     paths = options.files or ["-"]
@@ -170,7 +172,7 @@ def run(
     number = getattr(options, "jobs", 1) or (1 if processes.is_pipe(1) else workers.processors())
     of_inputs = results(paths, process, number, progress.add, offsets, reader=reader)
     begun = [path for path, offset in offsets.items() if offset.bytes]
-    of_inputs = recognised(of_inputs, kind, options, known=begun)
+    of_inputs = recognised(guard(of_inputs), kind, options, known=begun)
     tally(of_inputs, ours, log, progress, take, at_once)
     progress.close()
     log.close()

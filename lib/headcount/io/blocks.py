@@ -25,7 +25,17 @@ class Block:
     records of that input that have no line here.
     """
 
-    __slots__ = ("_lines", "left_out", "line", "name", "numbers", "rejects", "size", "start", "text")
+    __slots__ = (
+        "_lines",
+        "left_out",
+        "line",
+        "name",
+        "numbers",
+        "rejects",
+        "size",
+        "start",
+        "text",
+    )
 
     def __init__(
         self, data: Str | bytes, name: str = "-", line: int = 1, dropped: int = 0, start: int = 0

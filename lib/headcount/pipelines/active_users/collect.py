@@ -17,6 +17,7 @@ from headcount.io.blocks import Block
 from headcount.pipelines.active_users import pending, publish, store
 from headcount.pipelines.active_users.definitions import (
     AMOUNT,
+    ANY_EVENT,
     BOTH,
     DEFINITIONS,
     ENGAGED,
@@ -35,7 +36,7 @@ from headcount.pipelines.active_users.pending import Pending
 from headcount.values import decimals, tsv
 
 _SIGNALS = {signal.encode() for signal in (ENGAGED, VALUABLE, BOTH)}
-_ONE_BY_ONE = {ENGAGED, VALUABLE, GA4_EVENT, TIMED}
+_ONE_BY_ONE = {ENGAGED, VALUABLE, GA4_EVENT, TIMED, ANY_EVENT}
 
 
 class ActiveUsers:

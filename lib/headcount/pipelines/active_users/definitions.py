@@ -8,6 +8,7 @@ VALUABLE = "valuable"
 BOTH = f"{ENGAGED},{VALUABLE}"
 GA4_EVENT = "ga4-event"
 TIMED = "google-n-day"
+ANY_EVENT = "any-event"
 
 # and for these there may have to be several events: these are pending until they are enough
 SUMMED = "summed"
@@ -21,13 +22,14 @@ PENDING = {AMOUNT, SESSION, VIEW, KEY}
 OWN = "engaged-valuable"  # the definition of a database that says nothing else
 
 # Each definition: one of these signals, and one of those. (Where they come from, and the sources:
-# record.py and qualify.py.)
+# events/record.py and events/qualify.py.)
 DEFINITIONS = {
     OWN: ((ENGAGED, BOTH), (VALUABLE, BOTH)),
     "ga4-active": ((GA4_EVENT, ENGAGED_SESSION),),
     "engaged-session": ((ENGAGED_SESSION,),),
     "google-n-day": ((TIMED,),),
     "summed": ((SUMMED,), (VALUABLE, BOTH)),
+    ANY_EVENT: ((ANY_EVENT,),),
 }
 
 KEY_EVENTS = (

@@ -20,9 +20,9 @@ from headcount.filters.results import Result
 from headcount.io import workers
 from headcount.io.blocks import All, Block, Some
 from headcount.pipelines.active_users import options as engagement_options
-from headcount.pipelines.active_users import qualify, record
-from headcount.pipelines.active_users.definitions import ENGAGED, SUMMED, VALUABLE
-from headcount.pipelines.active_users.repeats import Repeats
+from headcount.pipelines.active_users.definitions import ANY_EVENT, ENGAGED, SUMMED, VALUABLE
+from headcount.pipelines.active_users.events import by_fields, look, qualify, record
+from headcount.pipelines.active_users.events.repeats import Repeats
 from headcount.values import decimals, pseudonyms, zones
 from headcount.values.search import NameSearch
 from headcount.values.tsv import escape
@@ -40,7 +40,7 @@ class ActiveRows:
 
     def __init__(
         self,
-        parser: record.Parser,
+        parser: record.Parser | by_fields.Parser,
         days,
         search: NameSearch | None,
         name: Callable[[str], str] = escape,
@@ -115,13 +115,16 @@ def _repeats(definition: record.Definition) -> Repeats | None:
     (Of an engagement one has to know more than its name.)
     """
     names = definition.valuable_events - {record.ENGAGEMENT}
-    if not names or definition.summed or definition.named or len(definition.user_fields) > 1:
+    users, unit = definition.fields.user, definition.fields.unit
+    if not names or definition.summed or definition.named or len(users) > 1 or unit != "us":
         return None
-    return Repeats(names, names | {record.ENGAGEMENT}, *definition.user_fields)
+    return Repeats(names, names | {record.ENGAGEMENT}, *users)
 
 
 def _counts(definition: record.Definition, name: str):
     """What adds up the rows of a definition."""
+    if name == ANY_EVENT:
+        return Counts([ANY_EVENT.encode()])
     if definition.named:
         from headcount.pipelines.active_users.collect import (
             ActiveUsers,  # knows the database, which others need not
@@ -143,6 +146,7 @@ def parsed(parser: Parser, arguments: list[str] | None = None) -> argparse.Names
     parser.add_argument("--pseudonym-key", metavar="FILE", type=engagement_options.pseudonym_key)
     runner.add_options(parser, "--tz", "--rejects", "--jobs")
     options = parser.parse(arguments)
+    engagement_options.resolve(parser, options)
     name = pseudonyms.Pseudonyms(options.pseudonym_key) if options.pseudonym_key else escape
     on_device = options.tz == zones.DEVICE
     options.wanted = engagement_options.definition(
@@ -157,7 +161,11 @@ def parsed(parser: Parser, arguments: list[str] | None = None) -> argparse.Names
         days = zones.DeviceDays() if on_device else zones.LocalDays(zones.find(options.tz))
     except ValueError as error:
         parser.error(str(error))
-    options.rows = ActiveRows(record.Parser(options.wanted), days, search, name)
+    events = by_fields.parser(options.wanted)
+    options.rows = ActiveRows(events, days, search, name)
+    options.rows, options.reading = look.reading(
+        options.rows, events, allow_empty=options.allow_empty
+    )
     return options
 
 
@@ -166,7 +174,7 @@ def main() -> int:
     options = parsed(Parser(main.__doc__))
     options.jobs = options.jobs or workers.processors()  # nothing behind it is as much work
     if not options.count:
-        return runner.run(options, options.rows, rejecter=REJECTER)
+        return runner.run(options, options.rows, rejecter=REJECTER, **options.reading)
     counts = _counts(options.wanted, *options.definition)
 
     def take(text: bytes) -> None:
@@ -174,7 +182,12 @@ def main() -> int:
             raise AssertionError("a row of our own that is none")
 
     return runner.run(
-        options, options.rows, lambda _account: counts.rows(), take=take, rejecter=REJECTER
+        options,
+        options.rows,
+        lambda _account: counts.rows(),
+        take=take,
+        rejecter=REJECTER,
+        **options.reading,
     )
 
 

@@ -3,26 +3,78 @@
 from __future__ import annotations
 
 import argparse
+import time
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from headcount.cli import types
 from headcount.cli.parser import Parser
-from headcount.pipelines.active_users.definitions import DEFINITIONS, KEY_EVENTS, OWN, listed
-from headcount.values import decimals, pseudonyms
+from headcount.pipelines.active_users.definitions import (
+    ANY_EVENT,
+    DEFINITIONS,
+    KEY_EVENTS,
+    OWN,
+    listed,
+)
+from headcount.pipelines.active_users.events import source
+from headcount.values import decimals, instants, pseudonyms, zones
 
 if TYPE_CHECKING:
-    from headcount.pipelines.active_users.record import Definition
+    from headcount.pipelines.active_users.events.record import Definition
 
 
-def add_options(parser: Parser) -> None:
-    """Take these options."""
+def add_source_options(parser: Parser, default: str | None = source.GA4) -> None:
+    """Take those that say whose events these are, and which of their fields count."""
+    none = "none is expected, and each line is taken"
+    parser.add_argument(
+        "--source",
+        metavar="NAME",
+        type=_source,
+        default=default,
+        help=f"whose events these are: {', '.join(source.names())} (default: {default or none})",
+    )
     parser.add_argument(
         "--user",
         metavar="FIELD[,FIELD…]",
         type=types.names,
-        default=("user_pseudo_id",),
-        help="which field is the user; the first present one (default: user_pseudo_id)",
+        help="which field is the user; the first present one (default: the source's; of ga4 "
+        "user_pseudo_id)",
     )
+    parser.add_argument(
+        "--field",
+        metavar="user|time|name=FIELD[,FIELD…]",
+        type=_field,
+        action="append",
+        default=[],
+        help="which field says who, when or what, by its dotted path, as properties.user.id; "
+        "with --source fields, user and time at least",
+    )
+    parser.add_argument(
+        "--time-unit",
+        metavar="UNIT",
+        type=types.one_of(*instants.UNITS, instants.ISO),
+        help="what times are: s, ms, us, ns (since 1970, UTC) or iso (default: the source's; of "
+        "ga4 us). A date with a time of day is always read; without an offset it is UTC",
+    )
+    parser.add_argument(
+        "--earliest",
+        metavar="DATE",
+        type=types.day,
+        default=date(2000, 1, 1),
+        help="reject events of earlier days, UTC (default: 2000-01-01)",
+    )
+    parser.add_argument(
+        "--latest",
+        metavar="DATE",
+        type=types.day,
+        help="reject events of later days, UTC (default: more than 24 hours from now)",
+    )
+    parser.shared("--allow-empty")
+
+
+def add_options(parser: Parser) -> None:
+    """Take these options."""
+    add_source_options(parser)
     parser.add_argument(
         "--min-engagement",
         metavar="SECONDS",
@@ -33,22 +85,22 @@ def add_options(parser: Parser) -> None:
     parser.add_argument(
         "--valuable-param",
         metavar="NAME",
-        default="engaged_session_event",
-        help="the parameter of a valuable event (default: engaged_session_event)",
+        help="the parameter of a valuable event (default: engaged_session_event, or "
+        "session_engaged where an event has none)",
     )
     parser.add_argument(
         "--valuable-events",
         metavar="NAME[,NAME…]",
         type=types.names_if_any,
         default=(),
-        help="events that are valuable, in place of the parameter",
+        help="events that are valuable, in place of the parameter; of any-event those that count",
     )
     parser.add_argument(
         "--definition",
         metavar="NAME[,NAME…]",
         type=definitions,
-        default=(OWN,),
-        help=f"when a user is active: {', '.join(DEFINITIONS)} (default: {OWN})",
+        help=f"when a user is active: {', '.join(DEFINITIONS)} (default: {OWN}; of other sources "
+        f"than {source.GA4} {ANY_EVENT})",
     )
     parser.add_argument(
         "--key-events",
@@ -60,31 +112,94 @@ def add_options(parser: Parser) -> None:
     )
 
 
+def resolve(parser: Parser, options) -> None:
+    """Put the source's defaults where nothing was typed; what does not go together is an error."""
+    other = options.source != source.GA4
+    options.definition = options.definition or ((ANY_EVENT,) if other else (OWN,))
+    if other and options.definition != (ANY_EVENT,):
+        parser.error(
+            f"--definition: expected {ANY_EVENT}, for {options.source} has no engagement time; got "
+            f"{','.join(options.definition)}"
+        )
+    if other and getattr(options, "tz", None) == zones.DEVICE:
+        parser.error(f"--tz: {options.source} does not say what a device's offset is; name a zone")
+
+
 def definition(parser: Parser, options, *, with_offset: bool, summed: bool = False) -> Definition:
     """What the options say. With `summed`, rows have amounts for count-distinct to add up."""
     others = not summed and options.definition != (OWN,)
-    check_user(parser, options)
-    from headcount.pipelines.active_users.record import Definition  # slow to import: for --help
+    from headcount.pipelines.active_users.events.record import (
+        Definition,  # slow to import, and --help does without
+    )
 
+    named = options.valuable_param
     return Definition(
         min_msec=options.min_engagement,
-        valuable_param=options.valuable_param,
+        valuable_params=(named,) if named else Definition().valuable_params,
         valuable_events=frozenset(options.valuable_events),
         summed=summed,
         named=frozenset(options.definition if others else ()),
         key_events=frozenset(options.key_events or KEY_EVENTS),
-        user_fields=options.user,
+        fields=fields(parser, options),
         with_offset=with_offset,
     )
 
 
-def check_user(parser: Parser, options) -> None:
-    """A field that is something else is a usage error."""
-    from headcount.pipelines.active_users.ga4 import Event
+def fields(parser: Parser, options) -> source.Fields:
+    """Which field says what. What cannot be is a usage error."""
+    known = source.find(options.source)
+    given = dict(options.field)
+    if options.user:
+        given["user"] = options.user
+    for name, default in (("user", known.user), ("time", known.time)):
+        if not given.setdefault(name, default):
+            parser.error(f"--field: {options.source} needs {name}=FIELD; see --help")
+    found = source.Fields(
+        options.source,
+        given["user"],
+        given["time"],
+        given.get("name", known.name),
+        options.time_unit or known.unit,
+        _micros(options.earliest),
+        _micros(options.latest + timedelta(1)) - 1 if options.latest else _a_day_from_now(),
+    )
+    if options.source == source.GA4:
+        from headcount.pipelines.active_users.events.ga4 import Event
 
-    for field in options.user:
-        if field in Event.__struct_fields__:
-            parser.error(f"--user: {field} cannot be the user")
+        for name in ("time", "name"):
+            if name in dict(options.field):
+                parser.error(f"--field: the {name} of {source.GA4} is {getattr(known, name)[0]}")
+        for field in found.user:
+            if field in Event.__struct_fields__:
+                parser.error(f"--user: {field} cannot be the user")
+    elif getattr(options, "valuable_events", ()) and not found.name:
+        parser.error("--valuable-events: say which field is the event's name: --field name=FIELD")
+    return found
+
+
+def _micros(day: date) -> int:
+    return (day - date(1970, 1, 1)).days * zones.DAY_SECONDS * instants.SECOND
+
+
+def _a_day_from_now() -> int:
+    return int((time.time() + zones.DAY_SECONDS) * instants.SECOND)
+
+
+def _source(text: str) -> str:
+    """The name of a source."""
+    try:
+        source.check(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
+def _field(text: str) -> tuple[str, tuple[str, ...]]:
+    """Which field is the user, time or name: `user=userId,anonymousId`."""
+    name, paths = types.assignment(text)
+    if name not in ("user", "time", "name"):
+        raise types.expected("user=FIELD, time=FIELD or name=FIELD", text)
+    return name, types.names(paths)
 
 
 def msec(seconds: str):

@@ -125,7 +125,14 @@ def main() -> int:
             return b""
 
         try:
-            return runner.run(options, options.rows, finish, take=part.add, rejecter=fused.REJECTER)
+            return runner.run(
+                options,
+                options.rows,
+                finish,
+                take=part.add,
+                rejecter=fused.REJECTER,
+                **options.reading,
+            )
         except Failure as failure:
             raise Failure(f"{failure}; no part was written", failure.status) from None
 

@@ -12,7 +12,15 @@ from headcount.cli.parser import Parser
 from headcount.errors import FAILED, NO_INPUT, OK, REJECTS, Failure
 from headcount.pipelines import dated_files
 from headcount.pipelines.active_users import options as engagement
-from headcount.pipelines.active_users.definitions import DEFINITIONS, ENGAGED, OWN, SUMMED, VALUABLE
+from headcount.pipelines.active_users.definitions import (
+    ANY_EVENT,
+    DEFINITIONS,
+    ENGAGED,
+    OWN,
+    SUMMED,
+    VALUABLE,
+)
+from headcount.pipelines.active_users.events import source
 from headcount.pipelines.active_users.options import SPELLINGS
 from headcount.pipelines.session import (
     Plan,
@@ -25,7 +33,7 @@ from headcount.values import zones
 from headcount.values.tsv import shown
 
 # Those that one event is enough for: others need ids.
-_WITHOUT_IDS = {OWN, "google-n-day"}
+_WITHOUT_IDS = {OWN, "google-n-day", ANY_EVENT}
 _MASTER = re.compile(r"local(\[([1-9][0-9]*|\*)\])?|spark://.+|yarn|k8s://.+")
 
 
@@ -131,7 +139,8 @@ def _master(text: str) -> str:
 
 
 def _check(parser: Parser, options: argparse.Namespace) -> None:
-    engagement.check_user(parser, options)
+    engagement.resolve(parser, options)
+    engagement.fields(parser, options)
     if options.tz != zones.DEVICE:
         try:
             zones.find(options.tz)
@@ -144,24 +153,39 @@ def _check_pipe(parser: Parser, options: argparse.Namespace) -> None:
         parser.error("--jobs is for the filters in one program: leave out --pipe")
 
 
-def _settings(parser: Parser) -> dict[str, str]:
+def _settings(parser: Parser, options: argparse.Namespace) -> dict[str, str]:
     """The settings that say what the rows mean."""
     events = parser.text("--valuable-events", "")
+    fields = engagement.fields(parser, options)
     typed = {
         "tz": parser.text("--tz", "America/Chicago"),
-        "definition": parser.text("--definition", OWN),
-        "user": parser.text("--user", "user_pseudo_id"),
+        "source": options.source,
+        "definition": ",".join(options.definition),
+        "user": ",".join(fields.user),
         "min-engagement": parser.text("--min-engagement", "3"),
         "valuable-events": events,
         "valuable-param": events or parser.text("--valuable-param", "engaged_session_event"),
         "key-events": parser.text("--key-events", ""),
     }
+    if options.source != source.GA4:
+        typed["field"] = f"time={','.join(fields.time)} name={','.join(fields.name)}"
     return spelled(SPELLINGS, parser, typed)
 
 
-def _definition(parser: Parser) -> list[str]:
+def _events(parser: Parser) -> list[str]:
     return parser.typed(
+        "--source",
         "--user",
+        "--field",
+        "--time-unit",
+        "--earliest",
+        "--latest",
+        "--allow-empty",
+    )
+
+
+def _definition(parser: Parser) -> list[str]:
+    return _events(parser) + parser.typed(
         "--min-engagement",
         "--valuable-param",
         "--valuable-events",
@@ -178,7 +202,9 @@ def _fused(parser: Parser) -> list[str]:
 
 def _filters(parser: Parser, options: argparse.Namespace, *, counts: bool) -> dict[str, list[str]]:
     """The words of each filter of the pipe."""
-    from headcount.pipelines.active_users import qualify  # slow to import, as all that parses JSON
+    from headcount.pipelines.active_users.events import (
+        qualify,  # slow to import, as all that parses JSON
+    )
 
     on_device = options.tz == zones.DEVICE
     summed = counts and options.definition == (SUMMED,)
@@ -189,6 +215,7 @@ def _filters(parser: Parser, options: argparse.Namespace, *, counts: bool) -> di
         "grep_events": [
             "--positions",
             ",".join(sorted(names)) if names else "--all",
+            *(_events(parser) if parser.typed("--source") else ["--source=ga4", *_events(parser)]),
             *parser.typed("--quiet", "--progress"),
         ],
         "parse_engagement": [
@@ -209,6 +236,8 @@ def _filters(parser: Parser, options: argparse.Namespace, *, counts: bool) -> di
 def _counted(parser: Parser, definition: str) -> list[str]:
     """How count-distinct is told a definition; of most it needs to know more than signals."""
     least = parser.text("--min-engagement", "3")
+    if definition == ANY_EVENT:
+        return [f"--all-of={ANY_EVENT}"]
     if definition not in (OWN, SUMMED):
         return [f"--definition={definition}", f"--min-engagement={least}"]
     both = [f"--all-of={ENGAGED},{VALUABLE}"]
@@ -221,7 +250,9 @@ def _count(parser: Parser, options: argparse.Namespace) -> Plan:
     if options.part and options.pipe:
         parser.error("--part is written by the filters in one program: leave out --pipe")
     if options.part:
-        settings = [f"--setting={name}={value}" for name, value in _settings(parser).items()]
+        settings = [
+            f"--setting={name}={value}" for name, value in _settings(parser, options).items()
+        ]
         words = {"count": [*_fused(parser), "--mergeable", f"--part={options.part}", *settings]}
         return Plan(options.files, words, module="active_users.part_file")
     if len(options.definition) > 1:
@@ -234,7 +265,8 @@ def _count(parser: Parser, options: argparse.Namespace) -> Plan:
 
 def _check_sketch(parser: Parser, options: argparse.Namespace, definition: str) -> None:
     """Whether what is asked for can do with sketches, and what they need is there."""
-    needs_ids = options.valuable_events or not _WITHOUT_IDS.issuperset(definition.split(","))
+    several = options.valuable_events and definition != ANY_EVENT
+    needs_ids = several or not _WITHOUT_IDS.issuperset(definition.split(","))
     if options.sketch == "instead" and needs_ids:
         enough = " and ".join(name for name in DEFINITIONS if name in _WITHOUT_IDS)
         parser.error(
@@ -258,7 +290,7 @@ def _import(parser: Parser, options: argparse.Namespace) -> Plan:
     _check_sketch(parser, options, ",".join(options.definition))
     dated, incomplete = dated_files.of(parser, options)
     more = {"sketch": options.sketch or "", "pseudonym-key": options.pseudonym_key or ""}
-    settings = _settings(parser) | spelled(SPELLINGS, parser, more)
+    settings = _settings(parser, options) | spelled(SPELLINGS, parser, more)
     words = {
         "incomplete": [str(REJECTS if incomplete else OK)],
         "rows": ["fused"],

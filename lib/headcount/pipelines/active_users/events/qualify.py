@@ -10,6 +10,8 @@ those that Google marks by itself ("[GA4] About key events"), unless others are 
 Source: Google, "Sample queries for audiences based on BigQuery data".
 `summed`: engagements that add up to the least over the day, and a valuable event (of any length).
 Source: users, for whom three visits of 2 s are a visit of 6 s.
+`any-event`: any event at all; with valuable events named, any of those.
+Source: what most trackers count, see each of sources/.
 
 What an event says by engaged-valuable stays the same beside these: so a parameter that only these
 look at, and that is no number, says nothing, and does not make the event a reject.
@@ -21,6 +23,7 @@ import msgspec
 
 from headcount.pipelines.active_users.definitions import (
     AMOUNT,
+    ANY_EVENT,
     ENGAGED,
     ENGAGED_SESSION,
     GA4_EVENT,
@@ -32,8 +35,7 @@ from headcount.pipelines.active_users.definitions import (
     VIEW,
     needed,
 )
-from headcount.pipelines.active_users.ga4 import Param
-from headcount.values import numbers
+from headcount.pipelines.active_users.events import ga4
 
 FIRST = frozenset(("first_visit", "first_open"))
 VIEWS = frozenset(("page_view", "screen_view"))
@@ -41,17 +43,18 @@ ENGAGEMENT = "user_engagement"
 MSEC = "engagement_time_msec"
 SESSION_ID = "ga_session_id"
 
-_params = msgspec.json.Decoder(list[Param] | None)
 _LARGEST = (1 << 63) - 1
 
 
 def names(wanted) -> list[str] | None:
     """The texts one of which an event must hold to say anything; None: it need not."""
     signals = needed(wanted.named) or {ENGAGED}
-    if ENGAGED_SESSION in signals:
+    if ENGAGED_SESSION in signals or (ANY_EVENT in signals and not wanted.valuable_events):
         return None
     searched = [MSEC] if TIMED in signals else []
-    return searched + ([ENGAGEMENT, *wanted.valuable_events] if signals - {TIMED} else [])
+    if signals - {TIMED, ANY_EVENT}:
+        searched.append(ENGAGEMENT)
+    return searched + (list(wanted.valuable_events) if signals - {TIMED} else [])
 
 
 def may_be_pending(wanted) -> bool:
@@ -62,8 +65,9 @@ def may_be_pending(wanted) -> bool:
 class Evidence:
     """Adds to the signals of engaged-valuable what the other definitions want."""
 
-    def __init__(self, wanted):
-        self._wanted = wanted
+    def __init__(self, wanted, flat: dict[str, str]):
+        """`flat`: as `ga4.params_of` takes it."""
+        self._wanted, self._flat = wanted, flat
         self._signals = needed(wanted.named)
 
     def __call__(self, signals: str | None, event, name: str, micros: int) -> str | None:
@@ -73,7 +77,7 @@ class Evidence:
         least that is wanted) and ga_session_id. None if it says nothing.
         """
         asked, wanted = self._signals, self._wanted
-        params = self._params(event.event_params)
+        params = self._params(event)
         msec = _number(params.get(MSEC))
         if signals and ENGAGED not in asked:
             signals = VALUABLE if VALUABLE in asked and signals != ENGAGED else None
@@ -82,9 +86,11 @@ class Evidence:
         if SUMMED in asked and name == ENGAGEMENT and msec is not None:
             amount = min(max(msec, 0), wanted.min_msec)
             kinds.append(AMOUNT)
-            value = _number(params.get(wanted.valuable_param))
+            value = self._valuable(params)
             if not wanted.valuable_events and not signals and value is not None and value >= 1:
                 kinds.append(VALUABLE)
+        if ANY_EVENT in asked and (not wanted.valuable_events or name in wanted.valuable_events):
+            kinds.append(ANY_EVENT)
         if TIMED in asked and msec is not None and msec > 0:
             kinds.append(TIMED)
         if GA4_EVENT in asked and _is_active(name, msec, event.platform):
@@ -104,17 +110,20 @@ class Evidence:
         amount = "" if amount is None else str(amount)
         return f"{','.join(kinds)}\t{micros}\t{amount}\t{'' if session is None else session}"
 
-    def _params(self, params: list[Param] | msgspec.Raw | None) -> dict:
+    def _params(self, event) -> dict:
         """The parameters' values by name; of a repeated one the first."""
-        if type(params) is msgspec.Raw:
-            try:
-                params = _params.decode(params)
-            except (msgspec.ValidationError, RecursionError):
-                params = None
+        try:
+            params = ga4.params_of(event, self._flat)
+        except (msgspec.DecodeError, RecursionError):
+            params = []
         values = {}
-        for param in params or ():
+        for param in params:
             values.setdefault(param.key, param.value)
         return values
+
+    def _valuable(self, params: dict):
+        numbers = (_number(params.get(name)) for name in self._wanted.valuable_params)
+        return next((number for number in numbers if number is not None), None)
 
 
 def _is_active(name: str, msec, platform: msgspec.Raw) -> bool:
@@ -131,15 +140,10 @@ def _is_active(name: str, msec, platform: msgspec.Raw) -> bool:
 
 def _number(value):
     """A parameter's number; None where there is none."""
-    if value is None:
-        return None
     try:
-        for raw in (value.int_value, value.double_value, value.float_value):
-            if (number := numbers.number(raw)) is not None:
-                return number
+        return value and value.number()
     except ValueError:
-        pass
-    return None
+        return None
 
 
 def _session(value) -> int | None:

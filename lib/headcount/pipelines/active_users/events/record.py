@@ -9,12 +9,17 @@ from headcount.filters.rejects import UNIDENTIFIED, Reject
 from headcount.formats import jsonl
 from headcount.io.blocks import All, Some
 from headcount.pipelines.active_users.definitions import BOTH, ENGAGED, VALUABLE
-from headcount.pipelines.active_users.ga4 import Clock, Device, Event, Param, Value
-from headcount.pipelines.active_users.qualify import ENGAGEMENT, MSEC, Evidence
-from headcount.values import decimals, numbers, tsv
+from headcount.pipelines.active_users.events import ga4
+from headcount.pipelines.active_users.events.ga4 import Clock, Device, Event, Param, Value
+from headcount.pipelines.active_users.events.qualify import ENGAGEMENT, MSEC, SESSION_ID, Evidence
+from headcount.pipelines.active_users.events.source import (
+    IMPLAUSIBLE,
+    Fields,
+    ImplausibleTimeError,
+)
+from headcount.values import decimals, instants, numbers, tsv
 from headcount.values.zones import DAY_SECONDS, LAST_MICROS
 
-_params = msgspec.json.Decoder(list[Param] | None)
 _clock = msgspec.json.Decoder(Clock).decode
 _device = msgspec.json.Decoder(Device | None)
 
@@ -24,18 +29,17 @@ class Definition(msgspec.Struct, frozen=True):
 
     engaged: a `user_engagement` whose `engagement_time_msec` is at least `min_msec`; with
     `summed`, any one, and the sink adds them up. valuable: that same event has the parameter
-    `valuable_param` >= 1; or, where `valuable_events` are named, one of those events that day.
+    first of `valuable_params` that is there >= 1; or, where `valuable_events` are named, one of
+    those events that day.
     """
 
     min_msec: object = 3000  # int or Decimal
-    valuable_param: str = "engaged_session_event"
+    valuable_params: tuple[str, ...] = ("engaged_session_event", "session_engaged")  # one or two
     valuable_events: frozenset[str] = frozenset()
     summed: bool = False
-    named: frozenset[str] = (
-        frozenset()
-    )  # where others are asked for as well: headcount.pipelines.active_users.qualify
+    named: frozenset[str] = frozenset()  # where others are asked for as well: qualify.py
     key_events: frozenset[str] = frozenset()
-    user_fields: tuple[str, ...] = ("user_pseudo_id",)
+    fields: Fields = Fields()
     with_offset: bool = False
 
 
@@ -45,18 +49,28 @@ class Parser:
     def __init__(self, definition: Definition):
         self.definition = definition
         # any key of the export may be the user, also one that is no identifier
-        fields = {f"user_{i}": key for i, key in enumerate(dict.fromkeys(definition.user_fields))}
-        users = [(name, str | None, None) for name in fields]
+        keys = dict.fromkeys(definition.fields.user)
+        renamed = {f"user_{i}": key for i, key in enumerate(keys)}
+        fields = [(name, str | int | None, None) for name in renamed]
+        self._user, *self._other_users = map(operator.attrgetter, renamed)
+        # so may a parameter be, where the export has been flattened
+        names = dict.fromkeys((MSEC, SESSION_ID, *definition.valuable_params))
+        taken = {*keys, *Event.__struct_fields__}
+        flat = {f"flat_{i}": name for i, name in enumerate(names) if name not in taken}
+        fields += [(attribute, msgspec.Raw, numbers.NULL) for attribute in flat]
+        renamed |= flat
+        self._flat = {name: attribute for attribute, name in flat.items()}
         if definition.named:
-            users.append(("platform", msgspec.Raw, numbers.NULL))
-        self._more = Evidence(definition) if definition.named else None
-        record = msgspec.defstruct("UserEvent", users, bases=(Event,), rename=fields, gc=False)
-        self._user, *self._other_users = map(operator.attrgetter, fields)
+            fields.append(("platform", msgspec.Raw, numbers.NULL))
+        self._more = Evidence(definition, self._flat) if definition.named else None
+        record = msgspec.defstruct("UserEvent", fields, bases=(Event,), rename=renamed, gc=False)
         self._decode = msgspec.json.Decoder(record).decode
         if definition.named or not definition.valuable_events:
             # All parameters that are here are looked at: in one go it is faster.
-            users.append(("event_params", list[Param] | None, None))
-            record = msgspec.defstruct("UserEvent", users, bases=(Event,), rename=fields, gc=False)
+            fields.append(("event_params", ga4.Params, None))
+            record = msgspec.defstruct(
+                "UserEvent", fields, bases=(Event,), rename=renamed, gc=False
+            )
         self._decode_lines = msgspec.json.Decoder(record).decode_lines
 
     def parse(self, line: bytes) -> tuple[int, int | None, str, str] | Reject | None:
@@ -71,11 +85,26 @@ class Parser:
             return event
         return self._judge([event], line)[0]
 
+    def time_of(self, line: bytes) -> str | int | float | None:
+        """The time of an event as it is written; None if there is none, or the line is no event."""
+        event = jsonl.record(self._decode, line)
+        return None if type(event) is Reject else event.event_timestamp
+
+    def columns(self) -> tuple[str, ...]:
+        """The fields of an event that may be looked at."""
+        return (
+            *Event.__struct_fields__,
+            *Clock.__struct_fields__,
+            *self.definition.fields.user,
+            *self._flat,
+            "platform",
+        )
+
     def parse_all(self, lines: All | Some) -> list[tuple | Reject | None]:
-        """Likewise, of many lines: of all at once, where none is unusual."""
+        """Many lines in one batch; `parse` takes over where one of them is unusual."""
         events = jsonl.records(self._decode_lines, lines)
         if events is None:
-            return [self.parse(line) for line in lines]
+            return [self.parse(lines[i]) for i in range(lines.count)]
         judged = self._judge(events)
         if UNCLEAR in judged:
             judged = [self.parse(lines[i]) if it is UNCLEAR else it for i, it in enumerate(judged)]
@@ -87,6 +116,9 @@ class Parser:
         user_of, others = self._user, self._other_users
         valuable, more = self.definition.valuable_events, self._more
         with_offset, summed = self.definition.with_offset, self.definition.summed
+        # of a number in another unit more has to be known
+        fields = self.definition.fields
+        earliest, latest = (fields.earliest, fields.latest) if fields.unit == "us" else (1, 0)
         offset = None
         for event in events:
             try:
@@ -97,18 +129,18 @@ class Parser:
                 micros = event.event_timestamp
                 if type(micros) is str and micros.isdigit() and len(micros) <= 18:
                     micros = int(micros) if micros.isascii() else None
-                if type(micros) is not int or not 0 <= micros <= LAST_MICROS:
-                    micros = _micros(line)  # any other spelling of a number, or none
+                if type(micros) is not int or not earliest <= micros <= latest:
+                    micros = _micros(micros, fields, line)  # any other spelling, or none
                 if with_offset:
                     offset = _offset(line)
                 user = user_of(event)
-                if not user and not (
-                    user := next(filter(None, (of(event) for of in others)), None)
-                ):
-                    judged.append(Reject(UNIDENTIFIED))
-                    continue
+                if type(user) is not str or not user:
+                    user = _user(event, user_of, *others)
+                    if user is None:
+                        judged.append(Reject(UNIDENTIFIED))
+                        continue
                 if name == ENGAGEMENT:
-                    signals = self._signals(event.event_params, micros)
+                    signals = self._signals(event, micros)
                 elif name in valuable:
                     signals = VALUABLE if not summed else _with_amount(VALUABLE, 0, micros)
                 else:
@@ -120,25 +152,31 @@ class Parser:
                 judged.append(unclear.reject)
         return judged
 
-    def _signals(self, params: list[Param] | msgspec.Raw | None, micros: int) -> str | None:
+    def _signals(self, event: Event, micros: int) -> str | None:
         """What an engagement says of its user's day; with sums, also how long it was, and when."""
         wanted = self.definition
-        if type(params) is msgspec.Raw:
-            params = _decode("event_params", _params, params)
-        valuable_param = wanted.valuable_param
-        msec = value = _ABSENT
-        for param in params or ():
+        params = event.event_params
+        if type(params) is not list or not params:
+            params = self._params(event)
+        first, *others = wanted.valuable_params
+        second = others[0] if others else None
+        msec = value = other = _ABSENT
+        for param in params:
             key = param.key
             if key == MSEC and msec is _ABSENT:  # of repeated parameters the first counts
                 msec = param.value
-            if key == valuable_param and value is _ABSENT:
+            if key == first and value is _ABSENT:
                 value = param.value
+            elif key == second and other is _ABSENT:
+                other = param.value
         msec = _number(MSEC, msec)
         engaged = msec is not None and (wanted.summed or msec >= wanted.min_msec)
         if wanted.valuable_events:
             valuable = ENGAGEMENT in wanted.valuable_events
         else:
-            value = _number(wanted.valuable_param, value)
+            value = _number(first, value)
+            if value is None and second:
+                value = _number(second, other)
             valuable = engaged and value is not None and value >= 1
             if not wanted.summed:
                 engaged = valuable  # both in one event, or nothing
@@ -146,6 +184,14 @@ class Parser:
             return None
         signals = BOTH if engaged and valuable else ENGAGED if engaged else VALUABLE
         return _with_amount(signals, msec or 0, micros) if wanted.summed else signals
+
+    def _params(self, event: Event) -> list[Param]:
+        try:
+            return ga4.params_of(event, self._flat)
+        except (msgspec.ValidationError, RecursionError) as error:
+            raise _Unclear(Reject("wrong type", f"event_params: {error}")) from None
+        except msgspec.DecodeError as error:  # in a text of JSON
+            raise _Unclear(Reject("bad event_params", str(error))) from None
 
 
 def row(event: tuple[int, int | None, str, str], name: Callable[[str], str] = tsv.escape) -> bytes:
@@ -169,11 +215,40 @@ def _clock_of(line: bytes | None) -> Clock:
     return _clock(line)
 
 
-def _micros(line: bytes | None) -> int:
-    micros = _whole("event_timestamp", _clock_of(line).event_timestamp, 0, LAST_MICROS)
-    if micros is None:
-        raise _Unclear(Reject("event_timestamp is missing"))
-    return micros
+def _micros(value: str | int | float | None, fields: Fields, line: bytes | None) -> int:
+    """The instant of an event whose time is not a plain number of microseconds."""
+    name = "event_timestamp"
+    try:
+        if type(value) is str and not value.isdigit() and _is_no_number(value):
+            return fields.plausible(instants.of_text(value))
+        number = value if type(value) is int else numbers.number(_clock_of(line).event_timestamp)
+        if number is None:
+            raise _Unclear(Reject(f"{name} is missing"))
+        at = instants.of_number(number, fields.unit)
+        if not 0 <= at <= LAST_MICROS or (fields.unit == "us" and at != number):
+            raise _Unclear(Reject(f"bad {name}", "not a whole number within bounds"))
+        return fields.plausible(at)
+    except ImplausibleTimeError as error:
+        raise _Unclear(Reject(IMPLAUSIBLE, f"{name}: {error}")) from None
+    except ValueError as error:
+        raise _Unclear(Reject(f"bad {name}", str(error))) from None
+
+
+def _is_no_number(text: str) -> bool:
+    try:
+        decimals.exact(text)
+    except ValueError:
+        return True
+    return False
+
+
+def _user(event: Event, *getters: Callable[[Event], str | int | None]) -> str | None:
+    """The first user that is present; a number is the same as its digits."""
+    for getter in getters:
+        user = getter(event)
+        if user is not None and user != "":
+            return str(user)
+    return None
 
 
 def _offset(line: bytes | None) -> int:
@@ -217,10 +292,6 @@ def _number(name: str, value: Value | None):
     if value is None:
         return None
     try:
-        if (number := numbers.number(value.int_value)) is not None:
-            return number
-        if (number := numbers.number(value.double_value)) is not None:
-            return number
-        return numbers.number(value.float_value)
+        return value.number()
     except ValueError as error:
         raise _Unclear(Reject("bad event parameter", f"{name}: {error}")) from None

@@ -1,0 +1,270 @@
+"""The parser of events of which a few fields say all: who, when, what."""
+
+from __future__ import annotations
+
+import functools
+import operator
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+
+from headcount.filters.rejects import UNIDENTIFIED, Reject
+from headcount.formats import jsonl
+from headcount.io.blocks import All, Some
+from headcount.pipelines.active_users.definitions import ANY_EVENT
+from headcount.pipelines.active_users.events import record, source
+from headcount.pipelines.active_users.events.source import (
+    IMPLAUSIBLE,
+    ImplausibleTimeError,
+)
+from headcount.values import instants
+
+Path = tuple[str, ...]
+_Scalar = str | int | float | None
+_PARTS = re.compile(r"(?:[^.\\]|\\.)+", re.DOTALL)
+_JOINED = re.compile(r"(?:[^+\\]|\\.)+", re.DOTALL)
+_any = msgspec.json.Decoder().decode
+
+
+def parser(definition: record.Definition) -> record.Parser | Parser:
+    """The parser of a source's events."""
+    if definition.fields.source == source.GA4:
+        return record.Parser(definition)
+    return Parser(definition)
+
+
+def path(text: str) -> Path:
+    """The parts of a dotted path; a backslash stands before a dot, or a plus, within a name."""
+    return tuple(re.sub(r"\\(.)", r"\1", part) for part in _PARTS.findall(text))
+
+
+def joined(text: str) -> list[Path]:
+    """The paths that a `+` joins."""
+    return [path(part) for part in _JOINED.findall(text)]
+
+
+class Parser:
+    """Parses events by the fields that a definition names: one by one, or many at once.
+
+    A line gives (instant in microseconds, None, user, ANY_EVENT) for an event that makes its user
+    active, None for another event, a Reject for a bad line, as record.Parser has it.
+    """
+
+    def __init__(self, definition: record.Definition):
+        self.definition = definition
+        self.fields = fields = definition.fields
+        self._text = source.find(fields.source).text
+        users = [joined(text) for text in fields.user]
+        times, names = [path(text) for text in fields.time], [path(text) for text in fields.name]
+        self._tree = tree = {}
+        for parts in [*times, *names, *(parts for user in users for parts in user)]:
+            _plant(tree, parts)
+        self._decode = msgspec.json.Decoder(_type(tree)).decode
+        self._decode_lines = msgspec.json.Decoder(_type(tree)).decode_lines
+        self._typed = _Getters.of(users, times, names, functools.partial(_typed_getter, tree))
+        self._loose = _Getters.of(users, times, names, _loose_getter)
+
+    def parse(self, line: bytes) -> tuple[int, None, str, str] | Reject | None:
+        """One line."""
+        if self._text and not line.lstrip().startswith(b"{"):
+            found = self._text(line)
+            return self._judge(found, self._by_name) if type(found) is dict else found
+        event = jsonl.record(self._decode, line)
+        if type(event) is not Reject:
+            return self._judge(event, self._typed)
+        if event.reason != "wrong type":
+            return event
+        # Somewhere on the way to a field there is something else: then it is absent.
+        event = jsonl.record(_any, line)
+        if type(event) is not dict:
+            return event if type(event) is Reject else Reject("wrong type", "not a JSON object")
+        return self._judge(event, self._loose)
+
+    def parse_all(self, lines: All | Some) -> list[tuple | Reject | None]:
+        """Many lines in one batch; `parse` takes over where one of them is unusual."""
+        events = jsonl.records(self._decode_lines, lines)
+        if events is None:
+            return [self.parse(lines[i]) for i in range(lines.count)]
+        judge, typed = self._judge, self._typed
+        return [judge(event, typed) for event in events]
+
+    @functools.cached_property
+    def _by_name(self) -> _Getters:
+        """What gets fields of what is not JSON: by their whole names."""
+        fields = self.fields
+        users = [[(text,) for text in _JOINED.findall(user)] for user in fields.user]
+        times, names = [(text,) for text in fields.time], [(text,) for text in fields.name]
+        return _Getters.of(users, times, names, _loose_getter)
+
+    def time_of(self, line: bytes) -> str | int | float | None:
+        """The time of an event as it is written; None if there is none, or the line is no event."""
+        event, getters = jsonl.record(_any, line), self._loose
+        if self._text and not line.lstrip().startswith(b"{"):
+            event, getters = self._text(line), self._by_name
+        return getters.time(event) if type(event) is dict else None
+
+    def columns(self) -> tuple[str, ...]:
+        """The fields of an event that are looked at, by the first part of their paths."""
+        return tuple(self._tree)
+
+    def _judge(self, event, getters: _Getters) -> tuple[int, None, str, str] | Reject | None:
+        fields = self.fields
+        time = getters.time(event)
+        if time is None:
+            return Reject(f"{' or '.join(fields.time)} is missing")
+        name = getters.name(event) if fields.name else None
+        if name is None and fields.name:
+            return Reject(f"{' or '.join(fields.name)} is missing")
+        try:
+            at = None
+            if type(time) is str and fields.unit == instants.ISO:
+                at = instants.of_text(time)
+            if at is None or not fields.earliest <= at <= fields.latest:
+                at = fields.instant(time)
+        except ImplausibleTimeError as error:
+            return Reject(IMPLAUSIBLE, str(error))
+        except (ValueError, TypeError) as error:
+            return Reject("bad time", f"{_cut(time)}: {error}")
+        user = getters.user(event)
+        if type(user) is not str:
+            return Reject(UNIDENTIFIED) if user is None else user
+        wanted = self.definition.valuable_events
+        return (at, None, user, ANY_EVENT) if not wanted or name in wanted else None
+
+
+def _cut(value) -> str:
+    return repr(value)[:60]
+
+
+class _Getters(NamedTuple):
+    """What an event of one kind says: each of its fields, None where it is absent."""
+
+    user: Callable[[object], str | Reject | None]
+    time: Callable[[object], str | int | float | None]
+    name: Callable[[object], str | None]
+
+    @classmethod
+    def of(
+        cls, users: list[list[Path]], times: list[Path], names: list[Path], getter: Callable
+    ) -> _Getters:
+        """`getter` makes what gets a path's value."""
+        return cls(
+            _first([_user([getter(parts) for parts in user]) for user in users]),
+            _first([getter(parts) for parts in times]),
+            _first([_text(getter(parts)) for parts in names]),
+        )
+
+
+def _first(getters: list[Callable]) -> Callable:
+    """The first value that is present."""
+    if len(getters) == 1:
+        return getters[0]
+
+    def first(event):
+        for getter in getters:
+            value = getter(event)
+            if value is not None and value != "":
+                return value
+        return None
+
+    return first
+
+
+def _user(getters: list[Callable]) -> Callable:
+    """A user of one field, or of several: then the first of these must be present."""
+
+    def user(event) -> str | Reject | None:
+        value = getters[0](event)
+        if type(value) is str and len(getters) == 1:
+            return value or None
+        if value is None or value == "":
+            return None
+        values = [value, *(getter(event) for getter in getters[1:])]
+        for value in values:
+            if type(value) not in (str, int, type(None)):
+                return Reject("wrong type", f"user: {_cut(value)} is no text or whole number")
+        return " ".join("" if value is None else str(value) for value in values)
+
+    return user
+
+
+def _text(getter: Callable) -> Callable:
+    def text(event) -> str | None:
+        value = getter(event)
+        return value if type(value) is str or value is None else str(value)
+
+    return text
+
+
+# ---- paths into typed records, and into whatever else
+
+
+def _plant(tree: dict, parts: Path) -> None:
+    """Add a path to the tree of all. Raises ValueError if one path ends where another goes on."""
+    for part in parts[:-1]:
+        # all places of a list have one type
+        beside = next(iter(tree.values()), {}) if all(name.isdigit() for name in tree) else {}
+        tree = tree.setdefault(part, beside if part.isdigit() else {})
+        if tree is None:
+            raise ValueError(f"{'.'.join(parts)}: another field ends at {part}")
+    if tree.setdefault(parts[-1]) is not None:
+        raise ValueError(f"{'.'.join(parts)}: another field goes on from there")
+
+
+def _type(tree: dict):
+    """The typed record of a tree, or list where its names are places."""
+    if all(name.isdigit() for name in tree):
+        inner = [_type(below) if below else _Scalar for below in tree.values()]
+        return list[inner[0]]
+    fields = []
+    renamed = {}
+    for i, (name, below) in enumerate(tree.items()):
+        renamed[f"f{i}"] = name
+        kind = _type(below) | None if below else _Scalar
+        fields.append((f"f{i}", kind, None))
+    return msgspec.defstruct("Part", fields, rename=renamed, gc=False)
+
+
+def _typed_getter(tree: dict, parts: Path) -> Callable:
+    """What gets the value at a path of a typed record."""
+    steps = []
+    for part in parts:
+        if all(name.isdigit() for name in tree):
+            steps.append(operator.itemgetter(int(part)))
+        else:
+            steps.append(operator.attrgetter(f"f{list(tree).index(part)}"))
+        tree = tree[part]
+    first, *others = steps
+    if not others:
+        return first
+
+    def get(event):
+        value = first(event)
+        for step in others:
+            if value is None:
+                return None
+            try:
+                value = step(value)
+            except IndexError:
+                return None
+        return value
+
+    return get
+
+
+def _loose_getter(parts: Path) -> Callable:
+    """What gets the value at a path of any JSON; an object or list there is what it is."""
+
+    def get(value):
+        for part in parts:
+            if type(value) is dict:
+                value = value.get(part)
+            elif type(value) is list and part.isdigit():
+                value = value[int(part)] if int(part) < len(value) else None
+            else:
+                return None
+        return value
+
+    return get

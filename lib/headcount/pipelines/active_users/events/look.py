@@ -1,0 +1,227 @@
+"""A look at the first lines of each input, whatever a prefilter would say of them.
+
+A prefilter calls every line that cannot matter filtered; so does it of an input in which nothing is
+an event of the source, and the count of that would be nothing, with exit status 0.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator
+
+from headcount.errors import NO_INPUT, Failure
+from headcount.filters.rejects import UNIDENTIFIED, Reject
+from headcount.filters.results import Process, Result
+from headcount.formats import shapes
+from headcount.io import interrupt
+from headcount.io.blocks import Block
+from headcount.pipelines.active_users.events import by_fields, source
+from headcount.values import instants
+from headcount.values.search import split_lines
+from headcount.values.tsv import shown
+
+_FIRST = 100  # lines of an input
+_FURTHER = 10  # of each block behind, as long as nothing has been recognised
+_TIME_REASONS = (source.IMPLAUSIBLE, "bad time", "bad event_timestamp")
+_HEAD = 64 << 10  # bytes to tell what an input looks like
+_MOST_HELD = 1000  # blocks in which nothing has been recognised
+
+
+class Look:
+    """Looks at blocks of inputs, for as long as it has recognised no event of an input.
+
+    `parser` is that of the source's events.
+    """
+
+    def __init__(self, parser):
+        self._parser = parser
+        self._fields = parser.definition.fields
+        self._recognised: set[str] = set()
+
+    def __call__(self, block: Block) -> tuple[int, str]:
+        """How many events it recognised, and if it looked and recognised none what it saw instead.
+
+        Raises Failure 66 where an input begins with events of another source, or with times in
+        another unit.
+        """
+        if block.name in self._recognised:
+            return 0, ""
+        is_first = block.start == 0 and block.lines() > 0 and block.number(0) <= 2
+        lines = _sample(block, _FIRST if is_first else _FURTHER)
+        if not lines:
+            return 0, ""
+        rejected = []
+        for line in lines:
+            found = self._parser.parse(line)
+            if self._is_event(found):
+                self._recognised.add(block.name)
+                return 1, ""
+            rejected.append(found)
+        events = [
+            line
+            for line, found in zip(lines, rejected, strict=True)
+            if found.reason in _TIME_REASONS
+        ]
+        if is_first and events:
+            self._refuse_unit(block.name, events)
+        if events and len(events) == len(lines) and rejected[0].reason == source.IMPLAUSIBLE:
+            return len(events), ""  # events all right, whose times are rejected one by one
+        return 0, self._seen(block, lines, rejected, is_first)
+
+    def _is_event(self, found) -> bool:
+        if type(found) is not Reject:
+            return True
+        # The export of an app without consent has no users at all.
+        return found.reason == UNIDENTIFIED and self._fields.source == source.GA4
+
+    def _refuse_unit(self, name: str, lines: list[bytes]) -> None:
+        """Raises Failure if all of these times make sense in another unit."""
+        fields = self._fields
+        times = [time for line in lines if (time := self._parser.time_of(line)) is not None]
+        if not times:
+            return
+        for unit in instants.fitting_units(times, fields.unit, fields.earliest, fields.latest):
+            at = instants.shown(instants.micros(times[0], unit))
+            raise Failure(
+                f"{shown(name)}: {' or '.join(fields.time)}: expected "
+                f"{_expected(fields.unit)}, got {times[0]!r}, which looks like "
+                f"{instants.UNIT_NAMES[unit]} ({at}); use --time-unit {unit}",
+                NO_INPUT,
+            )
+
+    def _seen(self, block: Block, lines: list[bytes], rejected: list[Reject], first: bool) -> str:
+        """What an input looks like, if not like the source's events."""
+        fields = self._fields
+        if all(reject.reason == UNIDENTIFIED for reject in rejected):
+            return (
+                f"events without a user: none has {' or '.join(fields.user)}; name the field of "
+                "the user with --user"
+            )
+        other = _source_of(lines, but=fields.source)
+        if other:
+            title = source.find(other).title
+            text = f"events of {title}: try --source {other}"
+            if first:
+                raise Failure(refusal(block.name, fields.source, text), NO_INPUT)
+            return text
+        from headcount.formats import looks  # rarely needed
+
+        return looks.described(bytes(block.text[:_HEAD]))
+
+
+def _sample(block: Block, most: int) -> list[bytes]:
+    """The first lines of a block that are not blank."""
+    text, end = block.text, 0
+    for _ in range(most):
+        newline = text.find(b"\n", end)
+        if newline < 0:
+            end = len(text)
+            break
+        end = newline + 1
+    lines = (bytes(line).rstrip(b"\r") for line in split_lines(text[:end])) if end else ()
+    return [line for line in lines if line.strip()]
+
+
+def _source_of(lines: list[bytes], but: str) -> str | None:
+    import msgspec
+
+    for line in lines:
+        try:
+            event = msgspec.json.decode(line)
+        except (ValueError, RecursionError):
+            event = None
+        if type(event) is dict and (name := source.told(event, but)):
+            return name
+        if event is None:
+            for name in source.names():
+                text = source.find(name).text
+                if name != but and text and type(text(line)) is dict:
+                    return name
+    return None
+
+
+def _expected(unit: str) -> str:
+    return (
+        "a text such as 2026-01-10T16:00:00Z"
+        if unit == instants.ISO
+        else (instants.UNIT_NAMES[unit])
+    )
+
+
+def refusal(name: str, wanted: str, looks_like: str) -> str:
+    """Why an input is refused."""
+    return (
+        f"{shown(name)}: expected events of --source {wanted}, got {looks_like} "
+        "(--allow-empty counts it as empty)"
+    )
+
+
+def looking(process: Process, look: Look) -> Process:
+    """`process`, with a look at each block before."""
+
+    def of_block(block: Block) -> Result:
+        recognised, like = look(block)
+        return process(block)._replace(recognised=recognised, like=like)
+
+    return of_block
+
+
+def guard(
+    of_inputs: Iterable[tuple[str, int, Result]], wanted: str
+) -> Iterator[tuple[str, int, Result]]:
+    """What was found in inputs, unless nothing of one is recognised as an event of `wanted`.
+
+    That is held back until something is. Raises Failure 66.
+    """
+    current, is_known, like, held = None, True, "", []
+
+    def refuse_unknown() -> None:
+        if not is_known and like and not interrupt.requested():
+            raise Failure(refusal(current, wanted, like), NO_INPUT)
+
+    for found in of_inputs:
+        name, _, result = found
+        if name != current:
+            refuse_unknown()
+            yield from held
+            current, is_known, like, held = name, False, "", []
+        like = like or result.like
+        is_known = is_known or bool(result.recognised or result.kept or result.duplicate)
+        if not is_known:
+            held.append(found)
+            if len(held) > _MOST_HELD:
+                refuse_unknown()
+            continue
+        yield from held
+        held.clear()
+        yield found
+    refuse_unknown()
+    yield from held
+
+
+def shape(parser) -> shapes.Wanted:
+    """What inputs of a parser's events may look like, if they do not have lines of JSON."""
+    fields = parser.definition.fields
+    columns = frozenset(parser.columns())
+
+    def is_header(names: list[str]) -> bool:
+        """Whether a table has what says when, what and (GA4 has none without consent) who."""
+
+        def has(paths: Iterable[str]) -> bool:
+            return any(by_fields.path(path)[0] in names for path in paths)
+
+        needed = [fields.time, fields.name or fields.time]
+        if fields.source != source.GA4:
+            needed.append(fields.user)
+        return all(map(has, needed))
+
+    return shapes.Wanted(columns, is_header, source.find(fields.source).text is not None)
+
+
+def reading(process: Process, parser, *, allow_empty: bool) -> tuple[Process, dict]:
+    """`process`, with a look at its inputs, and how `runner.run` is to read them."""
+    ways = {"reader": shapes.reader(shape(parser))}
+    if allow_empty:
+        return process, ways
+    ways["guard"] = functools.partial(guard, wanted=parser.definition.fields.source)
+    return looking(process, Look(parser)), ways
