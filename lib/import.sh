@@ -111,7 +111,7 @@ import_bit_by_bit() { # FUNCTION [WHAT_IF_IT_FAILS]
 	local status=0 failed=${2-what was read is kept; run it again to go on}
 	run_job "$1" || status=$?
 	if [[ $signal && $status != 0 ]]; then status=$(signal_status); fi
-	if ((status == 2)); then exit 2; fi # it has said why
+	if ((status == 2 || status == 66)); then exit "$status"; fi # it has said why
 	if ((status != 0 && status != 65)); then die "$status" "$failed"; fi
 	if [[ ! -e $stage/account ]]; then die 1 "the import stopped early: $failed"; fi
 	run=''
@@ -136,7 +136,7 @@ load() { # TABLE OPTION…
 
 upsert_rows() { # TABLE OPTION…
 	"$bin/upsert-rows" --db "$db" --wait "$wait" --run "$run" "${settings[@]}" "${replace[@]}" \
-		"${max_rejects[@]}" "${@:2}" --account "$stage/sink" "$1" "$stage/rows"
+		"${max_rejects[@]}" "${quiet[@]}" "${@:2}" --account "$stage/sink" "$1" "$stage/rows"
 }
 
 # Whoever holds the lock may: nobody else has one. A filter that is just dying may still write.

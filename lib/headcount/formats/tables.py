@@ -11,6 +11,7 @@ from typing import BinaryIO
 from headcount import checkout
 from headcount.cli import types
 from headcount.cli.parser import Parser
+from headcount.filters.recognised import WrongKind, allowed
 from headcount.formats.batches import CSV, PARQUET, TSV, Batch, How
 from headcount.io import inputs
 from headcount.io.splits import is_plain
@@ -25,9 +26,20 @@ def batches(
 ) -> Iterator[Batch]:
     """The rows of one input; `on_read` gets each count of bytes that were read.
 
-    Raises Failure for an input that cannot be read to its end, or lacks a column.
+    Raises Failure for an input that cannot be read to its end, and WrongKind for one that is no
+    table, or lacks a column, unless `how` has it count as empty.
     """
     blocks = inputs.blocks([path], on_read)
+    try:
+        yield from _batches(blocks, path, how)
+    except WrongKind as wrong:
+        if not how.allowed:
+            raise
+        how.allowed(wrong)
+        yield Batch([], [], [], sum(block.lines() for block in blocks))
+
+
+def _batches(blocks: Iterator[Block], path: str, how: How) -> Iterator[Batch]:
     first = next(blocks, None)
     if first is None:
         return
@@ -41,8 +53,9 @@ def batches(
         with as_file(path, (memoryview(block.text) for block in rest)) as file:
             yield from parquet.batches(file, path, how)
     else:
-        from headcount.formats import delimited
+        from headcount.formats import delimited, looks
 
+        delimited.check_kind(bytes(first.text[: looks.HEAD]), path, how)
         kind = how.kind or (TSV if _is_named_tsv(path) else CSV)
         yield from delimited.batches(rest, path, how._replace(kind=kind))
 
@@ -106,6 +119,7 @@ def how(options) -> How:
         encodings=options.encoding,
         delimiter=options.delimiter,
         escape=options.escape,
+        allowed=allowed(options),
     )
 
 

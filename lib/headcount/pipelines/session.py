@@ -164,6 +164,7 @@ def _import(parser: Parser, program: Program, hears: int, says: int, arguments: 
         "db": [options.db if address.is_url(options.db) else os.path.realpath(options.db)],
         "lock": [f"{address.beside(options.db)}.{parser.prog}"],
         "wait": [parser.text("--wait", "60")],
+        "quiet": parser.typed("--quiet"),
         "max_rejects": parser.typed("--max-rejects"),
         "replace": parser.typed("--replace"),
         "settings": [f"--setting={name}={value}" for name, value in plan.settings.items()],

@@ -18,6 +18,7 @@ from headcount.cli.main import start_as
 from headcount.cli.parser import Parser
 from headcount.filters import runner
 from headcount.filters.account import Account
+from headcount.filters.recognised import note_nothing
 from headcount.pipelines.comments import columns as comment_columns
 from headcount.pipelines.comments import inputs
 from headcount.pipelines.comments.tables import Row, Table
@@ -159,6 +160,7 @@ def main() -> int:
     account = Account(parser.prog)
     counted = Comments()
     inputs.read(options, account, comment_columns.Packer(), counted.take_posts, take=counted.take)
+    note_nothing(account, options)
     return runner.end(options, account, counted.rows(zone, options.after))
 
 

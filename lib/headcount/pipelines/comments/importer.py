@@ -12,6 +12,7 @@ from headcount.db import connection, ledger
 from headcount.db.staging import Stage, attached
 from headcount.errors import OK, REJECTS
 from headcount.filters.account import Account
+from headcount.filters.recognised import note_nothing
 from headcount.filters.results import Result
 from headcount.io import output
 from headcount.io.blocks import Block
@@ -78,6 +79,7 @@ def main() -> int:
     inputs.read(options, account, Crawls(stage), stage.add, at_end=stage.flush)
     stage.flush()
     rows = load(options, account)
+    note_nothing(account, options)
     output.write_imported(rows)
     return REJECTS if account.rejected else OK
 

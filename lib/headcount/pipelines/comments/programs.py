@@ -31,6 +31,7 @@ def _declare_files(parser: Parser, kinds: tuple[str, ...]) -> None:
         )
     parser.rewrite = lambda arguments: sorted_out(parser, arguments, kinds)
     tables.add_options(parser)
+    parser.shared("--allow-empty")
 
 
 def add_report_options(parser: Parser) -> None:
@@ -68,7 +69,7 @@ def _inputs(parser: Parser, options: argparse.Namespace) -> Inputs:
 
 def _words(parser: Parser) -> list[str]:
     of_text = ("--delimiter", "--encoding", "--escape", "--header")
-    return parser.typed(*of_text, "--rejects", "--jobs", "--quiet", "--progress")
+    return parser.typed(*of_text, "--rejects", "--jobs", "--allow-empty", "--quiet", "--progress")
 
 
 def _count(parser: Parser, options: argparse.Namespace) -> Plan:

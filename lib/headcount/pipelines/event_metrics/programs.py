@@ -26,6 +26,7 @@ def _declare(parser: Parser) -> None:
             help=text,
         )
     tables.add_options(parser, delimiter=None)
+    parser.shared("--allow-empty")
     parser.add_argument(
         "--replace", action="store_true", help="what comes wins over what the database has"
     )
@@ -63,7 +64,8 @@ def _import(parser: Parser, options: argparse.Namespace) -> Plan:
         inputs.add(_EVENTS, "-")
     of_text = ("--delimiter", "--encoding", "--escape", "--header")
     of_batches = ("--replace", "--read-batch", "--write-batch")
-    words = parser.typed(*of_text, *of_batches, "--rejects", "--jobs", "--quiet", "--progress")
+    of_all = ("--rejects", "--jobs", "--allow-empty", "--quiet", "--progress")
+    words = parser.typed(*of_text, *of_batches, *of_all)
     return Plan(
         inputs.files,
         {"importer": words},

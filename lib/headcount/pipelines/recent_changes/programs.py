@@ -66,7 +66,7 @@ def _declare(parser: Parser) -> None:
         "Wikimedia remembers about a week",
     )
     sse_client.add_stream_options(parser)
-    parser.shared("--wait", "--rejects", "--quiet", "--progress")
+    parser.shared("--wait", "--rejects", "--allow-empty", "--quiet", "--progress")
 
 
 def _url(text: str) -> str:
@@ -89,10 +89,15 @@ def _import(parser: Parser, options: argparse.Namespace) -> Plan:
     }
     of_events = ("--event", "--fraction", "--batch", "--limit", "--max-event")
     rejects = parser.typed("--rejects", "--quiet")
+    of_files = parser.typed("--allow-empty", "--progress")
     of_client = parser.typed("--max-event", "--silence", "--give-up", "--user-agent")
     words = {
         "url": [options.url or ""],
-        "importer": [*parser.typed(*of_events), *rejects, *parser.typed("--progress")],
+        "importer": [
+            *parser.typed(*of_events),
+            *rejects,
+            *of_files,
+        ],
         "read_sse": [*of_client, *rejects],
     }
 
