@@ -17,7 +17,6 @@ from headcount.pipelines.active_users.options import SPELLINGS
 from headcount.pipelines.session import (
     Plan,
     Program,
-    add_files,
     add_reading_options,
     spelled,
 )
@@ -31,7 +30,7 @@ _MASTER = re.compile(r"local(\[([1-9][0-9]*|\*)\])?|spark://.+|yarn|k8s://.+")
 
 def _declare_events(parser: Parser) -> None:
     """What all that read events take."""
-    add_files(parser)
+    parser.inputs()
     parser.shared("--tz")
     engagement.add_options(parser)
     parser.add_argument(
@@ -99,7 +98,7 @@ def _declare_local_import(parser: Parser) -> None:
 
 
 def _declare_merge(parser: Parser) -> None:
-    parser.add_argument("files", nargs="*", metavar="PART", help="parts, of count-active-users")
+    parser.inputs("PART", "parts, of count-active-users")
     _declare_sink(parser, "parts")
     parser.shared("--quiet")
 

@@ -9,7 +9,7 @@ from headcount.cli import types
 from headcount.cli.parser import Parser
 from headcount.formats import sse, sse_client
 from headcount.io.splits import is_url
-from headcount.pipelines.session import Plan, Program, Words, add_files, spelled
+from headcount.pipelines.session import Plan, Program, Words, spelled
 from headcount.values import decimals
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def add_event_options(parser: Parser) -> None:
 
 
 def _declare(parser: Parser) -> None:
-    add_files(parser)
+    parser.inputs()
     parser.shared("--db")
     parser.add_argument(
         "--url", metavar="URL", type=_url, help="the stream of server-sent events to read"
