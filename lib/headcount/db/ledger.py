@@ -21,6 +21,7 @@ from headcount.errors import NO_INPUT, Failure
 from headcount.filters.account import Account
 from headcount.io.splits import is_url
 from headcount.values import clock, zones
+from headcount.values.tsv import shown
 
 # In SQL: whether a run is one of an import, and not of a tool.
 IS_IMPORT = "(" + " OR ".join(f"pipeline LIKE '{start}%'" for start in locks.IMPORTS) + ")"
@@ -116,7 +117,7 @@ def _input(path: str, kind: str | None) -> _Input:
         return _Input(path, os.stat(path).st_size, fingerprint(path, kind))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise Failure(f"{path}: cannot open: {reason}", NO_INPUT) from None
+        raise Failure(f"{shown(path)}: cannot open: {reason}", NO_INPUT) from None
 
 
 def _text(path: str) -> str:

@@ -14,12 +14,7 @@ from headcount.pipelines import dated_files
 from headcount.pipelines.active_users import options as engagement
 from headcount.pipelines.active_users.definitions import DEFINITIONS, ENGAGED, OWN, SUMMED, VALUABLE
 from headcount.pipelines.active_users.options import SPELLINGS
-from headcount.pipelines.session import (
-    Plan,
-    Program,
-    add_reading_options,
-    spelled,
-)
+from headcount.pipelines.session import Plan, Program, add_reading_options, spelled
 from headcount.values import zones
 from headcount.values.tsv import shown
 

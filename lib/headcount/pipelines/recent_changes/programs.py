@@ -81,7 +81,7 @@ def _import(parser: Parser, options: argparse.Namespace) -> Plan:
     if not options.url:
         if streams := parser.typed(*_OF_STREAMS):
             parser.error(f"{streams[0].partition('=')[0]} is for a stream: name its --url")
-        if options.files and is_url(options.files[0]):
+        if any(map(is_url, options.files)):
             parser.error("name a stream with --url")
     typed = {
         "recent-changes.event": options.event,
