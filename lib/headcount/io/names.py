@@ -1,4 +1,4 @@
-"""The names of inputs: of the files in a folder, and of those in a list."""
+"""What the names of inputs stand for: a folder for its files, a list for other names."""
 
 from __future__ import annotations
 
