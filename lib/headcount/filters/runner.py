@@ -29,7 +29,7 @@ _NO_POSITION = Reject("no line number and file before the line", "see --position
 
 def add_options(parser: Parser, *more: str) -> None:
     """Add what every filter takes, after its own options, and those of `more` that it takes."""
-    parser.add_argument("files", nargs="*", metavar="FILE", help="inputs; none or - is stdin")
+    parser.inputs()
     parser.shared(*more, "--account", "--quiet", "--progress")
 
 
