@@ -14,6 +14,7 @@ from headcount.cli.parser import Parser
 from headcount.filters.recognised import WrongKind, allowed
 from headcount.formats.batches import CSV, PARQUET, TSV, Batch, How
 from headcount.io import inputs
+from headcount.io.blocks import Block
 from headcount.io.splits import is_plain
 
 _MAGIC = b"PAR1"  # https://parquet.apache.org/docs/file-format/

@@ -28,9 +28,9 @@ TextParser = Callable[[bytes], "dict[str, str | None] | Reject | None"]
 class Source(NamedTuple):
     """What the events of one maker look like, and which of their fields count.
 
-    A field is a dotted path into the event (`data.user.id`; `\\\\.` is a dot within a name, a number
-    the place in a list). Of several the first present one counts. A user may be made of several
-    fields, joined by `+`: the first of these must be present.
+    A field is a dotted path into the event: `data.user.id`; a number is the place in a list, and
+    a backslash stands before a dot, or a plus, within a name. Of several the first present one
+    counts. A user may be made of several fields, joined by `+`: the first must be present.
     """
 
     title: str  # for people: the product

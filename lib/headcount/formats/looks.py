@@ -1,0 +1,176 @@
+"""What an input looks like, for the message that says why it cannot be read."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+
+from headcount.io.blocks import BOM
+
+HEAD = 4096  # bytes that are looked at
+_SHOWN = 8  # keys or columns
+_TEXT = 40  # characters
+_NAME = 64  # characters, of a column, at most
+_DELIMITERS = {"\t": "TSV", ",": "CSV", ";": "CSV", "|": "CSV"}
+
+_UTF16 = "UTF-16 text"
+
+# How binary files start. (Archives of one file are read as what they hold: io/decompress.py.)
+_MAGIC = [
+    (b"\x89PNG", "a PNG image"),
+    (b"\xff\xd8\xff", "a JPEG image"),
+    (b"GIF8", "a GIF image"),
+    (b"%PDF-", "a PDF document"),
+    (b"PK\x03\x04", "a ZIP archive (unzip -p FILE)"),
+    (b"PK\x05\x06", "an empty ZIP archive"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive (7z x -so FILE)"),
+    (b"SQLite format 3", "a SQLite database"),
+    (b"PAR1", "Parquet"),
+    (b"Obj\x01", "Avro"),
+    (b"ORC", "ORC"),
+    (b"ARROW1", "an Arrow file"),
+    (b"\xff\xfe\0\0", "UTF-32 text"),
+    (b"\xff\xfe", _UTF16),
+    (b"\xfe\xff", _UTF16),
+]
+_TEXT_MAGIC = (b"PAR1", b"ORC", b"ARROW1")  # that text may begin with, too
+_TAR, _TAR_NAME = (257, b"ustar"), "a tar archive (tar -xOf FILE)"
+_ARRAY_NAME = "a JSON array"
+_OBJECTS = "JSON objects with the keys "
+_CONTROL = bytes(set(range(32)) - set(b"\t\n\r"))
+
+_MARKUP = re.compile(r"<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
+_XML = re.compile(r"<(?:\?xml|!--|!\w|\w[\w:.-]*(?:\s[^<>]*)?/?>)")
+_ARRAY = re.compile(r'\[\s*(?:[\[{"\]]|-?[0-9]+(?:\.[0-9]+)?\s*[,\]]|(?:true|false|null)\b|$)')
+# The combined and the common log format: https://httpd.apache.org/docs/current/logs.html
+_ACCESS_LOG = re.compile(r'\S+ \S+ .*?\[[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:[^\]]+\] "')
+# A field or a comment of an event stream, in bytes, wherever a line starts:
+# https://html.spec.whatwg.org/multipage/server-sent-events.html
+EVENT_FIELD = re.compile(rb"(?:\A|[\r\n])(?::|(?:data|event|id|retry)(?::|[\r\n]|\Z))")
+
+
+def described(head: bytes) -> str:
+    """What an input looks like that begins with these bytes, once decompressed: a noun phrase."""
+    head = head[:HEAD]
+    for start, name in _MAGIC:
+        if head.startswith(start) and (start not in _TEXT_MAGIC or _has_control(head)):
+            return name
+    place, mark = _TAR
+    if head.startswith(mark, place):
+        return _TAR_NAME
+    if _is_utf16(head):
+        return _UTF16
+    try:
+        text = _decoded(head.removeprefix(BOM))
+    except UnicodeDecodeError:
+        return _not_utf8(head)
+    if "\0" in text:
+        return _not_utf8(head)
+    return _of_text(text.lstrip())
+
+
+def is_foreign(head: bytes) -> bool:
+    """Whether an input that begins so is no delimited text, whatever its columns might be: it is of
+    a binary format that has a name, UTF-16, markup or JSON."""
+    kind = described(head)
+    binary = {name for _, name in _MAGIC} | {_TAR_NAME, _UTF16}
+    return kind in binary or kind in ("HTML", "XML", _ARRAY_NAME) or kind.startswith(_OBJECTS)
+
+
+def _has_control(head: bytes) -> bool:
+    return len(head.translate(None, _CONTROL)) < len(head)
+
+
+def _is_utf16(head: bytes) -> bool:
+    """Whether every other byte of nearly all is NUL, as in UTF-16 without a byte order mark."""
+    nuls = [head[start::2].count(0) * 2 / max(1, len(head)) for start in (0, 1)]
+    return len(head) > 1 and max(nuls) > 0.8 and min(nuls) < 0.2
+
+
+def _decoded(head: bytes) -> str:
+    """Raises UnicodeDecodeError for what is not UTF-8, wherever it was cut off."""
+    try:
+        return head.decode()
+    except UnicodeDecodeError as error:
+        if len(head) - error.start > 3 or error.reason != "unexpected end of data":
+            raise
+        return head[: error.start].decode()
+
+
+def _not_utf8(head: bytes) -> str:
+    if _has_control(head):
+        return f"binary data: {head[:8].hex(' ')}…"
+    return f"text that is not UTF-8: {_start(head.decode('latin-1'))}"
+
+
+def _of_text(text: str) -> str:
+    if not text:
+        return "nothing"
+    first = text.partition("\n")[0]
+    if text.startswith("<"):
+        if _MARKUP.search(text[:1000]):
+            return "HTML"
+        if _XML.match(text):
+            return "XML"
+    if _ARRAY.match(text):
+        return _ARRAY_NAME
+    if text.startswith("{") and (keys := _keys(text)):
+        return f"{_OBJECTS}{_listed(keys)}"
+    if _ACCESS_LOG.match(first):
+        return "an access log"
+    if EVENT_FIELD.match(first.encode()):
+        return "server-sent events"
+    if columns := _columns(text):
+        kind, names = columns
+        return f"{kind} with the columns {_listed(names)}"
+    return f"text: {_start(text)}"
+
+
+def _keys(text: str) -> list[str]:
+    """The keys of a JSON object, as far as there is text; none for what is not JSON."""
+    import ijson  # slow to import
+
+    keys, depth = [], 0
+    try:
+        for event, value in ijson.basic_parse(text.encode(), multiple_values=True):
+            depth += event.startswith("start_") - event.startswith("end_")
+            if event == "map_key" and depth == 1:
+                keys.append(value)
+            elif not depth:
+                break
+    except (ijson.JSONError, ValueError):  # the rest of the object is not here
+        pass
+    return keys
+
+
+def _columns(text: str) -> tuple[str, list[str]] | None:
+    """CSV or TSV, and the names of its columns; None where the first line is no header."""
+    first = text.partition("\n")[0]
+    delimiter = max(_DELIMITERS, key=first.count)
+    if delimiter not in first:
+        return None
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    row: list[str] = []
+    try:
+        names = next(rows)
+        row = next(rows, row)
+    except csv.Error:  # the row may be cut off
+        if not row and '"' in first:
+            return None
+        names = first.rstrip("\r").split(delimiter)
+    if not all(0 < len(name.strip()) <= _NAME and name.isprintable() for name in names):
+        return None
+    if len(row) != len(names) and not all(name.strip().isidentifier() for name in names):
+        return None
+    return _DELIMITERS[delimiter], names
+
+
+def _listed(names: list[str]) -> str:
+    shown = [name if len(name) <= _NAME else f"{name[:_NAME]}…" for name in names[:_SHOWN]]
+    return ", ".join([*shown, "…"] if len(names) > _SHOWN else shown)
+
+
+def _start(text: str) -> str:
+    line = text.strip().partition("\n")[0].rstrip("\r")
+    return f"{line[:_TEXT]!r}" if len(line) <= _TEXT else f"{line[:_TEXT] + '…'!r}"
