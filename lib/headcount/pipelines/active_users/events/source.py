@@ -23,6 +23,9 @@ _SOURCES = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file_
 # What a line that is not JSON says, by the names that it would have as JSON; None for a line that
 # is no event (a comment, a header).
 TextParser = Callable[[bytes], "dict[str, str | None] | Reject | None"]
+# For some of these names, in the order of `columns`: what gets their values from many lines of text
+# at once, a tuple for each line. A value that is absent is "", and so are all of an unusual line.
+TableParser = Callable[[tuple[str, ...]], Callable[[str], list[tuple[str, ...]]]]
 
 
 class Source(NamedTuple):
@@ -41,6 +44,10 @@ class Source(NamedTuple):
     # Keys that tell this maker's events from others': all of one of these sets are there.
     signs: tuple[frozenset[str], ...] = ()
     text: TextParser | None = None  # for lines that are not JSON
+    columns: tuple[str, ...] = ()  # all names that `text` can give
+    table: TableParser | None = None  # the same as `text`, faster
+    named: Callable[[str], str] | None = None  # makes an event's name of what `name` finds
+    agent: tuple[str, ...] = ()  # the user agent, by which bots are known
     is_personal: bool = False  # whether the user is made of what may not be kept as it is
 
 
@@ -92,6 +99,7 @@ class Fields(NamedTuple):
     time: tuple[str, ...] = ("event_timestamp",)
     name: tuple[str, ...] = ("event_name",)
     unit: str = "us"
+    agent: tuple[str, ...] = ()  # if bots are to be left out
     earliest: int = instants.EARLIEST  # microseconds since 1970, UTC
     latest: int = (1 << 63) - 1
 

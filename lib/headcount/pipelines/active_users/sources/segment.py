@@ -21,4 +21,5 @@ SOURCE = Source(
         frozenset(("type", "anonymousId")),
         frozenset(("anonymousId", "originalTimestamp")),
     ),
+    agent=("context.userAgent",),
 )
