@@ -125,8 +125,13 @@ class Parser:
         if time is None:
             return Reject(f"{' or '.join(fields.time)} is missing")
         name = getters.name(event) if fields.name else None
-        if name is None and fields.name:
-            return Reject(f"{' or '.join(fields.name)} is missing")
+        if fields.name:
+            if name is None:
+                return Reject(f"{' or '.join(fields.name)} is missing")
+            if self._named:
+                name = self._named(name)
+                if not name:
+                    return None
         try:
             at = None
             if type(time) is str and fields.unit == instants.ISO:
@@ -143,9 +148,7 @@ class Parser:
         if self._is_bot and self._is_bot(getters.agent(event)):
             return None
         wanted = self.definition.valuable_events
-        if wanted and (self._named(name) if self._named else name) not in wanted:
-            return None
-        return at, None, user, ANY_EVENT
+        return (at, None, user, ANY_EVENT) if not wanted or name in wanted else None
 
 
 def _cut(value) -> str:
@@ -173,7 +176,7 @@ class _Getters(NamedTuple):
         return cls(
             _first([_user([getter(parts) for parts in user]) for user in users]),
             _first([getter(parts) for parts in times]),
-            _first([_text(getter(parts)) for parts in names]),
+            _name([_text(getter(parts)) for parts in names]),
             _first([getter(parts) for parts in agents]),
         )
 
@@ -191,6 +194,19 @@ def _first(getters: list[Callable]) -> Callable:
         return None
 
     return first
+
+
+def _name(getters: list[Callable]) -> Callable:
+    """The first name that is present; an empty one, if that is all there is."""
+    first = _first(getters)
+    if len(getters) == 1:
+        return first
+
+    def name(event) -> str | None:
+        found = first(event)
+        return "" if found is None and any(get(event) == "" for get in getters) else found
+
+    return name
 
 
 def _user(getters: list[Callable]) -> Callable:

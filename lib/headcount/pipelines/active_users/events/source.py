@@ -47,7 +47,8 @@ class Source(NamedTuple):
     text: TextParser | None = None  # for lines that are not JSON
     columns: tuple[str, ...] = ()  # all names that `text` can give
     table: TableParser | None = None  # the same as `text`, faster
-    named: Callable[[str], str] | None = None  # makes an event's name of what `name` finds
+    # Makes an event's name of what `name` finds; "" if it says that this is no event.
+    named: Callable[[str], str] | None = None
     agent: tuple[str, ...] = ()  # the user agent, by which bots are known
     is_personal: bool = False  # whether the user is made of what may not be kept as it is
 

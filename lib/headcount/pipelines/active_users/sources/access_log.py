@@ -59,13 +59,13 @@ _ESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|(.))", re.DOTALL)
 _CONTROL = {"b": "\b", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 
 
-def text(line: bytes) -> dict[str, str | None] | Reject | None:
-    """The fields of a line by nginx's names; None for a line without a request."""
+def text(line: bytes) -> dict[str, str | None] | Reject:
+    """The fields of a line by nginx's names."""
     found = _line(line.decode(errors="backslashreplace"))
     if not found:
         return Reject("not a line of an access log")
     fields = {name: _plain(value) if value else None for name, value in found.groupdict().items()}
-    return fields if fields["request"] else None
+    return fields | {"request": fields["request"] or ""}
 
 
 def table(names: tuple[str, ...]) -> Callable[[str], list[tuple[str, ...]]]:
@@ -96,12 +96,17 @@ def _unescaped(match: re.Match) -> str:
 
 
 def path(request: str) -> str:
-    """The path of a request line (`GET /a?b=c HTTP/1.1`), or of an address alone."""
+    """The path of a request line (`GET /a?b=c HTTP/1.1`), or of its target alone.
+
+    Without a request, of which `-` is a sign, there is none: "".
+    """
+    if request in ("", "-"):
+        return ""
     _, is_line, rest = request.partition(" ")
     target = (rest.rpartition(" HTTP/")[0] or rest) if is_line else request
     if not target.startswith("/") and "://" in target:
         target = "/" + target.partition("://")[2].partition("/")[2]
-    return target.partition("?")[0].partition("#")[0]
+    return target.partition("?")[0].partition("#")[0] or "/"
 
 
 SOURCE = Source(
@@ -120,7 +125,7 @@ SOURCE = Source(
         frozenset(("remote_addr", "time_local")),
         frozenset(("remote_addr", "time_iso8601")),
         frozenset(("remote_addr", "request")),
-        frozenset(("request", "ts", "status")),
+        frozenset(("request.uri", "ts", "status")),
         frozenset(("remoteIP", "userAgent")),
     ),
     text=text,

@@ -26,4 +26,5 @@ SOURCE = Source(
         frozenset(("uuid", "event", "distinct_id", "timestamp")),
         frozenset(("event", "distinct_id", "timestamp", "properties")),
     ),
+    agent=("properties.$raw_user_agent", "properties.$useragent"),
 )
