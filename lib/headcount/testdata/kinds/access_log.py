@@ -13,7 +13,7 @@ their agents of each local day; of the common format, of the addresses. With
 
 Example:
   $ make-data access-log --events 1000 --seed 7 | grep -c 'HTTP/1.1" 200'
-  914
+  937
 """
 
 from collections.abc import Callable

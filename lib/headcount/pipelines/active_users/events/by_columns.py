@@ -71,7 +71,7 @@ class Columns:
             users = [a or b for a, b in zip(users, other, strict=True)]
         names = first(self._names)
         times = map(self._instants.__getitem__, first(self._times))
-        keep = map(self._counts.__getitem__, names) if self._counts else [True] * len(rows)
+        keep = [True] * len(rows) if self._counts is None else map(self._counts.__getitem__, names)
         if self._is_bot:
             are_bots = map(self._is_bot, first(self._agents))
             keep = [kept and not bot for kept, bot in zip(keep, are_bots, strict=True)]

@@ -75,7 +75,7 @@ class Parser:
 
     def parse(self, line: bytes) -> tuple[int, None, str, str] | Reject | None:
         """One line."""
-        if self._text and not line.lstrip().startswith(b"{"):
+        if self._text and not line.lstrip(b" ").startswith(b"{"):
             found = self._text(line)
             return self._judge(found, self._by_name) if type(found) is dict else found
         event = jsonl.record(self._decode, line)
@@ -111,7 +111,7 @@ class Parser:
     def time_of(self, line: bytes) -> str | int | float | None:
         """The time of an event as it is written; None if there is none, or the line is no event."""
         event, getters = jsonl.record(_any, line), self._loose
-        if self._text and not line.lstrip().startswith(b"{"):
+        if self._text and not line.lstrip(b" ").startswith(b"{"):
             event, getters = self._text(line), self._by_name
         return getters.time(event) if type(event) is dict else None
 
