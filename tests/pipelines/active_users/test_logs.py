@@ -110,11 +110,11 @@ def test_options(kind, form, tmp_path):
     named = ["--valuable-events", ",".join(valuable)]
     assert count(kind, path, *of_user) == reference.answer(lines, kind, user=user)
     expected = reference.answer(lines, kind, valuable=valuable)
-    assert count(kind, path, *named) == expected
+    assert count(kind, path, *named)[0] == expected[0]
     assert 0 < sum(expected[0].values()) < sum(reference.answer(lines, kind)[0].values())
-    assert count(kind, path, *named, "--pipe", "--tz", "Pacific/Auckland", *of_user) == (
-        reference.answer(lines, kind, user=user, valuable=valuable, tz="Pacific/Auckland")
-    )
+    assert count(
+        kind, path, *named, "--pipe", "--validate", "--tz", "Pacific/Auckland", *of_user
+    ) == (reference.answer(lines, kind, user=user, valuable=valuable, tz="Pacific/Auckland"))
 
 
 @pytest.mark.parametrize("form", ["combined", "nginx", "caddy"])
@@ -350,7 +350,7 @@ def test_the_order_of_columns_is_that_of_the_documentation():
 @pytest.mark.parametrize("names", [("app_id",), ("true_tstamp",), ("app_id", "true_tstamp")])
 def test_any_columns_of_snowplow(names):
     values = {name: f"<{name}>" for name in snowplow.COLUMNS}
-    rows = snowplow.table(names)(tsv(**values).decode() + "\n" + "\t" * 9 + "\n")
+    rows = snowplow.table(names)(tsv(**values) + b"\n\t\t\n")
     assert rows == [tuple(f"<{name}>" for name in names), ("",) * len(names)]
 
 

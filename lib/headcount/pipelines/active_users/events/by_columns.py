@@ -48,12 +48,7 @@ class Columns:
 
     def __call__(self, lines: All | Some) -> list[tuple | Reject | None]:
         """What each of the lines is."""
-        data = bytes(lines.text)
-        try:
-            text = data.decode()
-        except UnicodeDecodeError:
-            text = data.decode(errors="backslashreplace")
-        rows = self._rows(text)
+        rows = self._rows(bytes(lines.text).replace(b"\r\n", b"\n"))
         if len(rows) != lines.count or not rows:
             return [UNUSUAL] * lines.count
         columns = list(zip(*rows, strict=True))

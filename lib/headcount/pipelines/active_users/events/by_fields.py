@@ -126,12 +126,12 @@ class Parser:
             return Reject(f"{' or '.join(fields.time)} is missing")
         name = getters.name(event) if fields.name else None
         if fields.name:
-            if name is None:
-                return Reject(f"{' or '.join(fields.name)} is missing")
-            if self._named:
+            if self._named and name is not None:
                 name = self._named(name)
                 if not name:
                     return None
+            if not name:
+                return Reject(f"{' or '.join(fields.name)} is missing")
         try:
             at = None
             if type(time) is str and fields.unit == instants.ISO:
@@ -257,18 +257,21 @@ def _is_list(tree: dict) -> bool:
 
 
 def _type(tree: dict):
-    """The typed record of a tree, or list where its names are places, or what else may be there."""
+    """The typed record of a tree, or list where its names are places."""
     names = [name for name in tree if name is not _END]
-    if not names:
-        return _Scalar
     if _is_list(tree):
-        kind = list[_type(tree[names[0]])]
-    else:
-        # the names may be no identifiers
-        renamed = {f"f{i}": name for i, name in enumerate(names)}
-        fields = [(field, _type(tree[name]), None) for field, name in renamed.items()]
-        kind = msgspec.defstruct("Part", fields, rename=renamed, gc=False)
-    return kind | (_Scalar if _END in tree else None)
+        return list[_value(tree[names[0]])]
+    # the names may be no identifiers
+    renamed = {f"f{i}": name for i, name in enumerate(names)}
+    fields = [(field, _value(tree[name]), None) for field, name in renamed.items()]
+    return msgspec.defstruct("Part", fields, rename=renamed, gc=False)
+
+
+def _value(tree: dict):
+    """What may stand where a tree begins: a value, or what paths go on into, or nothing."""
+    if len(tree) == 1 and _END in tree:
+        return _Scalar
+    return _type(tree) | (_Scalar if _END in tree else None)
 
 
 def _typed_getter(tree: dict, parts: Path) -> Callable:

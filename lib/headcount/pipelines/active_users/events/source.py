@@ -25,7 +25,7 @@ _SOURCES = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file_
 TextParser = Callable[[bytes], "dict[str, str | None] | Reject | None"]
 # For some of these names, in the order of `columns`: what gets their values from many lines of text
 # at once, a tuple for each line. A value that is absent is "", and so are all of an unusual line.
-TableParser = Callable[[tuple[str, ...]], Callable[[str], list[tuple[str, ...]]]]
+TableParser = Callable[[tuple[str, ...]], Callable[[bytes], list[tuple[str, ...]]]]
 
 
 class Source(NamedTuple):

@@ -68,16 +68,16 @@ def text(line: bytes) -> dict[str, str | None] | Reject:
     return fields | {"request": fields["request"] or ""}
 
 
-def table(names: tuple[str, ...]) -> Callable[[str], list[tuple[str, ...]]]:
+def table(names: tuple[str, ...]) -> Callable[[bytes], list[tuple[str, ...]]]:
     """What gets these fields of many lines."""
     pattern = rf"^(?!\Z)(?:{_pattern(names)})?.*\n?"
     find = re.compile(pattern, re.ASCII | re.MULTILINE).findall
 
-    def rows(lines: str) -> list[tuple[str, ...]]:
-        found = find(lines)
+    def rows(lines: bytes) -> list[tuple[str, ...]]:
+        found = find(lines.decode(errors="backslashreplace"))
         if len(names) == 1:
             found = [(value,) for value in found]
-        return [tuple(map(_plain, row)) for row in found] if "\\" in lines else found
+        return [tuple(map(_plain, row)) for row in found] if b"\\" in lines else found
 
     return rows
 

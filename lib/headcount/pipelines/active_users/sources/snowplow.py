@@ -96,7 +96,7 @@ def _user_of_session(contexts: str) -> str | None:
     return None
 
 
-def table(names: tuple[str, ...]) -> Callable[[str], list[tuple[str, ...]]]:
+def table(names: tuple[str, ...]) -> Callable[[bytes], list[tuple[str, ...]]]:
     """What gets these columns of many lines; a line with more columns than there are is unusual."""
     known = [name for name in names if name != _SESSION_USER]
     places = sorted({COLUMNS.index(name) for name in known}) or [0]
@@ -105,17 +105,13 @@ def table(names: tuple[str, ...]) -> Callable[[str], list[tuple[str, ...]]]:
     last_left = max(gaps)[1] if gaps else places[-1]
     left = last_left + 1
     right = len(COLUMNS) - next((place for place in places if place > last_left), len(COLUMNS))
-    get = operator.itemgetter(
-        *(
-            left + 1 + right
-            if name == _SESSION_USER
-            else place
-            if (place := COLUMNS.index(name)) <= last_left
-            else place - len(COLUMNS) - 1
-            for name in names
-        ),
-        0,
-    )
+
+    def index(name: str) -> int:
+        """Where a column is among those parts; what is not there is the empty one behind them."""
+        place = COLUMNS.index(name) if name != _SESSION_USER else len(COLUMNS)
+        return place if place <= last_left else place - len(COLUMNS) - 1
+
+    get = operator.itemgetter(*map(index, names), 0)  # a tuple, of one column too
     unusual = ("",) * len(names)
 
     def row(line: str) -> tuple[str, ...]:
@@ -125,11 +121,24 @@ def table(names: tuple[str, ...]) -> Callable[[str], list[tuple[str, ...]]]:
             event = text(line.encode())
             return tuple(event.get(name) or "" for name in names)
         parts = line.split("\t", left)
-        parts[left:] = parts[left].rsplit("\t", right)
+        parts[left:] = parts[left].rsplit("\t", right) if right else [""]
         parts.append("")
         return get(parts)[:-1]
 
-    return lambda lines: [row(line) for line in lines.removesuffix("\n").split("\n")]
+    def row_of(line: bytes) -> tuple[str, ...]:
+        try:
+            return row(line.decode())
+        except UnicodeDecodeError:
+            return unusual
+
+    def rows(lines: bytes) -> list[tuple[str, ...]]:
+        lines = lines.removesuffix(b"\n")
+        try:
+            return [row(line) for line in lines.decode().split("\n")]
+        except UnicodeDecodeError:
+            return [row_of(line) for line in lines.split(b"\n")]
+
+    return rows
 
 
 SOURCE = Source(
