@@ -32,9 +32,13 @@ _ADDRESS = r"(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*) "  # no na
 # The fields in their order, each with what stands before it; `-` is an absent one.
 _FIELDS = {
     # A virtual host comes before: with a port, or before something that is an address for certain.
-    "remote_addr": (rf"(?:{_WORD} (?={_ADDRESS})|[^ :\n]+:\d{{1,5}} )?", _WORD),
+    # (Most lines have none, which is seen soonest in an IPv4 address before a `-`.)
+    "remote_addr": (
+        rf"(?:(?=[\d.]++ -)|{_WORD} (?={_ADDRESS})|[^ :\n]+:\d{{1,5}} )?",
+        _WORD,
+    ),
     "remote_user": (rf" {_WORD} ", r".*?"),
-    "time_local": (r" \[", r"\d\d/[A-Z][a-z][a-z]/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}"),
+    "time_local": (r" \[", r"[^][\n]{26}"),
     "request": (r'\] "', _QUOTED),
     "status": ('" ', r"\d{3}"),
     "body_bytes_sent": (" ", r"\d++"),
@@ -74,10 +78,19 @@ def table(names: tuple[str, ...]) -> Callable[[bytes], list[tuple[str, ...]]]:
     find = re.compile(pattern, re.ASCII | re.MULTILINE).findall
 
     def rows(lines: bytes) -> list[tuple[str, ...]]:
-        found = find(lines.decode(errors="backslashreplace"))
+        text = lines.decode(errors="backslashreplace")
+        found = find(text)
         if len(names) == 1:
             found = [(value,) for value in found]
-        return [tuple(map(_plain, row)) for row in found] if b"\\" in lines else found
+        # Few lines have an escape.
+        number = end = 0
+        while (at := text.find("\\", end)) >= 0:
+            number += text.count("\n", end, at)
+            found[number] = tuple(map(_plain, found[number]))
+            end = text.find("\n", at)
+            if end < 0:
+                break
+        return found
 
     return rows
 
