@@ -112,13 +112,15 @@ class ActiveRows:
 
 
 def _repeats(definition: record.Definition) -> Repeats | None:
-    """None where one event is not as good as many, or where a user has several fields.
+    """None where one event is not as good as many, or where a user has several fields, or a bot.
 
     (Of an engagement one has to know more than its name.)
     """
     names = definition.valuable_events - {record.ENGAGEMENT}
     users, unit = definition.fields.user, definition.fields.unit
     if not names or definition.summed or definition.named or len(users) > 1 or unit != "us":
+        return None
+    if definition.fields.agent:
         return None
     return Repeats(names, names | {record.ENGAGEMENT}, *users)
 

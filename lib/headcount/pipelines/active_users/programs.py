@@ -20,7 +20,7 @@ from headcount.pipelines.active_users.definitions import (
     SUMMED,
     VALUABLE,
 )
-from headcount.pipelines.active_users.events import source
+from headcount.pipelines.active_users.events import bots, source
 from headcount.pipelines.active_users.options import SPELLINGS
 from headcount.pipelines.session import Plan, Program, add_reading_options, spelled
 from headcount.values import zones
@@ -135,6 +135,8 @@ def _master(text: str) -> str:
 def _check(parser: Parser, options: argparse.Namespace) -> None:
     engagement.resolve(parser, options)
     engagement.fields(parser, options)
+    if options.skip_bots:
+        checkout.install("bots")
     if options.tz != zones.DEVICE:
         try:
             zones.find(options.tz)
@@ -163,6 +165,7 @@ def _settings(parser: Parser, options: argparse.Namespace) -> dict[str, str]:
     }
     if options.source != source.GA4:
         typed["field"] = f"time={','.join(fields.time)} name={','.join(fields.name)}"
+        typed["skip-bots"] = bots.NAME if options.skip_bots else ""
     return spelled(SPELLINGS, parser, typed)
 
 
@@ -185,6 +188,7 @@ def _definition(parser: Parser) -> list[str]:
         "--valuable-events",
         "--definition",
         "--key-events",
+        "--skip-bots",
     )
 
 
