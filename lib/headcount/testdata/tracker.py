@@ -57,6 +57,7 @@ class Event(NamedTuple):
     arrived: int  # when it came in, likewise
     person: int  # a number, from 0
     device: int  # the ID of the person's device: 128 bits
+    is_main: bool  # whether that is the one that the person uses most
     account: int  # the ID of the person's account, a number; 0 while not logged in
     action: str  # one of ACTIONS
     bits: int  # 64 bits of chance, for whatever else there is to be said
@@ -66,6 +67,21 @@ class Event(NamedTuple):
     def key(self) -> int:
         """The person as a system would number it that knows all of their devices: 64 bits."""
         return (self.person + 1) * _SPREAD >> 13 & (1 << 62) - 1
+
+    @property
+    def owner(self) -> int:
+        """The account that the device is known to belong to in the end; 0 if there is none."""
+        return 0 if self.person % 7 == 6 else 10_000_000 + self.person * 7
+
+    @property
+    def merged(self) -> int:
+        """Who this is to a system that merges: the key, unless it has not heard of a login yet."""
+        return self.key if self.account or self.is_main else self.device >> 66
+
+    @property
+    def id(self) -> int:
+        """Its own ID: 128 bits."""
+        return self.bits * _SPREAD & (1 << 128) - 1
 
     @property
     def page(self) -> str:
@@ -158,17 +174,19 @@ class _Stream:
         device = (self._salt + (2 * person + place + 1) * _SPREAD) & (1 << 128) - 1
         # Some are logged in from the start, some on a later day, some never are.
         login = device % 1000 / 1000 * 1.4 * self._options.days - 0.2 * self._options.days
-        is_logged_in = at - self._instant.begin >= login * _DAY and person % 7 != 6
-        return Event(
+        is_logged_in = at - self._instant.begin >= login * _DAY
+        event = Event(
             at,
             at + delay + 500_000,
             person,
             device,
-            10_000_000 + person * 7 if is_logged_in else 0,
+            place == 0,
+            0,
             _MIX[int(random() * len(_MIX))],
             self._rng.getrandbits(64),
             random() < self._options.unusual,
         )
+        return event._replace(account=event.owner) if is_logged_in else event
 
     def _broken(self, told: dict | bytes) -> bytes:
         """A line that is no event any more, or is nobody's."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from headcount.values import instants
@@ -28,8 +28,8 @@ TextParser = Callable[[bytes], "dict[str, str | None] | Reject | None"]
 class Source(NamedTuple):
     """What the events of one maker look like, and which of their fields count.
 
-    A field is a dotted path into the event (`data.user.id`; `\\\\.` is a dot within a name, a number
-    the place in a list). Of several the first present one counts. A user may be made of several
+    A field is a dotted path into the event (`data.user.id`; a backslash stands before a dot within
+    a name, a number is the place in a list). Of several the first present one counts. A user may be made of several
     fields, joined by `+`: the first of these must be present.
     """
 
@@ -38,7 +38,8 @@ class Source(NamedTuple):
     time: tuple[str, ...]
     name: tuple[str, ...]  # of the event
     unit: str = instants.ISO  # of a time that is a number: one of instants.UNITS; or there is none
-    # Keys that tell this maker's events from others': all of one of these sets are there.
+    # Keys that tell this maker's events from others': all of one of these sets are there. A key of
+    # an object within the event has its path, as properties.time.
     signs: tuple[frozenset[str], ...] = ()
     text: TextParser | None = None  # for lines that are not JSON
     is_personal: bool = False  # whether the user is made of what may not be kept as it is
@@ -68,12 +69,16 @@ def find(name: str) -> Source:
     return importlib.import_module(f"{package}.sources.{name.replace('-', '_')}").SOURCE
 
 
-def told(keys: Iterable[str], but: str = "") -> str | None:
-    """The name of the source whose events have these keys; None if no one's do.
+def told(event: Mapping | Iterable[str], but: str = "") -> str | None:
+    """The name of the source whose events look like one, or have these keys; None if no one's do.
 
     Of several, the one that is told by the most keys. `but` is one that it is not.
     """
-    keys = set(keys)
+    keys = set(event)
+    if isinstance(event, Mapping):
+        keys.update(
+            f"{name}.{key}" for name in event if type(event[name]) is dict for key in event[name]
+        )
     fitting = [
         (len(sign), name)
         for name in names()
