@@ -29,8 +29,8 @@ class Source(NamedTuple):
     """What the events of one maker look like, and which of their fields count.
 
     A field is a dotted path into the event (`data.user.id`; a backslash stands before a dot within
-    a name, a number is the place in a list). Of several the first present one counts. A user may be made of several
-    fields, joined by `+`: the first of these must be present.
+    a name, a number is the place in a list). Of several the first present one counts. A user may be
+    made of several fields, joined by `+`: the first of these must be present.
     """
 
     title: str  # for people: the product

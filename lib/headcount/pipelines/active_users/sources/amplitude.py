@@ -1,4 +1,4 @@
-"""Amplitude: events of the Export API, and of exports to a bucket.
+"""Amplitude: events of the Export API, or of an export to a bucket.
 
 Fields: "Export API", https://amplitude.com/docs/apis/analytics/export . `event_time` is in UTC,
 without saying so. An export has the events that were uploaded in its hours, so one day's events are

@@ -1,4 +1,4 @@
-"""PostHog: events of batch exports, file downloads and the API.
+"""PostHog: events of batch exports, file downloads, the API.
 
 Fields: "S3 destination for batch exports",
 https://posthog.com/docs/data-pipelines/batch-exports/s3 , and "Data model",

@@ -1,4 +1,4 @@
-"""Segment, RudderStack and Jitsu: track, page, screen, identify, group and alias calls.
+"""Segment, RudderStack, Jitsu: calls of track, page, screen, identify, group, alias.
 
 Fields: "Spec: Common Fields", https://segment.com/docs/connections/spec/common/ ; RudderStack,
 https://www.rudderstack.com/docs/event-spec/standard-events/common-fields/ ; Jitsu sends the same,
