@@ -3,7 +3,7 @@
 -- active_user_table is what one queries. It is derived: the truth is active_day, the set of users
 -- of each local day, so that a re-run, an overlap or a late event can count nobody twice.
 
-PRAGMA user_version = 8; -- of this schema
+PRAGMA user_version = 9; -- of this schema
 
 CREATE TABLE IF NOT EXISTS active_user_table (
     date              DATE PRIMARY KEY NOT NULL CHECK (date IS strftime('%Y-%m-%d', date)),
@@ -58,7 +58,8 @@ CREATE TABLE IF NOT EXISTS active_day (
     date   DATE NOT NULL,
     signal TEXT NOT NULL CHECK (
         signal IN (
-            'engaged', 'valuable', 'engaged,valuable', 'ga4-event', 'google-n-day', 'summed', 'engaged-session'
+            'engaged', 'valuable', 'engaged,valuable', 'ga4-event', 'google-n-day', 'summed', 'engaged-session',
+            'any-event'
         )
     ),
     users  BLOB NOT NULL,

@@ -276,6 +276,22 @@ def test_a_database_of_another_program_or_version(server, db):
         assert b"newer Headcount" in done.stderr
 
 
+def test_a_database_of_the_version_before_is_brought_up_to_date(server, db):
+    """The one before knew fewer signals, and a CHECK cannot be altered."""
+    schema = db.rpartition("%3D")[2]
+    imported(db, stdin=event())
+    before = server.execute(f"SELECT date, users FROM {schema}.active_day")
+    server.execute(
+        f"ALTER TABLE {schema}.active_day DROP CONSTRAINT active_day_signal_check, "
+        "ADD CONSTRAINT active_day_signal_check CHECK (signal IN ('engaged,valuable'))"
+    )
+    server.execute(f"COMMENT ON TABLE {schema}.active_user_table IS 'Headcount, schema 8'")
+    imported(db, stdin=event(user="other"))
+    assert len(before) == 1
+    server.execute(f"INSERT INTO {schema}.active_day VALUES ('2020-01-01', 'any-event', '')")
+    assert len(server.execute(f"SELECT * FROM {schema}.active_day")) == 2
+
+
 def test_who_may_not_write(server, db):
     imported(db, stdin=event())
     schema = db.rpartition("%3D")[2]

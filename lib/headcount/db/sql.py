@@ -53,3 +53,18 @@ def select(db: sqlite3.Connection, columns: str, wanted: list) -> dict:
         query = f"{columns} IN ({', '.join('?' * (len(batch) + missing))})"
         ids |= dict(db.execute(query, batch + [None] * missing))
     return ids
+
+
+def remake(db, tables: Iterable[str], make: Iterable[str]) -> None:
+    """Within a transaction: `make` the schema, these tables of it anew, with the rows they had.
+
+    (A CHECK cannot be altered.)
+    """
+    tables = list(tables)
+    for table in tables:
+        db.execute(f"ALTER TABLE {table} RENAME TO {table}_before")
+    for statement in make:
+        db.execute(statement)
+    for table in tables:
+        db.execute(f"INSERT INTO {table} SELECT * FROM {table}_before")
+        db.execute(f"DROP TABLE {table}_before")

@@ -6,7 +6,7 @@ import random
 import pytest
 from stringzilla import Str
 
-from headcount.pipelines.active_users.repeats import Repeats
+from headcount.pipelines.active_users.events.repeats import Repeats
 from reference import active_users as reference
 
 SINCE, UNTIL = 1_709_877_600_000_000, 1_709_964_000_000_000  # 2024-03-08 in Chicago

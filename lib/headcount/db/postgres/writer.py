@@ -13,6 +13,7 @@ import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 
+from headcount.db import sql
 from headcount.db.postgres import server
 from headcount.db.postgres.dialect import statements, translated
 
@@ -90,22 +91,23 @@ class Connection:
 
 
 @contextlib.contextmanager
-def for_import(url: str, wait: float, version: int) -> Iterator[Connection]:
-    """The database, its tables made if need be; raises Failure as store.for_import does."""
+def for_import(
+    url: str, wait: float, version: int, remade: Iterable[str] = ()
+) -> Iterator[Connection]:
+    """The database, its tables made if need be; raises Failure as connection.for_import does.
+
+    `remade` are the tables that are made anew in a database of an earlier version.
+    """
     with server.errors(url), server.connect(url) as connection:
         db = Connection(connection, wait)
         db.execute("BEGIN IMMEDIATE")
         try:
-            if server.check_version(connection, url, version) < version:
-                _bring_up_to_date(db, version)
+            made = server.check_version(connection, url, version)
+            if made < version:
+                sql.remake(db, remade if made else (), statements())
+                db.execute(f"COMMENT ON TABLE active_user_table IS '{server.MADE_BY}{version}'")
             db.execute("COMMIT")
         except BaseException:
             db.execute("ROLLBACK")
             raise
         yield db
-
-
-def _bring_up_to_date(db: Connection, version: int) -> None:
-    for statement in statements():
-        db.execute(statement)
-    db.execute(f"COMMENT ON TABLE active_user_table IS '{server.MADE_BY}{version}'")
