@@ -9,6 +9,7 @@ from headcount.values import decimals
 SECOND = 1_000_000  # microseconds
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_MOST_DIGITS = 25  # of microseconds: far beyond all calendars, and still exact in decimals
 
 ISO = "iso"  # no number at all: a text, which says for itself what it means
 # Units of numbers: how many powers of ten are between each and a microsecond.
@@ -68,7 +69,8 @@ def _of_unusual(text: str) -> datetime:
 def of_number(value, unit: str) -> int:
     """Microseconds, rounded down, of a number of `unit` (one of UNITS).
 
-    Raises ValueError for a unit that is ISO: a number alone says nothing.
+    Raises ValueError for a unit that is ISO, as a number alone says nothing, and for a number that
+    is too large for any time.
     """
     if unit == ISO:
         raise ValueError("a number, and no unit is known for it")
@@ -77,7 +79,10 @@ def of_number(value, unit: str) -> int:
         return value * 10**power if power >= 0 else value // 10**-power
     if type(value) is float:
         value = decimals.exact(repr(value))
-    return int(decimals.shifted(value, UNITS[unit]) // 1)
+    value = decimals.shifted(value, UNITS[unit])
+    if value.adjusted() > _MOST_DIGITS:
+        raise ValueError("not a time: too large a number")
+    return int(value // 1)
 
 
 def micros(value: str | int | float, unit: str) -> int:
