@@ -119,7 +119,7 @@ def _filled(events: list, getters: list[Callable]) -> list:
                 break
             others = map(getter, events)
             values = [
-                other if value is None or value == "" else value
+                value or (other if value is None or value == "" else value)
                 for value, other in zip(values, others, strict=True)
             ]
     except AttributeError:  # an object on the way is missing
