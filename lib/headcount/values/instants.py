@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 
 from headcount.values import decimals
 
 SECOND = 1_000_000  # microseconds
+_DIGITS = 30  # of a whole number: far more than any instant has
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_MOST_DIGITS = 25  # of microseconds: far beyond all calendars, and still exact in decimals
 
 ISO = "iso"  # no number at all: a text, which says for itself what it means
 # Units of numbers: how many powers of ten are between each and a microsecond.
@@ -69,8 +70,7 @@ def _of_unusual(text: str) -> datetime:
 def of_number(value, unit: str) -> int:
     """Microseconds, rounded down, of a number of `unit` (one of UNITS).
 
-    Raises ValueError for a unit that is ISO, as a number alone says nothing, and for a number that
-    is too large for any time.
+    Raises ValueError for a unit that is ISO: a number alone says nothing.
     """
     if unit == ISO:
         raise ValueError("a number, and no unit is known for it")
@@ -79,10 +79,9 @@ def of_number(value, unit: str) -> int:
         return value * 10**power if power >= 0 else value // 10**-power
     if type(value) is float:
         value = decimals.exact(repr(value))
-    value = decimals.shifted(value, UNITS[unit])
-    if value.adjusted() > _MOST_DIGITS:
-        raise ValueError("not a time: too large a number")
-    return int(value // 1)
+    if value.adjusted() > _DIGITS:
+        raise ValueError("a number out of all bounds")
+    return math.floor(decimals.shifted(value, UNITS[unit]))
 
 
 def micros(value: str | int | float, unit: str) -> int:
@@ -92,7 +91,7 @@ def micros(value: str | int | float, unit: str) -> int:
     """
     if type(value) is str:
         digits = value.removeprefix("-")
-        if digits.isascii() and digits.isdigit() and len(digits) <= 30:
+        if digits.isascii() and digits.isdigit() and len(digits) <= _DIGITS:
             return of_number(int(value), unit)
         try:
             number = decimals.exact(value)

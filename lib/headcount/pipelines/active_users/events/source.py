@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from headcount.values import instants
+from headcount.values import instants, zones
 
 if TYPE_CHECKING:
     from headcount.filters.rejects import Reject
@@ -98,7 +98,7 @@ class Fields(NamedTuple):
     name: tuple[str, ...] = ("event_name",)
     unit: str = "us"
     earliest: int = instants.EARLIEST  # microseconds since 1970, UTC
-    latest: int = (1 << 63) - 1
+    latest: int = zones.LAST_MICROS
 
     def instant(self, value: str | int | float) -> int:
         """Microseconds of an event's time.
