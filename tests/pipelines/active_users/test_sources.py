@@ -220,3 +220,14 @@ def test_amplitude_events_as_they_are_sent(tmp_path):
     assert b"none has amplitude_id; name the field of the user with --user" in done.stderr
     options = ("--tz", "UTC", "--user", "user_id,device_id")
     assert count("amplitude", *options, path, check=0).stdout == b"2026-01-10\t1\n"
+
+
+@pytest.mark.parametrize("time", [True, ["2026-01-10"], {"at": 1}, 1e300, "", "soon", -(10**40)])
+def test_a_time_of_any_kind_is_a_reject(time, tmp_path):
+    path = tmp_path / "events.jsonl"
+    good = {"event": "a", "properties": {"time": 1768060800, "distinct_id": "u"}}
+    bad = {"event": "a", "properties": {"time": time, "distinct_id": "v"}}
+    path.write_text(f"{json.dumps(good)}\n{json.dumps(bad)}\n")
+    done = count("mixpanel", "--tz", "UTC", path)
+    assert done.stdout == b"2026-01-10\t1\n"
+    assert b"Traceback" not in done.stderr

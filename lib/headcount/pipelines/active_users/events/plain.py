@@ -1,4 +1,4 @@
-"""Times of many events, and who they are of, as columns, where none of the events is unusual.
+"""Many events as columns, of times, of users, where none of the events is unusual.
 
 What is done to a column at once costs a fraction of what it costs event by event. Where any event
 is to be rejected there are no columns: whoever asked looks at one event after the other.
