@@ -83,7 +83,7 @@ def _of_unusual(text: str) -> datetime:
 def of_number(value, unit: str) -> int:
     """Microseconds, rounded down, of a number of `unit` (one of UNITS).
 
-    Raises ValueError for a unit that is ISO: a number alone says nothing.
+    Raises ValueError for a unit that is ISO, as a number alone says nothing, and for what is none.
     """
     if unit == ISO:
         raise ValueError("a number, and no unit is known for it")
@@ -92,6 +92,8 @@ def of_number(value, unit: str) -> int:
         return value * 10**power if power >= 0 else value // 10**-power
     if type(value) is float:
         value = decimals.exact(repr(value))
+    if not hasattr(value, "adjusted"):  # not a Decimal: true, a list
+        raise ValueError("neither a number nor a text")
     if value.adjusted() > _DIGITS:
         raise ValueError("a number out of all bounds")
     return math.floor(decimals.shifted(value, UNITS[unit]))

@@ -24,6 +24,7 @@ from headcount.io.blocks import All, Block, Some
 from headcount.pipelines.active_users import options as engagement_options
 from headcount.pipelines.active_users.definitions import ANY_EVENT, ENGAGED, SUMMED, VALUABLE
 from headcount.pipelines.active_users.events import by_fields, look, qualify, record
+from headcount.pipelines.active_users.events.plain import Plain
 from headcount.pipelines.active_users.events.repeats import Repeats
 from headcount.values import decimals, pseudonyms, zones
 from headcount.values.search import NameSearch
@@ -47,7 +48,8 @@ class ActiveRows:
         search: NameSearch | None,
         name: Callable[[str], str] = escape,
     ):
-        self._parser = parser
+        # of a by_fields.Parser columns, where it can
+        self._parse = getattr(parser, "parse_plain", parser.parse_all)
         self._name = name  # of a user, for a row
         self._span = days.span
         self._search = search
@@ -66,9 +68,16 @@ class ActiveRows:
             self._seen.clear()
             self._size = 0
         lines, kept = self._lines(block)
+        found = self._parse(lines)
+        if type(found) is Plain:
+            rows = self._plain_rows(found)
+            self._size += len(rows)
+            kept += len(found.users)
+            duplicate = kept - len(rows)
+            return Result("".join(rows).encode(), len(rows), block.lines() - kept, duplicate)
         rows, rejects = [], []
         since = until = 0
-        for i, event in enumerate(self._parser.parse_all(lines)):
+        for i, event in enumerate(found):
             if type(event) is tuple:
                 micros, offset, user, signals = event
                 if not since <= micros < until:
@@ -91,6 +100,16 @@ class ActiveRows:
         filtered = block.lines() - kept - len(rejects)
         self._dense = kept > filtered
         return Result("".join(rows).encode(), len(rows), filtered, kept - len(rows), rejects)
+
+    def _plain_rows(self, found: Plain) -> list[str]:
+        """Rows of events that are in columns, without those that it remembers."""
+        rows = []
+        for day, users in found.pieces(self._span):
+            seen = self._seen.setdefault(day, {}).setdefault(ANY_EVENT, set())
+            new = [user for user in dict.fromkeys(users) if user not in seen]
+            seen.update(new)
+            rows += [f"{day}\t{self._name(user)}\t{ANY_EVENT}\n" for user in new]
+        return rows
 
     def _lines(self, block: Block) -> tuple[All | Some, int]:
         """The lines to parse, and how many of the others repeat a row."""

@@ -14,7 +14,7 @@ from headcount.filters.rejects import UNIDENTIFIED, Reject
 from headcount.formats import jsonl
 from headcount.io.blocks import All, Some
 from headcount.pipelines.active_users.definitions import ANY_EVENT
-from headcount.pipelines.active_users.events import bots, by_columns, record, source
+from headcount.pipelines.active_users.events import bots, by_columns, plain, record, source
 from headcount.pipelines.active_users.events.by_columns import UNUSUAL, joined_names
 from headcount.pipelines.active_users.events.source import (
     IMPLAUSIBLE,
@@ -67,11 +67,18 @@ class Parser:
             _plant(tree, parts)
         self._decode = msgspec.json.Decoder(_type(tree)).decode
         self._decode_lines = msgspec.json.Decoder(_type(tree)).decode_lines
-        self._typed = _Getters.of(
-            users, times, names, agents, functools.partial(_typed_getter, tree)
-        )
+        typed = functools.partial(_typed_getter, tree)
+        self._typed = _Getters.of(users, times, names, agents, typed)
         self._loose = _Getters.of(users, times, names, agents, _loose_getter)
-        self._columns = by_columns.Columns(definition, known) if known.table else None
+        self._columns = (
+            [_column_getter(tree, parts) for parts in times],
+            [
+                _column_getter(tree, *parts) if len(parts) == 1 else _user(list(map(typed, parts)))
+                for parts in users
+            ],
+            [_column_getter(tree, parts) for parts in names],
+        )
+        self._table = by_columns.Columns(definition, known) if known.table else None
 
     def parse(self, line: bytes) -> tuple[int, None, str, str] | Reject | None:
         """One line."""
@@ -91,9 +98,20 @@ class Parser:
 
     def parse_all(self, lines: All | Some) -> list[tuple | Reject | None]:
         """Many lines in one batch; `parse` takes over where one of them is unusual."""
+        return self._each(lines, jsonl.records(self._decode_lines, lines))
+
+    def parse_plain(self, lines: All | Some) -> plain.Plain | list[tuple | Reject | None]:
+        """As `parse_all`, but columns where none of the events is unusual."""
         events = jsonl.records(self._decode_lines, lines)
+        columns = None
+        if events and not self.fields.agent and not self._named:
+            wanted = self.definition.valuable_events
+            columns = plain.columns(events, *self._columns, self.fields, wanted)
+        return self._each(lines, events) if columns is None else columns
+
+    def _each(self, lines: All | Some, events: list | None) -> list[tuple | Reject | None]:
         if events is None:
-            judged = self._columns(lines) if self._columns else [UNUSUAL] * lines.count
+            judged = self._table(lines) if self._table else [UNUSUAL] * lines.count
             return [self.parse(lines[i]) if it is UNUSUAL else it for i, it in enumerate(judged)]
         judge, typed = self._judge, self._typed
         return [judge(event, typed) for event in events]
@@ -301,6 +319,17 @@ def _typed_getter(tree: dict, parts: Path) -> Callable:
         return value if not goes_on or isinstance(value, str | int | float) else None
 
     return get
+
+
+def _column_getter(tree: dict, parts: Path) -> Callable:
+    """As `_typed_getter`, of many events; it may raise AttributeError where a value is absent."""
+    names, below = [], tree
+    for part in parts:
+        if all(name.isdigit() for name in below):
+            return _typed_getter(tree, parts)
+        names.append(f"f{list(below).index(part)}")
+        below = below[part]
+    return operator.attrgetter(".".join(names))
 
 
 def _loose_getter(parts: Path) -> Callable:
