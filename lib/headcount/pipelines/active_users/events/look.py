@@ -64,8 +64,9 @@ class Look:
         ]
         if is_first and events:
             self._refuse_unit(block.name, events)
-        if events and len(events) == len(lines) and rejected[0].reason == source.IMPLAUSIBLE:
-            return len(events), ""  # events all right, whose times are rejected one by one
+        if events:  # all right, but for their times, which are rejected one by one
+            self._recognised.add(block.name)
+            return len(events), ""
         return 0, self._seen(block, lines, rejected, is_first)
 
     def _is_event(self, found) -> bool:
