@@ -279,6 +279,36 @@ def test_values_of_parquet_that_json_has_not(tmp_path):
     assert f"{path}:4: not UTF-8: y".encode() in done.stderr
 
 
+def test_nested_values_of_every_type(tmp_path):
+    """As event_params of GA4 has them: doubles in lists; and times, bytes, decimals, maps."""
+    path = tmp_path / "table.parquet"
+    time, exact = datetime.datetime(2026, 1, 10, 16), decimal.Decimal("12345678901234567.89")
+    kinds = {
+        "params": pa.list_(pa.struct([("key", pa.string()), ("value", pa.float64())])),
+        "deep": pa.struct([("at", pa.timestamp("us", "UTC")), ("b", pa.binary())]),
+        "map": pa.map_(pa.string(), pa.decimal128(20, 2)),
+    }
+    rows = [
+        {"params": [{"key": "a", "value": 0.5}], "deep": {"at": time}, "map": [("k", exact)]},
+        {"params": [{"key": "n", "value": float("nan")}]},
+        {"deep": {"b": b"\xff"}},
+        {},
+    ]
+    pq.write_table(pa.Table.from_pylist(rows, pa.schema(kinds)), path)
+    done = run("read-table", path, check=65)
+    assert done.stdout.splitlines() == [
+        b'{"params":[{"key":"a","value":0.5}],"deep":{"at":"2026-01-10T16:00:00Z"},'
+        b'"map":{"k":12345678901234567.89}}',
+        b'{"params":null,"deep":null,"map":null}',
+    ]
+    assert f"{path}:2: no JSON number: params: NaN".encode() in done.stderr
+    assert f"{path}:3: not UTF-8: deep".encode() in done.stderr
+    table = pa.table({"x": pa.array([1], pa.duration("s"))})
+    pq.write_table(table, path)
+    done = run("read-table", path, check=1)
+    assert b"column 'x': cannot read values of type duration[s]" in done.stderr
+
+
 def test_damaged_parquet_is_an_error_with_its_name(parquet):
     data = parquet.read_bytes()
     empty = pa.table({"x": pa.array([], pa.int64())})

@@ -173,10 +173,12 @@ class _Table:
         """The rows of lines each of which is a record of the right width; None for others."""
         if self._width < 2 or not data.endswith(b"\n"):
             return None
+        if not is_bare(Str(data), self._delimiter):
+            return None
         if b"\r" in data:
             data = data.replace(b"\r\n", b"\n")
-        if b"\r" in data or not is_bare(Str(data), self._delimiter):
-            return None
+            if b"\r" in data:
+                return None
         delimiter, count = self._delimiter, data.count(b"\n")
         line = (delimiter * (self._width - 1) + "\n").encode()
         if data.translate(None, bytes(set(range(256)).difference(line))) != line * count:

@@ -24,6 +24,8 @@ def record(decode: Callable, line: bytes) -> object | Reject:
     except UnicodeDecodeError:
         return _not_utf8(line)
     except (msgspec.DecodeError, ValueError) as error:
+        if "UTF-8" in str(error):
+            return _not_utf8(line)
         return Reject("not JSON", str(error).removeprefix("JSON is malformed: "))
     except RecursionError:
         return Reject("nested too deeply")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO
 
 from headcount import checkout
@@ -51,7 +51,7 @@ def _batches(blocks: Iterator[Block], path: str, how: How) -> Iterator[Batch]:
         checkout.install("parquet")
         from headcount.formats import parquet  # slow to import
 
-        with _as_file(path, rest) as file:
+        with as_file(path, (memoryview(block.text) for block in rest)) as file:
             yield from parquet.batches(file, path, how)
     else:
         from headcount.formats import delimited, looks
@@ -62,8 +62,8 @@ def _batches(blocks: Iterator[Block], path: str, how: How) -> Iterator[Batch]:
 
 
 @contextlib.contextmanager
-def _as_file(path: str, blocks: Iterator[Block]) -> Iterator[BinaryIO]:
-    """An input that can be read at any place: a copy, if it is a pipe or an archive."""
+def as_file(path: str, chunks: Iterable[bytes | memoryview]) -> Iterator[BinaryIO]:
+    """An input that can be read at any place: a copy of its chunks, if it is a pipe or archive."""
     if is_plain(path):
         with open(path, "rb") as file:
             yield file
@@ -71,8 +71,8 @@ def _as_file(path: str, blocks: Iterator[Block]) -> Iterator[BinaryIO]:
     import tempfile  # slow to import, and few inputs need it
 
     with tempfile.TemporaryFile() as copy:
-        for block in blocks:
-            copy.write(memoryview(block.text))
+        for chunk in chunks:
+            copy.write(chunk)
         copy.seek(0)
         yield copy
 

@@ -1,18 +1,16 @@
 """The stream of made-up Firebase/GA4 events: who, when, how long."""
 
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from functools import lru_cache
 from random import Random
 
 from dateutil import tz
 
-from headcount.testdata import damage, engagement_templates
+from headcount.testdata import damage, days, engagement_templates
 from headcount.values import zones
 
 _SECOND = 1_000_000  # microseconds
 _DAY = 86_400 * _SECOND
-_USUAL_DELAY = 90 * _SECOND
-_LATE = 3 * _DAY
 
 _MEAN_LINE = 2400
 _PROFILES = 64
@@ -41,16 +39,14 @@ class Stream:
         self._enter = enter
         self._rng = Random(options.seed)
         self._random = self._rng.random  # it and getrandbits: the same in every Python
-        self._begin = _midnight(options.start, zone)
-        end = _midnight(options.start + timedelta(options.days), zone)
-        self._day = (end - self._begin) / options.days
+        self._instant = days.Instants(options, zone, self._random)
         lines = options.lines if options.size is None else options.size // _MEAN_LINE
         self._users = options.users or max(1, lines // 100)
         self._salt = self._rng.getrandbits(128)
         self._others = engagement_templates.others()
         self._engagements, self._lacking = engagement_templates.engagements()
         self._profiles = [
-            engagement_templates.user(self._random, number, self._begin // _SECOND)
+            engagement_templates.user(self._random, number, self._instant.begin // _SECOND)
             for number in range(_PROFILES)
         ]
         self._items = [_uuid(self._rng.getrandbits(128)) for _ in range(24)]
@@ -123,16 +119,6 @@ class Stream:
         }
         return template % values + self._profiles[profile] % values, east
 
-    def _instant(self, done: float) -> tuple[int, int]:
-        """The time of an event that comes in now, in microseconds, and how late it is."""
-        days = done * self._options.days
-        part = days % 1
-        part += part * (1 - part) * (1 - 2 * part)  # more by day than by night
-        now = int((days // 1 + part) * self._day)
-        latest = _LATE if self._random() < self._options.late else _USUAL_DELAY
-        delay = int(self._random() * min(latest, now))
-        return self._begin + now - delay, delay
-
     def _visitor(self, micros: int) -> int:
         """A user who opens the app: few do most of it, and not the same few every day."""
         rank = self._random() ** 3 * self._users
@@ -149,12 +135,6 @@ class Stream:
 
     def _choose(self, choices: list):
         return choices[int(self._random() * len(choices))]
-
-
-def _midnight(start: date, zone: tzinfo | None) -> int:
-    """The first microsecond of a local day."""
-    local = datetime(start.year, start.month, start.day, tzinfo=zone or UTC)
-    return int(local.timestamp()) * _SECOND
 
 
 def _uuid(bits: int) -> bytes:

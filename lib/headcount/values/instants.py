@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import re
 from datetime import UTC, datetime, timedelta
 
 from headcount.values import decimals
 
 SECOND = 1_000_000  # microseconds
+_DIGITS = 30  # of a whole number: far more than any instant has
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -15,16 +18,23 @@ ISO = "iso"  # no number at all: a text, which says for itself what it means
 UNITS = {"s": 6, "ms": 3, "us": 0, "ns": -3}
 UNIT_NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 
+# As web servers write it: https://httpd.apache.org/docs/current/logs.html#common
+_OF_SERVERS = re.compile(
+    r"\[?(\d\d)/([A-Z][a-z][a-z])/(\d{4}):(\d\d:\d\d:\d\d) ([+-]\d{4})\]?", re.ASCII
+)
+_NAMES_OF_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec"
+_MONTHS = {name: f"{i:02}" for i, name in enumerate(_NAMES_OF_MONTHS.split(), 1)}
+
 EARLIEST = 946_684_800 * SECOND  # 2000-01-01T00:00:00Z: most clocks that are wrong say less
 
 
 def of_text(text: str) -> int:
     """Microseconds of a date with a time of day; the second is the least that is cut off.
 
-    ISO 8601, what BigQuery prints (`2026-01-10 16:00:00.123456 UTC`), and whatever else
-    python-dateutil reads without a doubt. A time without an offset is UTC. Raises ValueError for
-    any other text: a date alone, a day and month that could be one another, a zone by a name other
-    than UTC or GMT.
+    ISO 8601, what BigQuery prints (`2026-01-10 16:00:00.123456 UTC`), what web servers log
+    (`10/Jan/2026:16:00:00 +0000`), and whatever else python-dateutil reads without a doubt. A time
+    without an offset is UTC. Raises ValueError for any other text: a date alone, a day and month
+    that could be one another, a zone by a name other than UTC or GMT.
     """
     try:
         if len(text) <= 10:  # a date alone
@@ -39,6 +49,11 @@ def of_text(text: str) -> int:
 
 
 def _of_unusual(text: str) -> datetime:
+    match = _OF_SERVERS.fullmatch(text)
+    if match and match[2] in _MONTHS:
+        day, month, year, time, offset = match.groups()
+        return datetime.fromisoformat(f"{year}-{_MONTHS[month]}-{day}T{time}{offset}")
+
     from dateutil import parser  # slow to import, and most data has one of the usual spellings
 
     if len(text) > 100 or not any(map(str.isdigit, text)):
@@ -68,7 +83,7 @@ def _of_unusual(text: str) -> datetime:
 def of_number(value, unit: str) -> int:
     """Microseconds, rounded down, of a number of `unit` (one of UNITS).
 
-    Raises ValueError for a unit that is ISO: a number alone says nothing.
+    Raises ValueError for a unit that is ISO, as a number alone says nothing, and for what is none.
     """
     if unit == ISO:
         raise ValueError("a number, and no unit is known for it")
@@ -77,7 +92,11 @@ def of_number(value, unit: str) -> int:
         return value * 10**power if power >= 0 else value // 10**-power
     if type(value) is float:
         value = decimals.exact(repr(value))
-    return int(decimals.shifted(value, UNITS[unit]) // 1)
+    if not hasattr(value, "adjusted"):  # not a Decimal: true, a list
+        raise ValueError("neither a number nor a text")
+    if value.adjusted() > _DIGITS:
+        raise ValueError("a number out of all bounds")
+    return math.floor(decimals.shifted(value, UNITS[unit]))
 
 
 def micros(value: str | int | float, unit: str) -> int:
@@ -87,7 +106,7 @@ def micros(value: str | int | float, unit: str) -> int:
     """
     if type(value) is str:
         digits = value.removeprefix("-")
-        if digits.isascii() and digits.isdigit() and len(digits) <= 30:
+        if digits.isascii() and digits.isdigit() and len(digits) <= _DIGITS:
             return of_number(int(value), unit)
         try:
             number = decimals.exact(value)

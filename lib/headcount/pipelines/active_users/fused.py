@@ -12,16 +12,19 @@ from collections.abc import Callable
 
 from stringzilla import Str
 
-from headcount.cli.main import start_as
+from headcount.cli.main import note, start_as
 from headcount.cli.parser import Parser
 from headcount.filters import runner
+from headcount.filters.account import Account
 from headcount.filters.distinct import Counts
+from headcount.filters.recognised import note_nothing
 from headcount.filters.results import Result
 from headcount.io import workers
 from headcount.io.blocks import All, Block, Some
 from headcount.pipelines.active_users import options as engagement_options
 from headcount.pipelines.active_users.definitions import ANY_EVENT, ENGAGED, SUMMED, VALUABLE
 from headcount.pipelines.active_users.events import by_fields, look, qualify, record
+from headcount.pipelines.active_users.events.plain import Plain
 from headcount.pipelines.active_users.events.repeats import Repeats
 from headcount.values import decimals, pseudonyms, zones
 from headcount.values.search import NameSearch
@@ -45,7 +48,8 @@ class ActiveRows:
         search: NameSearch | None,
         name: Callable[[str], str] = escape,
     ):
-        self._parser = parser
+        # of a by_fields.Parser columns, where it can
+        self._parse = getattr(parser, "parse_plain", parser.parse_all)
         self._name = name  # of a user, for a row
         self._span = days.span
         self._search = search
@@ -64,9 +68,16 @@ class ActiveRows:
             self._seen.clear()
             self._size = 0
         lines, kept = self._lines(block)
+        found = self._parse(lines)
+        if type(found) is Plain:
+            rows = self._plain_rows(found)
+            self._size += len(rows)
+            kept += len(found.users)
+            duplicate = kept - len(rows)
+            return Result("".join(rows).encode(), len(rows), block.lines() - kept, duplicate)
         rows, rejects = [], []
         since = until = 0
-        for i, event in enumerate(self._parser.parse_all(lines)):
+        for i, event in enumerate(found):
             if type(event) is tuple:
                 micros, offset, user, signals = event
                 if not since <= micros < until:
@@ -90,6 +101,16 @@ class ActiveRows:
         self._dense = kept > filtered
         return Result("".join(rows).encode(), len(rows), filtered, kept - len(rows), rejects)
 
+    def _plain_rows(self, found: Plain) -> list[str]:
+        """Rows of events that are in columns, without those that it remembers."""
+        rows = []
+        for day, users in found.pieces(self._span):
+            seen = self._seen.setdefault(day, {}).setdefault(ANY_EVENT, set())
+            new = [user for user in dict.fromkeys(users) if user not in seen]
+            seen.update(new)
+            rows += [f"{day}\t{self._name(user)}\t{ANY_EVENT}\n" for user in new]
+        return rows
+
     def _lines(self, block: Block) -> tuple[All | Some, int]:
         """The lines to parse, and how many of the others repeat a row."""
         if self._search and not self._dense:
@@ -110,13 +131,15 @@ class ActiveRows:
 
 
 def _repeats(definition: record.Definition) -> Repeats | None:
-    """None where one event is not as good as many, or where a user has several fields.
+    """None where one event is not as good as many, or where a user has several fields, or a bot.
 
     (Of an engagement one has to know more than its name.)
     """
     names = definition.valuable_events - {record.ENGAGEMENT}
     users, unit = definition.fields.user, definition.fields.unit
     if not names or definition.summed or definition.named or len(users) > 1 or unit != "us":
+        return None
+    if definition.fields.agent:
         return None
     return Repeats(names, names | {record.ENGAGEMENT}, *users)
 
@@ -181,10 +204,17 @@ def main() -> int:
         if counts.add(Block(text)).rejects:
             raise AssertionError("a row of our own that is none")
 
+    def finish(account: Account) -> bytes:
+        rows = counts.rows()
+        note_nothing(account, options)
+        if account.kept and not rows:
+            note(f"no user has all that the definition asks for: {account.kept} events", options)
+        return rows
+
     return runner.run(
         options,
         options.rows,
-        lambda _account: counts.rows(),
+        finish,
         take=take,
         rejecter=REJECTER,
         **options.reading,

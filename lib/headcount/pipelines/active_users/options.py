@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from datetime import date, timedelta
+from datetime import date
 from typing import TYPE_CHECKING
 
 from headcount.cli import types
@@ -42,12 +42,12 @@ def add_source_options(parser: Parser, default: str | None = source.GA4) -> None
     )
     parser.add_argument(
         "--field",
-        metavar="user|time|name=FIELD[,FIELD…]",
+        metavar="user|time|name|agent=FIELD[,FIELD…]",
         type=_field,
         action="append",
         default=[],
-        help="which field says who, when or what, by its dotted path, as properties.user.id; "
-        "with --source fields, user and time at least",
+        help="which field says who, when or what, or what the user agent is, by its dotted path, "
+        "as properties.user.id; with --source fields, user and time at least",
     )
     parser.add_argument(
         "--time-unit",
@@ -75,6 +75,12 @@ def add_source_options(parser: Parser, default: str | None = source.GA4) -> None
 def add_options(parser: Parser) -> None:
     """Take these options."""
     add_source_options(parser)
+    parser.add_argument(
+        "--skip-bots",
+        action="store_true",
+        help="leave out events whose user agent the list crawler-user-agents knows as a bot's; "
+        "for sources that say what the agent is. The list grows with each version of Headcount",
+    )
     parser.add_argument(
         "--min-engagement",
         metavar="SECONDS",
@@ -154,18 +160,26 @@ def fields(parser: Parser, options) -> source.Fields:
     for name, default in (("user", known.user), ("time", known.time)):
         if not given.setdefault(name, default):
             parser.error(f"--field: {options.source} needs {name}=FIELD; see --help")
+    agent = given.get("agent", known.agent)
+    skips_bots = getattr(options, "skip_bots", False)
+    if skips_bots and not agent:
+        way_out = "" if options.source == source.GA4 else "; name it with --field agent=FIELD"
+        parser.error(f"--skip-bots: {options.source} does not say what the agent is{way_out}")
     found = source.Fields(
         options.source,
         given["user"],
         given["time"],
         given.get("name", known.name),
         options.time_unit or known.unit,
+        agent if skips_bots else (),
         _micros(options.earliest),
-        _micros(options.latest + timedelta(1)) - 1 if options.latest else _a_day_from_now(),
+        _last(options.latest) if options.latest else _a_day_from_now(),
     )
     if options.source == source.GA4:
         from headcount.pipelines.active_users.events.ga4 import Event
 
+        if "agent" in dict(options.field):
+            parser.error(f"--field: {source.GA4} does not say what the agent is")
         for name in ("time", "name"):
             if name in dict(options.field):
                 parser.error(f"--field: the {name} of {source.GA4} is {getattr(known, name)[0]}")
@@ -179,6 +193,10 @@ def fields(parser: Parser, options) -> source.Fields:
 
 def _micros(day: date) -> int:
     return (day - date(1970, 1, 1)).days * zones.DAY_SECONDS * instants.SECOND
+
+
+def _last(day: date) -> int:
+    return min(_micros(day) + zones.DAY_SECONDS * instants.SECOND - 1, zones.LAST_MICROS)
 
 
 def _a_day_from_now() -> int:
@@ -195,10 +213,10 @@ def _source(text: str) -> str:
 
 
 def _field(text: str) -> tuple[str, tuple[str, ...]]:
-    """Which field is the user, time or name: `user=userId,anonymousId`."""
+    """Which field is the user, time, name or agent: `user=userId,anonymousId`."""
     name, paths = types.assignment(text)
-    if name not in ("user", "time", "name"):
-        raise types.expected("user=FIELD, time=FIELD or name=FIELD", text)
+    if name not in ("user", "time", "name", "agent"):
+        raise types.expected("user=FIELD, time=FIELD, name=FIELD or agent=FIELD", text)
     return name, types.names(paths)
 
 

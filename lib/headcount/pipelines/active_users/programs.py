@@ -20,15 +20,9 @@ from headcount.pipelines.active_users.definitions import (
     SUMMED,
     VALUABLE,
 )
-from headcount.pipelines.active_users.events import source
+from headcount.pipelines.active_users.events import bots, source
 from headcount.pipelines.active_users.options import SPELLINGS
-from headcount.pipelines.session import (
-    Plan,
-    Program,
-    add_files,
-    add_reading_options,
-    spelled,
-)
+from headcount.pipelines.session import Plan, Program, add_reading_options, spelled
 from headcount.values import zones
 from headcount.values.tsv import shown
 
@@ -39,7 +33,7 @@ _MASTER = re.compile(r"local(\[([1-9][0-9]*|\*)\])?|spark://.+|yarn|k8s://.+")
 
 def _declare_events(parser: Parser) -> None:
     """What all that read events take."""
-    add_files(parser)
+    parser.inputs()
     parser.shared("--tz")
     engagement.add_options(parser)
     parser.add_argument(
@@ -107,7 +101,7 @@ def _declare_local_import(parser: Parser) -> None:
 
 
 def _declare_merge(parser: Parser) -> None:
-    parser.add_argument("files", nargs="*", metavar="PART", help="parts, of count-active-users")
+    parser.inputs("PART", "parts, of count-active-users")
     _declare_sink(parser, "parts")
     parser.shared("--quiet")
 
@@ -141,6 +135,8 @@ def _master(text: str) -> str:
 def _check(parser: Parser, options: argparse.Namespace) -> None:
     engagement.resolve(parser, options)
     engagement.fields(parser, options)
+    if options.skip_bots:
+        checkout.install("bots")
     if options.tz != zones.DEVICE:
         try:
             zones.find(options.tz)
@@ -169,6 +165,7 @@ def _settings(parser: Parser, options: argparse.Namespace) -> dict[str, str]:
     }
     if options.source != source.GA4:
         typed["field"] = f"time={','.join(fields.time)} name={','.join(fields.name)}"
+        typed["skip-bots"] = bots.NAME if options.skip_bots else ""
     return spelled(SPELLINGS, parser, typed)
 
 
@@ -191,6 +188,7 @@ def _definition(parser: Parser) -> list[str]:
         "--valuable-events",
         "--definition",
         "--key-events",
+        "--skip-bots",
     )
 
 

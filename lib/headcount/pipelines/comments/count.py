@@ -147,12 +147,11 @@ def _least(
 
 
 def main() -> int:
-    """PIPELINE --info FILE… - the reports of comments"""
+    """PIPELINE --info-from FILE - the reports of comments"""
     parser = Parser(main.__doc__)
     parser.add_argument("--after", type=_day, default=_day("0001-01-01"), metavar="DAY")
     parser.shared("--tz")
-    inputs.add_options(parser)
-    options = parser.parse()
+    options = inputs.parsed(parser)
     try:
         zone = zones.find(options.tz)
     except ValueError as error:

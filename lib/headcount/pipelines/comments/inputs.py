@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 
@@ -17,17 +18,17 @@ from headcount.filters.rejects import Reject, RejectLog
 from headcount.filters.results import Process, Result, results
 from headcount.formats import delimited, tables
 from headcount.io import workers
+from headcount.pipelines import input_kinds
 from headcount.pipelines.comments import crawl_times
 from headcount.pipelines.comments.record import KIND
 from headcount.pipelines.comments.tables import POST_META, TEXT, Row, Table
 
 
-def add_options(parser: Parser) -> None:
-    """Add what `read` wants to know."""
-    for name in ("--info", "--posts", "--text"):
-        parser.add_argument(name, nargs="*", metavar="FILE", default=[], help="inputs")
+def parsed(parser: Parser) -> argparse.Namespace:
+    """The options, with what `read` wants to know."""
     tables.add_options(parser)
     parser.shared("--rejects", "--jobs", "--account", "--allow-empty", "--quiet", "--progress")
+    return input_kinds.parsed(parser, ("info", "posts", "text"))
 
 
 def read(

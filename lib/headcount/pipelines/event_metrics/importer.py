@@ -23,8 +23,9 @@ from headcount.filters.recognised import note_nothing, recognised
 from headcount.filters.rejects import RejectLog
 from headcount.formats import delimited, tables
 from headcount.io import output, workers
+from headcount.pipelines import input_kinds
 from headcount.pipelines.event_metrics import dimensions, files, record, registry
-from headcount.pipelines.event_metrics.programs import add_batch_options
+from headcount.pipelines.event_metrics.programs import KINDS, add_batch_options
 from headcount.pipelines.event_metrics.registry import OWN, Column, UnknownMetrics
 from headcount.pipelines.event_metrics.table import EventTable
 from headcount.values import tsv
@@ -115,18 +116,16 @@ def _name(db: sqlite3.Connection, dimension: str, names: dict[int, str]) -> int:
 
 
 def main() -> int:
-    """PIPELINE --events FILE… - merge events and dimensions into the database"""
+    """PIPELINE --events-from FILE - merge events and dimensions into the database"""
     parser = Parser(main.__doc__)
     parser.add_argument("--run", type=int, required=True, help="the run of the ledger that this is")
     parser.add_argument("--stage", required=True, help="a folder for rows on their way")
     add_batch_options(parser)
     parser.add_argument("--replace", action="store_true", help="what comes wins")
-    for kind in ("events", "first-dimensions", "second-dimensions"):
-        parser.add_argument(f"--{kind}", nargs="*", metavar="FILE", default=[], help="inputs")
     tables.add_options(parser, delimiter=None)
     parser.shared("--db", "--wait", "--max-rejects", "--rejects", "--jobs", "--account", "--quiet")
     parser.shared("--progress", "--allow-empty")
-    options = parser.parse()
+    options = input_kinds.parsed(parser, KINDS)
     account = Account(parser.prog)
     with connection.for_reading(options.db) as db:
         columns = registry.columns(db)

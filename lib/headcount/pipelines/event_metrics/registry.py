@@ -126,8 +126,10 @@ class UnknownMetrics:
                 self._names.add(name)
 
     def warn(self, options, where: str, more: str) -> None:
-        """One warning for each: `where` it is kept, and how to see `more` than are shown; and one for
-        each file with values outside of metrics."""
+        """One warning for each: `where` it is kept, and how to see `more` than are shown.
+
+        And one for each file with values outside of metrics.
+        """
         for path, count in self._outside.items():
             text = 'expected {"metrics": {name: value…}}, got other keys in'
             events = "1 event" if count == 1 else f"{count} events"

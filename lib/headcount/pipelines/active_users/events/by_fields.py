@@ -14,7 +14,8 @@ from headcount.filters.rejects import UNIDENTIFIED, Reject
 from headcount.formats import jsonl
 from headcount.io.blocks import All, Some
 from headcount.pipelines.active_users.definitions import ANY_EVENT
-from headcount.pipelines.active_users.events import record, source
+from headcount.pipelines.active_users.events import bots, by_columns, plain, record, source
+from headcount.pipelines.active_users.events.by_columns import UNUSUAL, joined_names
 from headcount.pipelines.active_users.events.source import (
     IMPLAUSIBLE,
     ImplausibleTimeError,
@@ -24,7 +25,6 @@ from headcount.values import instants
 Path = tuple[str, ...]
 _Scalar = str | int | float | None
 _PARTS = re.compile(r"(?:[^.\\]|\\.)+", re.DOTALL)
-_JOINED = re.compile(r"(?:[^+\\]|\\.)+", re.DOTALL)
 _any = msgspec.json.Decoder().decode
 
 
@@ -42,7 +42,7 @@ def path(text: str) -> Path:
 
 def joined(text: str) -> list[Path]:
     """The paths that a `+` joins."""
-    return [path(part) for part in _JOINED.findall(text)]
+    return [path(part) for part in joined_names(text)]
 
 
 class Parser:
@@ -55,20 +55,34 @@ class Parser:
     def __init__(self, definition: record.Definition):
         self.definition = definition
         self.fields = fields = definition.fields
-        self._text = source.find(fields.source).text
+        known = source.find(fields.source)
+        self._text, self._named = known.text, known.named
+        self._is_bot = bots.known() if fields.agent else None
         users = [joined(text) for text in fields.user]
-        times, names = [path(text) for text in fields.time], [path(text) for text in fields.name]
+        times, names, agents = (
+            [path(text) for text in texts] for texts in (fields.time, fields.name, fields.agent)
+        )
         self._tree = tree = {}
-        for parts in [*times, *names, *(parts for user in users for parts in user)]:
+        for parts in [*times, *names, *agents, *(parts for user in users for parts in user)]:
             _plant(tree, parts)
         self._decode = msgspec.json.Decoder(_type(tree)).decode
         self._decode_lines = msgspec.json.Decoder(_type(tree)).decode_lines
-        self._typed = _Getters.of(users, times, names, functools.partial(_typed_getter, tree))
-        self._loose = _Getters.of(users, times, names, _loose_getter)
+        typed = functools.partial(_typed_getter, tree)
+        self._typed = _Getters.of(users, times, names, agents, typed)
+        self._loose = _Getters.of(users, times, names, agents, _loose_getter)
+        self._columns = (
+            [_column_getter(tree, parts) for parts in times],
+            [
+                _column_getter(tree, *parts) if len(parts) == 1 else _user(list(map(typed, parts)))
+                for parts in users
+            ],
+            [_column_getter(tree, parts) for parts in names],
+        )
+        self._table = by_columns.Columns(definition, known) if known.table else None
 
     def parse(self, line: bytes) -> tuple[int, None, str, str] | Reject | None:
         """One line."""
-        if self._text and not line.lstrip().startswith(b"{"):
+        if self._text and not line.lstrip(b" ").startswith(b"{"):
             found = self._text(line)
             return self._judge(found, self._by_name) if type(found) is dict else found
         event = jsonl.record(self._decode, line)
@@ -84,9 +98,21 @@ class Parser:
 
     def parse_all(self, lines: All | Some) -> list[tuple | Reject | None]:
         """Many lines in one batch; `parse` takes over where one of them is unusual."""
+        return self._each(lines, jsonl.records(self._decode_lines, lines))
+
+    def parse_plain(self, lines: All | Some) -> plain.Plain | list[tuple | Reject | None]:
+        """As `parse_all`, but columns where none of the events is unusual."""
         events = jsonl.records(self._decode_lines, lines)
+        columns = None
+        if events and not self.fields.agent and not self._named:
+            wanted = self.definition.valuable_events
+            columns = plain.columns(events, *self._columns, self.fields, wanted)
+        return self._each(lines, events) if columns is None else columns
+
+    def _each(self, lines: All | Some, events: list | None) -> list[tuple | Reject | None]:
         if events is None:
-            return [self.parse(lines[i]) for i in range(lines.count)]
+            judged = self._table(lines) if self._table else [UNUSUAL] * lines.count
+            return [self.parse(lines[i]) if it is UNUSUAL else it for i, it in enumerate(judged)]
         judge, typed = self._judge, self._typed
         return [judge(event, typed) for event in events]
 
@@ -94,14 +120,16 @@ class Parser:
     def _by_name(self) -> _Getters:
         """What gets fields of what is not JSON: by their whole names."""
         fields = self.fields
-        users = [[(text,) for text in _JOINED.findall(user)] for user in fields.user]
-        times, names = [(text,) for text in fields.time], [(text,) for text in fields.name]
-        return _Getters.of(users, times, names, _loose_getter)
+        users = [[(text,) for text in joined_names(user)] for user in fields.user]
+        times, names, agents = (
+            [(text,) for text in texts] for texts in (fields.time, fields.name, fields.agent)
+        )
+        return _Getters.of(users, times, names, agents, _loose_getter)
 
     def time_of(self, line: bytes) -> str | int | float | None:
         """The time of an event as it is written; None if there is none, or the line is no event."""
         event, getters = jsonl.record(_any, line), self._loose
-        if self._text and not line.lstrip().startswith(b"{"):
+        if self._text and not line.lstrip(b" ").startswith(b"{"):
             event, getters = self._text(line), self._by_name
         return getters.time(event) if type(event) is dict else None
 
@@ -115,8 +143,13 @@ class Parser:
         if time is None:
             return Reject(f"{' or '.join(fields.time)} is missing")
         name = getters.name(event) if fields.name else None
-        if name is None and fields.name:
-            return Reject(f"{' or '.join(fields.name)} is missing")
+        if fields.name:
+            if self._named and name is not None:
+                name = self._named(name)
+                if not name:
+                    return None
+            if not name:
+                return Reject(f"{' or '.join(fields.name)} is missing")
         try:
             at = None
             if type(time) is str and fields.unit == instants.ISO:
@@ -130,6 +163,8 @@ class Parser:
         user = getters.user(event)
         if type(user) is not str:
             return Reject(UNIDENTIFIED) if user is None else user
+        if self._is_bot and self._is_bot(getters.agent(event)):
+            return None
         wanted = self.definition.valuable_events
         return (at, None, user, ANY_EVENT) if not wanted or name in wanted else None
 
@@ -144,16 +179,23 @@ class _Getters(NamedTuple):
     user: Callable[[object], str | Reject | None]
     time: Callable[[object], str | int | float | None]
     name: Callable[[object], str | None]
+    agent: Callable[[object], str | None]
 
     @classmethod
     def of(
-        cls, users: list[list[Path]], times: list[Path], names: list[Path], getter: Callable
+        cls,
+        users: list[list[Path]],
+        times: list[Path],
+        names: list[Path],
+        agents: list[Path],
+        getter: Callable,
     ) -> _Getters:
         """`getter` makes what gets a path's value."""
         return cls(
             _first([_user([getter(parts) for parts in user]) for user in users]),
             _first([getter(parts) for parts in times]),
-            _first([_text(getter(parts)) for parts in names]),
+            _name([_text(getter(parts)) for parts in names]),
+            _first([getter(parts) for parts in agents]),
         )
 
 
@@ -170,6 +212,19 @@ def _first(getters: list[Callable]) -> Callable:
         return None
 
     return first
+
+
+def _name(getters: list[Callable]) -> Callable:
+    """The first name that is present; an empty one, if that is all there is."""
+    first = _first(getters)
+    if len(getters) == 1:
+        return first
+
+    def name(event) -> str | None:
+        found = first(event)
+        return "" if found is None and any(get(event) == "" for get in getters) else found
+
+    return name
 
 
 def _user(getters: list[Callable]) -> Callable:
@@ -202,42 +257,54 @@ def _text(getter: Callable) -> Callable:
 
 
 def _plant(tree: dict, parts: Path) -> None:
-    """Add a path to the tree of all. Raises ValueError if one path ends where another goes on."""
+    """Add a path to the tree of all. Where one path ends, another may go on."""
     for part in parts[:-1]:
         # all places of a list have one type
-        beside = next(iter(tree.values()), {}) if all(name.isdigit() for name in tree) else {}
+        beside = next(iter(tree.values()), {}) if _is_list(tree) else {}
         tree = tree.setdefault(part, beside if part.isdigit() else {})
-        if tree is None:
-            raise ValueError(f"{'.'.join(parts)}: another field ends at {part}")
-    if tree.setdefault(parts[-1]) is not None:
-        raise ValueError(f"{'.'.join(parts)}: another field goes on from there")
+    tree.setdefault(parts[-1], {})[_END] = {}
+
+
+_END = None  # the name, in a tree, of the value itself
+
+
+def _is_list(tree: dict) -> bool:
+    """Whether the names in a tree are places."""
+    names = tree.keys() - {_END}
+    return bool(names) and all(name.isdigit() for name in names)
 
 
 def _type(tree: dict):
     """The typed record of a tree, or list where its names are places."""
-    if all(name.isdigit() for name in tree):
-        inner = [_type(below) if below else _Scalar for below in tree.values()]
-        return list[inner[0]]
-    fields = []
-    renamed = {}
-    for i, (name, below) in enumerate(tree.items()):
-        renamed[f"f{i}"] = name
-        kind = _type(below) | None if below else _Scalar
-        fields.append((f"f{i}", kind, None))
+    names = [name for name in tree if name is not _END]
+    if _is_list(tree):
+        return list[_value(tree[names[0]])]
+    # the names may be no identifiers
+    renamed = {f"f{i}": name for i, name in enumerate(names)}
+    fields = [(field, _value(tree[name]), None) for field, name in renamed.items()]
     return msgspec.defstruct("Part", fields, rename=renamed, gc=False)
 
 
+def _value(tree: dict):
+    """What may stand where a tree begins: a value, or what paths go on into, or nothing."""
+    if len(tree) == 1 and _END in tree:
+        return _Scalar
+    return _type(tree) | (_Scalar if _END in tree else None)
+
+
 def _typed_getter(tree: dict, parts: Path) -> Callable:
-    """What gets the value at a path of a typed record."""
+    """What gets the value at a path of a typed record; None where there is no such value."""
     steps = []
     for part in parts:
-        if all(name.isdigit() for name in tree):
+        names = [name for name in tree if name is not _END]
+        if _is_list(tree):
             steps.append(operator.itemgetter(int(part)))
         else:
-            steps.append(operator.attrgetter(f"f{list(tree).index(part)}"))
+            steps.append(operator.attrgetter(f"f{names.index(part)}"))
         tree = tree[part]
     first, *others = steps
-    if not others:
+    goes_on = len(tree) > 1
+    if not others and not goes_on:
         return first
 
     def get(event):
@@ -247,11 +314,22 @@ def _typed_getter(tree: dict, parts: Path) -> Callable:
                 return None
             try:
                 value = step(value)
-            except IndexError:
+            except (IndexError, AttributeError):  # a value where another path goes on
                 return None
-        return value
+        return value if not goes_on or isinstance(value, str | int | float) else None
 
     return get
+
+
+def _column_getter(tree: dict, parts: Path) -> Callable:
+    """As `_typed_getter`, of many events; it may raise AttributeError where a value is absent."""
+    names, below = [], tree
+    for part in parts:
+        if all(name.isdigit() for name in below):
+            return _typed_getter(tree, parts)
+        names.append(f"f{list(below).index(part)}")
+        below = below[part]
+    return operator.attrgetter(".".join(names))
 
 
 def _loose_getter(parts: Path) -> Callable:

@@ -64,8 +64,9 @@ class Look:
         ]
         if is_first and events:
             self._refuse_unit(block.name, events)
-        if events and len(events) == len(lines) and rejected[0].reason == source.IMPLAUSIBLE:
-            return len(events), ""  # events all right, whose times are rejected one by one
+        if events:  # all right, but for their times, which are rejected one by one
+            self._recognised.add(block.name)
+            return len(events), ""
         return 0, self._seen(block, lines, rejected, is_first)
 
     def _is_event(self, found) -> bool:
@@ -92,11 +93,6 @@ class Look:
     def _seen(self, block: Block, lines: list[bytes], rejected: list[Reject], first: bool) -> str:
         """What an input looks like, if not like the source's events."""
         fields = self._fields
-        if all(reject.reason == UNIDENTIFIED for reject in rejected):
-            return (
-                f"events without a user: none has {' or '.join(fields.user)}; name the field of "
-                "the user with --user"
-            )
         other = _source_of(lines, but=fields.source)
         if other:
             title = source.find(other).title
@@ -104,6 +100,11 @@ class Look:
             if first:
                 raise Failure(refusal(block.name, fields.source, text), NO_INPUT)
             return text
+        if all(reject.reason == UNIDENTIFIED for reject in rejected):
+            return (
+                f"events without a user: none has {' or '.join(fields.user)}; name the field of "
+                "the user with --user"
+            )
         from headcount.formats import looks  # rarely needed
 
         return looks.described(bytes(block.text[:_HEAD]))
@@ -130,8 +131,8 @@ def _source_of(lines: list[bytes], but: str) -> str | None:
             event = msgspec.json.decode(line)
         except (ValueError, RecursionError):
             event = None
-        if type(event) is dict and (name := source.told(event, but)):
-            return name
+        if type(event) is dict and (name := source.told(event)):
+            return name if name != but else None
         if event is None:
             for name in source.names():
                 text = source.find(name).text

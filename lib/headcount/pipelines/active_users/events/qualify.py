@@ -35,7 +35,7 @@ from headcount.pipelines.active_users.definitions import (
     VIEW,
     needed,
 )
-from headcount.pipelines.active_users.events import ga4
+from headcount.pipelines.active_users.events import ga4, source
 
 FIRST = frozenset(("first_visit", "first_open"))
 VIEWS = frozenset(("page_view", "screen_view"))
@@ -47,7 +47,10 @@ _LARGEST = (1 << 63) - 1
 
 
 def names(wanted) -> list[str] | None:
-    """The texts one of which an event must hold to say anything; None: it need not."""
+    """The JSON strings one of which an event must hold to say anything; None: it need not."""
+    known = source.find(wanted.fields.source)
+    if known.text or known.named:  # then a name may be no JSON string
+        return None
     signals = needed(wanted.named) or {ENGAGED}
     if ENGAGED_SESSION in signals or (ANY_EVENT in signals and not wanted.valuable_events):
         return None

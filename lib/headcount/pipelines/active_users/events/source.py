@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from headcount.values import instants
+from headcount.values import instants, zones
 
 if TYPE_CHECKING:
     from headcount.filters.rejects import Reject
@@ -23,14 +23,17 @@ _SOURCES = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file_
 # What a line that is not JSON says, by the names that it would have as JSON; None for a line that
 # is no event (a comment, a header).
 TextParser = Callable[[bytes], "dict[str, str | None] | Reject | None"]
+# For some of these names, in the order of `columns`: what gets their values from many lines of text
+# at once, a tuple for each line. A value that is absent is "", and so are all of an unusual line.
+TableParser = Callable[[tuple[str, ...]], Callable[[bytes], list[tuple[str, ...]]]]
 
 
 class Source(NamedTuple):
     """What the events of one maker look like, and which of their fields count.
 
-    A field is a dotted path into the event (`data.user.id`; `\\\\.` is a dot within a name, a number
-    the place in a list). Of several the first present one counts. A user may be made of several
-    fields, joined by `+`: the first of these must be present.
+    A field is a dotted path into the event: `data.user.id`; a number is the place in a list, and
+    a backslash stands before a dot, or a plus, within a name. Of several the first present one
+    counts. A user may be made of several fields, joined by `+`: the first must be present.
     """
 
     title: str  # for people: the product
@@ -38,9 +41,15 @@ class Source(NamedTuple):
     time: tuple[str, ...]
     name: tuple[str, ...]  # of the event
     unit: str = instants.ISO  # of a time that is a number: one of instants.UNITS; or there is none
-    # Keys that tell this maker's events from others': all of one of these sets are there.
+    # Keys that tell this maker's events from others': all of one of these sets are there. A key of
+    # an object within the event has its path, as properties.time.
     signs: tuple[frozenset[str], ...] = ()
     text: TextParser | None = None  # for lines that are not JSON
+    columns: tuple[str, ...] = ()  # all names that `text` can give
+    table: TableParser | None = None  # the same as `text`, faster
+    # Makes an event's name of what `name` finds; "" if it says that this is no event.
+    named: Callable[[str], str] | None = None
+    agent: tuple[str, ...] = ()  # the user agent, by which bots are known
     is_personal: bool = False  # whether the user is made of what may not be kept as it is
 
 
@@ -68,12 +77,16 @@ def find(name: str) -> Source:
     return importlib.import_module(f"{package}.sources.{name.replace('-', '_')}").SOURCE
 
 
-def told(keys: Iterable[str], but: str = "") -> str | None:
-    """The name of the source whose events have these keys; None if no one's do.
+def told(event: Mapping | Iterable[str], but: str = "") -> str | None:
+    """The name of the source whose events look like one, or have these keys; None if no one's do.
 
     Of several, the one that is told by the most keys. `but` is one that it is not.
     """
-    keys = set(keys)
+    keys = set(event)
+    if isinstance(event, Mapping):
+        keys.update(
+            f"{name}.{key}" for name in event if type(event[name]) is dict for key in event[name]
+        )
     fitting = [
         (len(sign), name)
         for name in names()
@@ -92,8 +105,9 @@ class Fields(NamedTuple):
     time: tuple[str, ...] = ("event_timestamp",)
     name: tuple[str, ...] = ("event_name",)
     unit: str = "us"
+    agent: tuple[str, ...] = ()  # if bots are to be left out
     earliest: int = instants.EARLIEST  # microseconds since 1970, UTC
-    latest: int = (1 << 63) - 1
+    latest: int = zones.LAST_MICROS
 
     def instant(self, value: str | int | float) -> int:
         """Microseconds of an event's time.

@@ -1,0 +1,139 @@
+"""The parser of many lines of text at once, by a few of their columns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from headcount.filters.rejects import Reject
+from headcount.io.blocks import All, Some
+from headcount.pipelines.active_users.definitions import ANY_EVENT
+from headcount.pipelines.active_users.events import bots
+from headcount.pipelines.active_users.events.source import Fields, Source
+from headcount.values import instants
+
+UNUSUAL = Reject("unusual")  # a line that needs a look of its own
+_KEPT = 100_000  # times and names
+_LOGGED = 26  # characters of a time in an access log
+_JOINED = re.compile(r"(?:[^+\\]|\\.)+", re.DOTALL)
+
+
+def joined_names(text: str) -> list[str]:
+    """The names that a `+` joins."""
+    return _JOINED.findall(text)
+
+
+class Columns:
+    """Parses lines of a source that has a `table`, by the fields that a definition names.
+
+    It gives what by_fields.Parser gives for each line, or UNUSUAL: that is for every line that
+    lacks something, too.
+    """
+
+    def __init__(self, definition, known: Source):
+        fields, wanted = definition.fields, definition.valuable_events
+        users = [joined_names(text) for text in fields.user]
+        users = [names for names in users if names[0] in known.columns]
+        needed = {*fields.time, *fields.name, *fields.agent, *(n for user in users for n in user)}
+        names = tuple(name for name in known.columns if name in needed)
+        self._rows = known.table(names)
+        place = {name: i for i, name in enumerate(names)}
+        self._users = [[place.get(name) for name in user] for user in users]
+        self._times, self._names, self._agents = (
+            [place[name] for name in texts if name in place]
+            for texts in (fields.time, fields.name, fields.agent)
+        )
+        self._instants = _Instants(fields)
+        self._counts = _Counts(wanted, known.named) if wanted else None
+        self._is_bot = bots.known() if fields.agent else None
+
+    def __call__(self, lines: All | Some) -> list[tuple | Reject | None]:
+        """What each of the lines is."""
+        rows = self._rows(bytes(lines.text).replace(b"\r\n", b"\n"))
+        if len(rows) != lines.count or not rows:
+            return [UNUSUAL] * lines.count
+        columns = list(zip(*rows, strict=True))
+        absent = ("",) * len(rows)
+
+        def first(places: list[int]) -> tuple[str, ...] | list[str]:
+            """The first value that is present, of each row."""
+            found, *others = [columns[place] for place in places] or [absent]
+            for other in others:
+                found = [a or b for a, b in zip(found, other, strict=True)]
+            return found
+
+        users, *others = [_joined(user, columns, absent) for user in self._users] or [absent]
+        for other in others:
+            users = [a or b for a, b in zip(users, other, strict=True)]
+        names = first(self._names)
+        times = map(self._instants.__getitem__, first(self._times))
+        keep = [True] * len(rows) if self._counts is None else map(self._counts.__getitem__, names)
+        if self._is_bot:
+            are_bots = map(self._is_bot, first(self._agents))
+            keep = [kept and not bot for kept, bot in zip(keep, are_bots, strict=True)]
+        return [
+            UNUSUAL
+            if at is None or not user or not name
+            else (at, None, user, ANY_EVENT)
+            if kept
+            else None
+            for at, user, name, kept in zip(times, users, names, keep, strict=True)
+        ]
+
+
+def _joined(user: list[int | None], columns: list[tuple[str, ...]], absent) -> list[str]:
+    """The user of each row, of one column or of several; "" if the first is absent."""
+    first, *others = [absent if place is None else columns[place] for place in user]
+    if not others:
+        return first
+    if len(others) == 1:
+        return [f"{a} {b}" if a else "" for a, b in zip(first, others[0], strict=True)]
+    rows = zip(first, *others, strict=True)
+    return [" ".join(values) if values[0] else "" for values in rows]
+
+
+class _Instants(dict):
+    """The instant of each time that is written; None for what is none, or cannot be."""
+
+    def __init__(self, fields: Fields):
+        super().__init__()
+        self._fields = fields
+        self._minutes: dict[str, int] = {}
+
+    def __missing__(self, text: str) -> int | None:
+        if len(self) >= _KEPT:
+            self.clear()
+            self._minutes.clear()
+        fields = self._fields
+        try:
+            # A number would be one of the fields' unit.
+            at = self._of_text(text) if ":" in text else fields.instant(text)
+            at = self[text] = fields.plausible(at)
+        except ValueError:
+            at = self[text] = None
+        return at
+
+    def _of_text(self, text: str) -> int:
+        """The instant of `10/Jan/2026:16:00:00 +0000`, or of any other text, which takes longer."""
+        seconds = text[18:20]
+        if len(text) != _LOGGED or text[2] != "/" or not "00" <= seconds <= "59":
+            return instants.of_text(text)
+        minute = f"{text[:18]}00{text[20:]}"
+        start = self._minutes.get(minute)
+        if start is None:
+            start = self._minutes[minute] = instants.of_text(minute)
+        return start + int(seconds) * instants.SECOND
+
+
+class _Counts(dict):
+    """Whether an event of each name counts."""
+
+    def __init__(self, wanted: frozenset[str], named: Callable[[str], str] | None):
+        super().__init__()
+        self._wanted, self._named = wanted, named or str
+
+    def __missing__(self, name: str) -> bool:
+        if len(self) >= _KEPT:
+            self.clear()
+        counts = self[name] = self._named(name) in self._wanted
+        return counts

@@ -1,0 +1,174 @@
+"""Many events as columns, of times, of users, where none of the events is unusual.
+
+What is done to a column at once costs a fraction of what it costs event by event. Where any event
+is to be rejected there are no columns: whoever asked looks at one event after the other.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import NamedTuple
+
+from headcount.pipelines.active_users.events.source import Fields
+from headcount.values import instants
+
+_LEAST = 11  # characters: shorter texts are dates without a time of day
+
+
+class Datetimes:
+    """Times that are datetimes of one zone, or of none, which is UTC."""
+
+    def __init__(self, zone: tzinfo | None):
+        self._epoch = datetime(1970, 1, 1, tzinfo=zone)
+
+    def micros(self, time: datetime) -> int:
+        """The instant in microseconds since 1970, UTC."""
+        since = time - self._epoch
+        return (since.days * 86_400 + since.seconds) * instants.SECOND + since.microseconds
+
+    def bound(self, micros: int) -> datetime:
+        """An instant to compare times with."""
+        return self._epoch + timedelta(microseconds=micros)
+
+
+class Numbers:
+    """Times that are numbers of a unit."""
+
+    def __init__(self, unit: str):
+        self._unit, self._power = unit, instants.UNITS[unit]
+
+    def micros(self, time: int | float) -> int:
+        """The instant in microseconds since 1970, UTC; rounded down."""
+        return instants.of_number(time, self._unit)
+
+    def bound(self, micros: int) -> int:
+        """An instant to compare times with; the unit it is in, if it is within one."""
+        if self._power >= 0:
+            return micros // 10**self._power
+        return micros * 10**-self._power
+
+
+class Plain(NamedTuple):
+    """Events that make their users active: their times, what these are, and their users."""
+
+    times: list
+    users: list[str]
+    scale: Datetimes | Numbers
+
+    def pieces(
+        self, span: Callable[[int], tuple[int, int, str]]
+    ) -> Iterator[tuple[str, list[str]]]:
+        """Local days, and users of events then, one for each event.
+
+        `span` says from which whole second until before which there is one local day around an
+        instant, and that day.
+        """
+        times, users = self.times, self.users
+        while users:
+            since, until, day = span(self.scale.micros(times[0]))
+            low, high = self.scale.bound(since), self.scale.bound(until)
+            if low <= min(times) and max(times) < high:
+                yield day, users
+                return
+            is_then = [low <= time < high for time in times]
+            yield day, list(itertools.compress(users, is_then))
+            is_else = [not is_in for is_in in is_then]
+            times = list(itertools.compress(times, is_else))
+            users = list(itertools.compress(users, is_else))
+
+
+def columns(
+    events: list,
+    times: list[Callable],
+    users: list[Callable],
+    names: list[Callable],
+    fields: Fields,
+    wanted: frozenset[str],
+) -> Plain | None:
+    """The columns of events; None if there is one that may have to be rejected.
+
+    `times`, `users` and `names` get the fields of an event, of which the first present one counts.
+    With `wanted`, only events of these names make active.
+    """
+    who = _users(_filled(events, users))
+    if who is None:
+        return None
+    found = _times(_filled(events, times), fields)
+    if found is None:
+        return None
+    when, scale = found
+    if names:
+        what = _filled(events, names)
+        if None in what:
+            return None
+        if wanted:
+            is_wanted = [(name if type(name) is str else str(name)) in wanted for name in what]
+            when = list(itertools.compress(when, is_wanted))
+            who = list(itertools.compress(who, is_wanted))
+    return Plain(when, who, scale)
+
+
+def _filled(events: list, getters: list[Callable]) -> list:
+    """Of each event the first value that is present; None where there is none."""
+    try:
+        values = list(map(getters[0], events))
+        for getter in getters[1:]:
+            if None not in values and "" not in values:
+                break
+            others = map(getter, events)
+            values = [
+                value or (other if value is None or value == "" else value)
+                for value, other in zip(values, others, strict=True)
+            ]
+    except AttributeError:  # an object on the way is missing
+        return [None]
+    if len(getters) > 1 and "" in values:
+        return [None]
+    return values
+
+
+def _users(values: list) -> list[str] | None:
+    kinds = set(map(type, values))
+    if not kinds <= {str, int} or "" in values:
+        return None
+    return list(map(str, values)) if int in kinds else values
+
+
+def _times(values: list, fields: Fields) -> tuple[list, Datetimes | Numbers] | None:
+    """Times that can be compared with each other, all of them plausible, and what they are."""
+    kinds = set(map(type, values))
+    if kinds == {str}:
+        if fields.unit != instants.ISO and {text[4:5] for text in values} != {"-"}:
+            return None  # numbers, perhaps
+        found = _read(values)
+    elif kinds <= {int, float} and fields.unit != instants.ISO:
+        found = values, Numbers(fields.unit)
+    else:
+        return None
+    if found is None:
+        return None
+    values, scale = found
+    try:
+        low, high = scale.bound(fields.earliest), scale.bound(fields.latest)
+    except OverflowError:  # no calendar has such a day
+        return None
+    return found if low <= min(values) and max(values) < high else None
+
+
+def _read(texts: list[str]) -> tuple[list[datetime], Datetimes] | None:
+    """Datetimes of ISO texts, as instants.of_text has them."""
+    if min(map(len, texts)) < _LEAST:
+        return None
+    try:
+        values = list(map(datetime.fromisoformat, texts))
+    except ValueError:
+        return None
+    zones = {value.tzinfo for value in values}
+    if zones == {None}:
+        return values, Datetimes(None)
+    if None not in zones:
+        return values, Datetimes(UTC)
+    naive = [at.astimezone(UTC).replace(tzinfo=None) if at.tzinfo else at for at in values]
+    return naive, Datetimes(None)
