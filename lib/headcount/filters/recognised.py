@@ -172,7 +172,7 @@ def note_nothing(account: Account, options) -> None:
     lines = account.lines
     if not lines:
         note("nothing to read: no lines in the input", options)
-    elif not account.kept:
+    elif not account.kept and account.rejected < lines:  # each reject is said already
         ways = {
             "blank or left out": account.filtered,
             "known already": account.duplicate,

@@ -287,15 +287,16 @@ def test_reports_for_spreadsheets_run_no_formula(tmp_path):
 def test_inputs_that_lack_a_column_are_named(tmp_path):
     path = tmp_path / "events"
     path.write_text("id\tname\n1\tx\n")
-    done = imported(tmp_path / "my.db", path, check=1)
-    assert f"{path}: no column 'first_dimension_id'; it has: 'id', 'name'".encode() in done.stderr
+    done = imported(tmp_path / "my.db", path, check=66)
+    assert f"{path}: expected a table with the columns id, first_dim".encode() in done.stderr
+    assert b", got no column first_dimension_id in id, name;" in done.stderr
     done = imported(
         tmp_path / "my.db", "--first-dimensions", path, stdin=(HEADER + line(1)).encode()
     )
     assert b"first_dimension\t0\t1" in done.stdout
     path.write_text("id;naam\n")
-    done = imported(tmp_path / "my.db", "--second-dimensions", path, stdin=b"", check=1)
-    assert b"no column 'name'" in done.stderr
+    done = imported(tmp_path / "my.db", "--second-dimensions", path, stdin=b"", check=66)
+    assert b"got no column name in id, naam;" in done.stderr
 
 
 OPTIONS = [
