@@ -1,6 +1,6 @@
-r"""Access logs of web servers: as text (common, combined, with the virtual host) and as JSON.
+r"""Access logs of web servers: text in the common or combined format, or JSON.
 
-Text: https://httpd.apache.org/docs/current/logs.html#accesslog for Apache; nginx writes the same,
+Text, with the virtual host before or without: https://httpd.apache.org/docs/current/logs.html#accesslog for Apache; nginx writes the same,
 https://nginx.org/en/docs/http/ngx_http_log_module.html#log_format . What stands behind the agent is
 not looked at. Both servers escape quotes (Apache `\"`, nginx `\x22`); bytes that are not UTF-8 are
 taken as if they were escaped, as `\xff`. Fields are called as nginx calls its variables.
@@ -38,7 +38,7 @@ _FIELDS = {
         _WORD,
     ),
     "remote_user": (rf" {_WORD} ", r".*?"),
-    "time_local": (r" \[", r"[^][\n]{26}"),
+    "time_local": (r" \[", r"\d\d/[A-Z][a-z][a-z]/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}"),
     "request": (r'\] "', _QUOTED),
     "status": ('" ', r"\d{3}"),
     "body_bytes_sent": (" ", r"\d++"),
