@@ -7,7 +7,7 @@ incomplete=0 # the status of an import that is good, but lacks inputs that it sh
 run=''       # its number in the ledger, as long as it has not ended
 
 # Parses and checks all options, as the package's programs.py declares them; then holds the
-# pipeline's lock, enters the run, and leaves in `files` only the inputs that are due.
+# pipeline's lock, enters the run, and leaves in `inputs` the options that name those that are due.
 # lib/headcount/pipelines/session.py is the other half of this.
 begin_import() { # PACKAGE [ARGUMENT…]
 	# The session has these, too: what it hears and says goes by other descriptors. (It reads no
@@ -34,7 +34,7 @@ begin_import() { # PACKAGE [ARGUMENT…]
 	remove_stages # of a run that was killed
 	make_stage
 	enter_run
-	if ((${#files[@]} == 0)); then
+	if ((${#files[@]} == 0)); then # nothing is due
 		run=''
 		exit "$incomplete"
 	fi
@@ -93,7 +93,7 @@ stop_if_signalled() {
 	if [[ $signal ]]; then die "$(signal_status)" 'nothing was imported'; fi
 }
 
-# Imports `files`: FUNCTION writes their rows, which TABLE takes once all filters have succeeded,
+# Imports the inputs: FUNCTION writes their rows, which TABLE takes once all filters have succeeded,
 # with the OPTIONs that name their accounts.
 import() { # FUNCTION TABLE OPTION…
 	local status=0
@@ -105,13 +105,13 @@ import() { # FUNCTION TABLE OPTION…
 	exit "$((status ? status : incomplete))"
 }
 
-# Imports `files` with a FUNCTION that closes the run itself; what it has read may be kept even if
+# Imports the inputs with a FUNCTION that closes the run itself; what it has read may be kept even if
 # it fails.
 import_bit_by_bit() { # FUNCTION [WHAT_IF_IT_FAILS]
 	local status=0 failed=${2-what was read is kept; run it again to go on}
 	run_job "$1" || status=$?
 	if [[ $signal && $status != 0 ]]; then status=$(signal_status); fi
-	if ((status == 2)); then exit 2; fi # it has said why
+	if ((status == 2 || status == 66)); then exit "$status"; fi # it has said why
 	if ((status != 0 && status != 65)); then die "$status" "$failed"; fi
 	if [[ ! -e $stage/account ]]; then die 1 "the import stopped early: $failed"; fi
 	run=''
@@ -136,7 +136,7 @@ load() { # TABLE OPTION…
 
 upsert_rows() { # TABLE OPTION…
 	"$bin/upsert-rows" --db "$db" --wait "$wait" --run "$run" "${settings[@]}" "${replace[@]}" \
-		"${max_rejects[@]}" "${@:2}" --account "$stage/sink" "$1" "$stage/rows"
+		"${max_rejects[@]}" "${quiet[@]}" "${@:2}" --account "$stage/sink" "$1" "$stage/rows"
 }
 
 # Whoever holds the lock may: nobody else has one. A filter that is just dying may still write.

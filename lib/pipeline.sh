@@ -14,7 +14,8 @@ trap : EXIT
 prog=${0##*/}
 bin=${self%/*}
 lib=$bin/../lib
-files=() # the inputs, once the options have been parsed
+inputs=() # the options that name the inputs, once the options have been parsed
+files=()  # one of the inputs, if there are any: - if that is one
 signal=''
 
 die() { # STATUS MESSAGE

@@ -95,11 +95,11 @@ if __name__ == "__main__":
 ''',
     "programs.py": '''"""The program of steps."""
 
-from headcount.pipelines.session import Plan, Program, add_files
+from headcount.pipelines.session import Plan, Program
 
 
 def _declare(parser):
-    add_files(parser)
+    parser.inputs()
     parser.shared("--db", "--max-rejects", "--wait", "--rejects", "--quiet")
 
 

@@ -69,6 +69,23 @@ def test_all_is_well_with_what_imports_leave(all_pipelines):
     assert done.stdout == done.stderr == b""
 
 
+NONE_KEPT = (
+    "UPDATE run SET kept = 0, filtered = lines, duplicate = 0, rejected = 0 WHERE pipeline = '{}'"
+)
+
+
+def nights(number, usual, last):
+    """A statement that enters some runs of long ago and one of today, each of (lines, kept)."""
+    runs = [("2020-01-01T00:00:00Z", *usual)] * number + [("now", *last)]
+    rows = ", ".join(
+        f"('import-nightly', '', '', 'done', strftime('%Y-%m-%dT%H:%M:%SZ', '{at}'), "
+        f"{lines}, {kept}, {lines - kept}, 0, 0, 0)"
+        for at, lines, kept in runs
+    )
+    columns = "pipeline, version, zone_rules, status, started_at, lines, kept, filtered, duplicate"
+    return f"INSERT INTO run ({columns}, rejected, unidentified) VALUES {rows}"
+
+
 WRONG = {
     "missing_days": [
         ("DELETE FROM active_user_table WHERE date = '2024-03-09'", "active users  2024-03-08"),
@@ -104,6 +121,27 @@ WRONG = {
          "import-active-users"),
         ("UPDATE run SET rejected = lines, kept = 0, duplicate = 0, filtered = 0, "
          "started_at = '2020-01-01T00:00:00Z' WHERE id = 1", None),
+    ],
+    "few_kept": [
+        # with too few runs before: only what kept none
+        (NONE_KEPT.format("import-active-users"), "import-active-users"),
+        ("UPDATE run SET kept = 11, filtered = lines - 11, duplicate = 0, rejected = 0 "
+         "WHERE pipeline = 'import-active-users'", None),
+        ("UPDATE run SET started_at = '2020-01-01T00:00:00Z', kept = 0, filtered = lines, "
+         "duplicate = 0, rejected = 0 WHERE pipeline = 'import-active-users'", None),
+        ("UPDATE run SET lines = 9, kept = 0, filtered = 9, duplicate = 0, rejected = 0 "
+         "WHERE pipeline = 'import-active-users'", None),
+        ("UPDATE run SET kept = 0, duplicate = lines, filtered = 0, rejected = 0 "
+         "WHERE pipeline = 'import-active-users'", None),
+        # nights (lines, kept): usually one line in ten
+        (nights(6, (1000, 100), (1000, 4)), "1000       4"),  # (times is 20 here)
+        (nights(4, (1000, 100), (1000, 4)), None),
+        (nights(6, (1000, 100), (1000, 6)), None),
+        (nights(6, (1000, 100), (90, 0)), None),  # nine would be usual
+        (nights(6, (1000, 100), (100, 0)), "100       0"),
+        (nights(6, (0, 0), (1000, 4)), None),  # those skipped all: they say nothing
+        (nights(6, (365_000, 36_500), (1000, 100)), None),  # a year, then a day
+        (nights(6, (1000, 0), (1000, 0)), None),
     ],
     "unfinished_runs": [
         ("UPDATE run SET status = 'failed', message = 'disk' WHERE id = (SELECT max(id) FROM run)",

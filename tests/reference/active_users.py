@@ -15,6 +15,7 @@ from functools import cache
 from importlib import resources
 from typing import NamedTuple
 
+from dateutil import parser as dateutil_parser
 from dateutil import tz as dateutil_tz
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -28,9 +29,11 @@ class Options(NamedTuple):
     tz: str = "America/Chicago"  # or device
     user: tuple[str, ...] = ("user_pseudo_id",)
     min_engagement: str = "3"
-    valuable_param: str = "engaged_session_event"
+    valuable_param: str | None = None  # engaged_session_event, else session_engaged
     valuable_events: tuple[str, ...] = ()
     definition: str = "engaged-valuable"
+    earliest: str = "1970-01-01"
+    latest: str = "9998-12-31"
 
 
 class Event(NamedTuple):
@@ -46,6 +49,10 @@ class Event(NamedTuple):
 
 class Bad(Exception):
     """Why a line is a reject."""
+
+
+class Whole(Decimal):
+    """A JSON number without fraction or exponent."""
 
 
 class OutOfBounds(str):
@@ -83,17 +90,25 @@ def object_of(pairs: list) -> dict:
 
 
 def parse_json(line: bytes) -> dict:
-    """The object on a line, by RFC 8259, its numbers exact."""
+    """The object on a line."""
+    record = parse_value(line)
+    if not isinstance(record, dict):
+        raise Bad("no object")
+    return record
+
+
+def parse_value(line: bytes):
+    """The value on a line, by RFC 8259, its numbers exact."""
     try:
         text = line.decode()
     except UnicodeDecodeError:
         raise Bad("not UTF-8") from None
     escaped_surrogate = re.search(r"\\u[dD][89a-fA-F]", text)  # looking for them is slow
     try:
-        record = json.loads(
+        return json.loads(
             text,
             parse_constant=refuse_constant,
-            parse_int=number_of,
+            parse_int=Whole,
             parse_float=number_of,
             object_pairs_hook=object_of if escaped_surrogate else None,
         )
@@ -101,9 +116,6 @@ def parse_json(line: bytes) -> dict:
         raise Bad("not JSON") from None
     except RecursionError:
         raise Bad("nested too deeply") from None
-    if not isinstance(record, dict):
-        raise Bad("no object")
-    return record
 
 
 # --- the fields of an event ---------------------------------------------------------------------
@@ -140,7 +152,12 @@ def name_of(record: dict) -> str:
 
 def time_of(record: dict) -> int:
     last = (YEAR_9999 - EPOCH) // timedelta(microseconds=1) - 1
-    return whole(record.get("event_timestamp"), "event_timestamp", 0, last)
+    value = record.get("event_timestamp")
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d.*", value, re.ASCII):
+        at = dateutil_parser.isoparse(value.removesuffix(" UTC").replace(" ", "T"))
+        at = at if at.tzinfo else at.replace(tzinfo=UTC)
+        value = Decimal((at - EPOCH) // timedelta(microseconds=1))
+    return whole(value, "event_timestamp", 0, last)
 
 
 def offset_of(record: dict) -> int:
@@ -158,24 +175,28 @@ def offset_of(record: dict) -> int:
 def user_of(record: dict, fields: Iterable[str]) -> str:
     """The first of the fields that is there and not empty."""
     values = [record.get(field) for field in fields]
-    if any(not isinstance(value, str | None) for value in values):
+    if any(not isinstance(value, str | Whole | None) for value in values):
+        raise Bad("the user is no text")
+    if any(isinstance(value, OutOfBounds) for value in values):
         raise Bad("the user is no text")
     for value in values:
-        if value:
-            return value
+        if value is not None and value != "":
+            return value if isinstance(value, str) else str(int(value))
     raise Bad("unidentified")
 
 
 def params_of(record: dict) -> dict:
-    """The parameters by name; of a repeated one the first."""
-    params = record.get("event_params")
-    if params is None:
-        return {}
-    if not isinstance(params, list):
-        raise Bad("event_params is no array")
+    """The parameters by name, each as the record of its values; of a repeated one the first.
+
+    They come as the export has them, as an object, wrapped as Parquet readers print lists, any of
+    these as a text; or, where there are none, as fields of the event.
+    """
+    params = listed(record.get("event_params"))
+    if not params:
+        return {name: bare(record[name]) for name in record if record[name] is not None}
     values = {}
     for param in params:
-        if not isinstance(param, dict) or not isinstance(param.get("key"), str):
+        if not isinstance(param, dict) or not is_text(param.get("key")):
             raise Bad("a parameter without a key")
         value = param.get("value")
         if not isinstance(value, dict | None):
@@ -184,12 +205,54 @@ def params_of(record: dict) -> dict:
     return values
 
 
+def is_text(value) -> bool:
+    return isinstance(value, str) and not isinstance(value, OutOfBounds)
+
+
+def listed(params) -> list:
+    """A list of {key, value}."""
+    if params is None or (is_text(params) and not params):
+        return []
+    if is_text(params):
+        try:
+            return listed(parse_value(params.encode()))
+        except RecursionError:
+            raise Bad("nested too deeply") from None
+    if isinstance(params, dict) and set(params) == {"list"}:
+        if not isinstance(params["list"], list):
+            raise Bad("a list that is none")
+        if not all(isinstance(item, dict) for item in params["list"]):
+            raise Bad("an element that is none")
+        return [element for item in params["list"] for element in item.values()]
+    if isinstance(params, dict):
+        return [{"key": name, "value": bare(value)} for name, value in params.items()]
+    if not isinstance(params, list):
+        raise Bad("event_params is no array")
+    return params
+
+
+def bare(value) -> dict | None:
+    """The record of a value that stands alone."""
+    if isinstance(value, dict | None):
+        return value
+    if isinstance(value, bool):
+        value = Decimal(value)
+    return None if value == "" else {"int_value": value}
+
+
 def param_value(params: dict, name: str) -> Decimal | None:
-    value = params.get(name, {})
+    value = params.get(name) or {}
     for kind in ("int_value", "double_value", "float_value"):
         if (found := number(value.get(kind), name)) is not None:
             return found
-    return None
+    return None if value.get("string_value") == "" else number(value.get("string_value"), name)
+
+
+def valuable_value(params: dict, options: Options) -> Decimal | None:
+    if options.valuable_param is not None:
+        return param_value(params, options.valuable_param)
+    value = param_value(params, "engaged_session_event")
+    return param_value(params, "session_engaged") if value is None else value
 
 
 # --- what a line says ---------------------------------------------------------------------------
@@ -208,7 +271,7 @@ def event_of(record: dict, options: Options) -> Event | None:
     if options.valuable_events:
         valuable = listed
     else:
-        value = param_value(params, options.valuable_param)
+        value = valuable_value(params, options)
         valuable = msec is not None and value is not None and value >= 1
     if options.definition == "summed":
         engaged = msec is not None
@@ -349,6 +412,9 @@ def users_by(
     if definition == "summed":
         summed = options._replace(definition="summed")
         return active_users([fact.event for fact in facts if fact.event], summed)
+    if definition == "any-event":
+        listed = options.valuable_events
+        return {fact.user for fact in facts if not listed or fact.name in listed}
     if definition == "google-n-day":
         return {fact.user for fact in facts if fact.msec is not None and fact.msec > 0}
     engaged = in_engaged_sessions(facts, key_events)

@@ -10,6 +10,8 @@ from headcount.checkout import ROOT
 from headcount.cli import types
 from headcount.cli.main import say
 from headcount.errors import USAGE
+from headcount.io import names
+from headcount.values.tsv import shown
 
 _ANY_BYTES = {"FILE", "FILE…", "PART", "PATTERN"}  # the name of a file need not be UTF-8
 
@@ -26,6 +28,14 @@ _SHARED = {
         "metavar": "ZONE",
         "default": "America/Chicago",
         "help": "IANA time zone, or device: each event's own offset (default: America/Chicago)",
+    },
+    "--files-from": {
+        "metavar": "FILE",
+        "type": types.named_file,
+        "action": "append",
+        "default": [],
+        "help": "the names of more inputs are in FILE (-: on stdin), a line each, or each ended by "
+        "NUL",
     },
     "--rejects": {
         "metavar": "FILE",
@@ -99,9 +109,25 @@ class Parser(argparse.ArgumentParser):
         self.rewrite: Callable[[list[str]], list[str]] = list  # arguments, before they are parsed
         self._typed: dict[str, list[str]] = {}  # options, each as often as it was given
 
-    def shared(self, *names: str, **changes) -> None:
+    def inputs(self, metavar: str = "FILE", what: str = "inputs; none or - is stdin") -> None:
+        """Declare the inputs: `parse` leaves all that are named, in any way, in `files`."""
+        self.add_argument(
+            "files",
+            nargs="*",
+            metavar=metavar,
+            help=f"{what}; a folder stands for the files in it, but for those whose names start "
+            "with . or _",
+        )
+        self.lists("files")
+
+    def lists(self, *kinds: str) -> None:
+        """Declare, for each of these kinds of inputs, the option that names lists of them."""
+        for kind in kinds:
+            self.add_argument(f"--{kind}-from", **_SHARED["--files-from"])
+
+    def shared(self, *options: str, **changes) -> None:
         """Take these of the options that mean the same everywhere; `changes` are to their texts."""
-        for name in names:
+        for name in options:
             self.add_argument(name, **_SHARED[name] | changes)
 
     def parse(self, arguments: list[str] | None = None) -> argparse.Namespace:
@@ -111,10 +137,7 @@ class Parser(argparse.ArgumentParser):
         arguments = self.rewrite(sys.argv[1:] if arguments is None else arguments)
         if "--" in arguments:  # argparse would lose it between options and operands
             end = arguments.index("--")
-            arguments = arguments[:end] + [
-                f"./{name}" if name[0:1] == "-" and name != "-" else name
-                for name in arguments[end + 1 :]
-            ]
+            arguments = arguments[:end] + list(map(names.safe, arguments[end + 1 :]))
         options = self.parse_intermixed_args(arguments)
         for action in self._actions:
             value = getattr(options, action.dest, None)
@@ -126,7 +149,21 @@ class Parser(argparse.ArgumentParser):
                 for text in texts:
                     if isinstance(text, str) and text.startswith("-") and text != "-":
                         self.error(f"unrecognized arguments: {text}")
+        if hasattr(options, "files_from"):
+            options.files = self.joined(options.files, options.files_from)
         return options
+
+    def joined(self, typed: list[str], lists: list[str], option: str = "--files-from") -> list[str]:
+        """Inputs that are typed, and those in the lists of an option. Raises Failure 66.
+
+        A list without names is a usage error where it would mean standard input.
+        """
+        files = names.joined(typed, lists)
+        if lists and not files:
+            self.error(f"{option}: expected names of inputs, got none in {shown(lists[-1])}")
+        if "-" in lists and "-" in files:
+            self.error(f"{option}: stdin cannot be an input and a list of them: leave out one -")
+        return files
 
     def _get_values(self, action, arg_strings):  # argparse calls it for what was typed, only
         if action.option_strings:

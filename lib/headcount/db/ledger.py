@@ -11,19 +11,29 @@ import os
 import sqlite3
 import stat
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from headcount import __version__
 from headcount.cli import types
-from headcount.db import locks
+from headcount.db import locks, sql
 from headcount.db import settings as db_settings
 from headcount.errors import NO_INPUT, Failure
 from headcount.filters.account import Account
 from headcount.io.splits import is_url
 from headcount.values import clock, zones
+from headcount.values.tsv import shown
 
 # In SQL: whether a run is one of an import, and not of a tool.
 IS_IMPORT = "(" + " OR ".join(f"pipeline LIKE '{start}%'" for start in locks.IMPORTS) + ")"
 _EDGE = 64 << 10
+
+
+class _Input(NamedTuple):
+    """One input of a run. Only a regular file has a mark, and only a file has a size."""
+
+    path: str
+    size: int | None
+    mark: str | None
 
 
 def fingerprint(path: str, kind: str | None = None) -> str | None:
@@ -38,11 +48,16 @@ def fingerprint(path: str, kind: str | None = None) -> str | None:
 
     if not stat.S_ISREG(os.stat(path).st_mode):  # never open a FIFO twice
         return None
-    with open(path, "rb") as file:
-        info = os.fstat(file.fileno())
-        digest = hashlib.sha256(file.read(_EDGE))
-        file.seek(max(0, info.st_size - _EDGE))
-        digest.update(file.read(_EDGE))
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        info = os.fstat(fd)
+        start = end = os.pread(fd, _EDGE, 0)
+        if info.st_size > _EDGE:
+            end = os.pread(fd, _EDGE, info.st_size - _EDGE)
+    finally:
+        os.close(fd)
+    digest = hashlib.sha256(start)
+    digest.update(end)
     identity = (info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns)
     digest.update(repr(identity if kind is None else (*identity, kind)).encode())
     return digest.hexdigest()
@@ -75,26 +90,34 @@ def begin(
         "VALUES (?, ?, ?, 'running', ?) RETURNING id",
         [pipeline, __version__, zones.rules_version(), clock.now()],
     ).fetchone()[0]
-    due = []
-    for path, kind in dict(itertools.zip_longest(paths, kinds)).items():
-        size = mark = None
-        if path != "-" and not is_url(path):
-            try:
-                size, mark = os.stat(path).st_size, fingerprint(path, kind)
-            except (OSError, ValueError) as error:
-                reason = getattr(error, "strerror", None) or error
-                raise Failure(f"{path}: cannot open: {reason}", NO_INPUT) from None
-        skipped = not again and mark is not None and _was_read(db, pipeline, mark)
-        if not skipped:
-            due.append(path)
-        db.execute(
-            "INSERT INTO run_input (run_id, path, status, size, fingerprint) "
-            "VALUES (?, ?, ?, ?, ?)",
-            [run_id, _text(path), "skipped" if skipped else "read", size, mark],
-        )
+    inputs = [_input(*pair) for pair in dict(itertools.zip_longest(paths, kinds)).items()]
+    marks = [] if again else [found.mark for found in inputs if found.mark is not None]
+    known = _were_read(db, pipeline, marks)
+    db.executemany(
+        "INSERT INTO run_input (run_id, path, status, size, fingerprint) VALUES (?, ?, ?, ?, ?)",
+        (
+            # (the mark of what is skipped is that of a run before)
+            [run_id, _text(path), "skipped", size, None]
+            if mark in known
+            else [run_id, _text(path), "read", size, mark]
+            for path, size, mark in inputs
+        ),
+    )
+    due = [found.path for found in inputs if found.mark not in known]
     if not due:
         finish(db, run_id, settings, Account(pipeline))
     return run_id, due
+
+
+def _input(path: str, kind: str | None) -> _Input:
+    """Raises Failure 66 for a file that is not there."""
+    if path == "-" or is_url(path):
+        return _Input(path, None, None)
+    try:
+        return _Input(path, os.stat(path).st_size, fingerprint(path, kind))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise Failure(f"{shown(path)}: cannot open: {reason}", NO_INPUT) from None
 
 
 def _text(path: str) -> str:
@@ -102,14 +125,13 @@ def _text(path: str) -> str:
     return path.encode(errors="backslashreplace").decode()
 
 
-def _was_read(db: sqlite3.Connection, pipeline: str, fingerprint: str) -> bool:
-    runs = db.execute(
-        "SELECT 1 FROM run_input JOIN run ON run.id = run_id "
-        "WHERE fingerprint = ? AND run_input.status = 'read' "
-        "AND run.status = 'done' AND pipeline = ?",
-        [fingerprint, pipeline],
+def _were_read(db: sqlite3.Connection, pipeline: str, marks: list[str]) -> set[str]:
+    """Those of these fingerprints whose files a finished run of the pipeline has read."""
+    query = (
+        "SELECT fingerprint, run_id FROM run_input JOIN run ON run.id = run_id "
+        "WHERE pipeline = ? AND run.status = 'done' AND run_input.status = 'read' AND fingerprint"
     )
-    return runs.fetchone() is not None
+    return set(sql.select(db, query, marks, [pipeline]))
 
 
 def finish(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from headcount.errors import USAGE, Failure
 
@@ -44,14 +44,17 @@ def keys(db: sqlite3.Connection, table: str, ids: Iterable[int]) -> dict[int, st
     return select(db, f"SELECT id, key FROM {table} WHERE id", list(ids))
 
 
-def select(db: sqlite3.Connection, columns: str, wanted: list) -> dict:
-    """What a query of two columns finds where the column that it ends with is in `wanted`."""
+def select(db: sqlite3.Connection, columns: str, wanted: list, values: Sequence[str] = ()) -> dict:
+    """What a query of two columns finds where the column that it ends with is in `wanted`.
+
+    `values` are those of the places that the query has before.
+    """
     ids = {}
     for start in range(0, len(wanted), _LOOKUP):
         batch = wanted[start : start + _LOOKUP]
         missing = -len(batch) % _STEP
         query = f"{columns} IN ({', '.join('?' * (len(batch) + missing))})"
-        ids |= dict(db.execute(query, batch + [None] * missing))
+        ids |= dict(db.execute(query, [*values, *batch, *[None] * missing]))
     return ids
 
 

@@ -53,18 +53,18 @@ def read(path: str, log: rejects.RejectLog) -> Iterator[tuple[Rejected, str]]:
 
 def chosen(
     rejected: Iterable[tuple[Rejected, str]], prog: str | None, pattern: str | None
-) -> Iterator[Rejected]:
+) -> Iterator[tuple[Rejected, str]]:
     """Those of a program, from files that fit a pattern of the shell, each line once.
 
     (A line may have been rejected for several reasons, or by run after run.)
     """
     seen = set()
-    for rejected_line, _ in rejected:
+    for rejected_line, reason in rejected:
         if prog not in (None, rejected_line.prog) or rejected_line in seen:
             continue
         if pattern is None or fnmatch.fnmatchcase(rejected_line.file, pattern):
             seen.add(rejected_line)
-            yield rejected_line
+            yield rejected_line, reason
 
 
 class Replay:

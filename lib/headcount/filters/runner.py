@@ -13,6 +13,7 @@ from headcount.cli.parser import Parser
 from headcount.errors import INTERRUPTED, OK, REJECTS
 from headcount.filters import account
 from headcount.filters.progress import Progress
+from headcount.filters.recognised import Kind, note_nothing, recognised
 from headcount.filters.rejects import Reject, RejectLog
 from headcount.filters.results import Process, Result, results
 from headcount.io import inputs, interrupt, output, processes, workers
@@ -23,12 +24,16 @@ from headcount.values.search import split_lines
 
 BLANKS = b" \t\r"
 _WRITE = 64 << 10  # bytes
+
+# What was found in inputs: their names, numbers of lines, Results.
+Found = Iterable[tuple[str, int, Result]]
+Guard = Callable[[Found], Found]
 _NO_POSITION = Reject("no line number and file before the line", "see --positions")
 
 
 def add_options(parser: Parser, *more: str) -> None:
     """Add what every filter takes, after its own options, and those of `more` that it takes."""
-    parser.add_argument("files", nargs="*", metavar="FILE", help="inputs; none or - is stdin")
+    parser.inputs()
     parser.shared(*more, "--account", "--quiet", "--progress")
 
 
@@ -103,14 +108,14 @@ def sorted_out(block: Block, parse_all: Callable[[All], list]) -> tuple[list, li
 
 
 def tally(
-    of_inputs: Iterable[tuple[str, int, Result]],
+    of_inputs: Found,
     ours: account.Account,
     log: RejectLog,
     progress: Progress,
     take: Callable[[bytes], None] = lambda rows: None,
     at_once: int = _WRITE,
 ) -> None:
-    """Count what is found in inputs (their names, numbers of lines, Results).
+    """Count what is found in inputs.
 
     Rows go to `take`, at least `at_once` bytes at a time; rejects to the log.
     """
@@ -143,7 +148,8 @@ def run(
     rejecter: str | None = None,
     offsets: Offsets = MappingProxyType({}),
     reader: inputs.Reader = inputs.LINES,
-    guard: Callable[[Iterable[tuple[str, int, Result]]], Iterable[tuple[str, int, Result]]] = iter,
+    guard: Guard = iter,
+    kind: Kind | None = None,
 ) -> int:
     """Feed every block to `process`, print its rows, then those of `finish`; returns the status.
 
@@ -154,7 +160,8 @@ def run(
     processors, but only one where the next program of a pipe needs the others. `rejecter` is the
     program in whose name lines are rejected, if it is not this one. Inputs are read from their
     `offsets` on, as `reader` says. What is found in them goes through a `guard`, which may refuse
-    an input (by a Failure).
+    an input (by a Failure). With a `kind`, an input in which nothing is of that kind is refused,
+    unless `options.allow_empty`, and it is noted if nothing is kept.
     """
     prog = os.path.basename(sys.argv[0])
     paths = options.files or ["-"]
@@ -168,11 +175,16 @@ def run(
     take = take or (lambda rows: output.write(1, rows))
     number = getattr(options, "jobs", 1) or (1 if processes.is_pipe(1) else workers.processors())
     of_inputs = results(paths, process, number, progress.add, offsets, reader=reader)
-    tally(guard(of_inputs), ours, log, progress, take, at_once)
+    begun = [path for path, offset in offsets.items() if offset.bytes]
+    of_inputs = recognised(guard(of_inputs), kind, options, known=begun)
+    tally(of_inputs, ours, log, progress, take, at_once)
     progress.close()
     log.close()
     ours.check()
-    return end(options, ours, finish(ours))
+    rows = finish(ours)
+    if kind:
+        note_nothing(ours, options)
+    return end(options, ours, rows)
 
 
 def end(options, ours: account.Account, rows: bytes = b"") -> int:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from headcount.errors import FAILED, Failure
+from headcount.filters.recognised import WrongKind
 from headcount.filters.rejects import Reject
-from headcount.values.tsv import shown
 
 PARQUET, CSV, TSV = KINDS = ("parquet", "csv", "tsv")
 
@@ -23,6 +22,7 @@ class How(NamedTuple):
     encodings: tuple[str, ...] = ("utf-8",)  # for each record, the first that fits
     delimiter: str | None = ","  # None: the one in the first line
     escape: str | None = None  # stands before a quote in a quoted field
+    allowed: Callable[[WrongKind], None] | None = None  # what is no such table counts as empty
     max_record: int = 16 << 20  # bytes: a quote that does not close within them never does
 
 
@@ -45,13 +45,19 @@ class Batch(NamedTuple):
         return len(self.rows) + self.filtered + self.duplicate + len(self.rejects)
 
 
+def expected_columns(columns: Sequence[str] | None) -> str:
+    """What a table should have been, for a message."""
+    return f"a table with the columns {', '.join(columns)}" if columns else "a table"
+
+
 def chosen(path: str, names: Sequence[str], columns: Sequence[str] | None) -> list[int]:
-    """The places of the columns among the names that an input has. Raises Failure if one lacks."""
+    """The places of the columns among an input's names. Raises WrongKind if one is missing."""
     if columns is None:
         columns = names
     for column in columns:
         if names.count(column) != 1:
             number = "no column" if column not in names else "more than one column"
-            has = ", ".join(map(repr, names))
-            raise Failure(f"{shown(path)}: {number} {column!r}; it has: {has}", FAILED)
+            has = ", ".join(name if name.isprintable() else repr(name) for name in names)
+            got = f"{number} {column} in {has}"
+            raise WrongKind(path, expected_columns(columns), got)
     return [names.index(column) for column in columns]

@@ -18,8 +18,10 @@ from operator import itemgetter
 from stringzilla import Str
 
 from headcount.errors import Failure
+from headcount.filters.recognised import Kind, WrongKind
 from headcount.filters.rejects import Reject
-from headcount.formats.batches import CSV, Batch, How, chosen
+from headcount.formats import looks
+from headcount.formats.batches import CSV, Batch, How, chosen, expected_columns
 from headcount.io.blocks import Block
 from headcount.values import tsv
 from headcount.values.tsv import shown
@@ -53,6 +55,32 @@ def batches(blocks: Iterable[Block], path: str, how: How) -> Iterator[Batch]:
     yield table.batch(b"", is_last=True)
 
 
+def check_kind(head: bytes, path: str, how: How) -> None:
+    """Raises WrongKind for an input that begins as no table of text does.
+
+    Where the options say what the columns are, or the encoding, they are believed.
+    """
+    if how.header is None and how.encodings == ("utf-8",) and looks.is_foreign(head):
+        raise WrongKind(path, expected_columns(how.columns), looks.described(head))
+
+
+def headless_kind(how: How) -> Kind | None:
+    """What tables without a header are recognised by; None for others, whose header says it.
+
+    That is the number of fields; or, of a reject that a row of them was made of, the first name.
+    """
+    if how.header is None:
+        return None
+    names, width = how.columns or how.header, len(how.header)
+    delimiters = [mark.encode() for mark in ([how.delimiter] if how.delimiter else _DELIMITERS)]
+    start = f'{{"{names[0]}":'.encode()
+
+    def is_like(raw: bytes) -> bool:
+        return raw.startswith(start) or any(raw.count(mark) == width - 1 for mark in delimiters)
+
+    return Kind(expected_columns(how.header), is_like, looks.described)
+
+
 def delimiter_of(text: bytes) -> str:
     """What stands between the names in the first line of a text."""
     header = text.partition(b"\n")[0].decode(errors="replace")
@@ -73,6 +101,7 @@ class _Table:
         self._columns: list[str] | None = None
         self._width = 0
         self._is_plain, self._delimiter = how.kind == CSV and not how.escape, how.delimiter
+        self._rejected: list[bytes] = []  # the first ones
         self._rest, self._line = b"", 1  # what is not used yet, and the number of its first line
         if how.header:
             self._begin(list(how.header))
@@ -119,6 +148,10 @@ class _Table:
                 fields = Reject("wrong number of fields", f"{width} in place of {self._width}")
             raw = "".join(lines[start:end]).encode(encoding).rstrip(b"\r\n")
             rejects.append((fields, self._path, self._line + start, raw))
+        self._rejected = (self._rejected + [raw for *_, raw in rejects])[:20]
+        if is_last and self._columns is None and self._rejected:
+            got = looks.described(b"\n".join(self._rejected))
+            raise WrongKind(self._path, expected_columns(self._how.columns), got)
         self._rest = "".join(lines[used:]).encode(encoding)
         self._line += used
         return Batch(self._columns or [], rows, numbers, left_out, 0, rejects)
@@ -140,10 +173,12 @@ class _Table:
         """The rows of lines each of which is a record of the right width; None for others."""
         if self._width < 2 or not data.endswith(b"\n"):
             return None
+        if not is_bare(Str(data), self._delimiter):
+            return None
         if b"\r" in data:
             data = data.replace(b"\r\n", b"\n")
-        if b"\r" in data or not is_bare(Str(data), self._delimiter):
-            return None
+            if b"\r" in data:
+                return None
         delimiter, count = self._delimiter, data.count(b"\n")
         line = (delimiter * (self._width - 1) + "\n").encode()
         if data.translate(None, bytes(set(range(256)).difference(line))) != line * count:

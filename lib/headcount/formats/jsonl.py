@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
+from headcount.filters.recognised import Kind
 from headcount.filters.rejects import Reject
 from headcount.io.blocks import All, Some
 from headcount.values.search import is_ascii
@@ -50,6 +51,28 @@ def _not_utf8(line: bytes) -> Reject:
     except UnicodeDecodeError as error:
         return Reject("not UTF-8", f"byte {error.start + 1} of the line")
     raise AssertionError("the parser was stricter than Python")
+
+
+def kind(what: str, keys: Sequence[str], least: int, *more: str) -> Kind:
+    """JSON Lines of what has these keys: so many at least make a line look like one.
+
+    (A look at the bytes is enough, and works for a line that was cut off.) `more` are other forms
+    in which it may come.
+    """
+    quoted = [f'"{key}"'.encode() for key in keys]
+
+    def is_like(line: bytes) -> bool:
+        return line.lstrip().startswith(b"{") and sum(key in line for key in quoted) >= least
+
+    forms = [*more, f"JSON Lines with the keys {', '.join(keys)}"]
+    return Kind(f"{what} ({' or '.join(forms)})", is_like, described)
+
+
+def described(head: bytes) -> str:
+    """What an input looks like that starts so."""
+    from headcount.formats import looks  # rarely needed
+
+    return looks.described(head)
 
 
 # A \u escape of half a character; pairs of them, and backslashes that are escaped, are passed over.

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import decimal
+import json
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import BinaryIO
 
 import pyarrow as pa
@@ -12,16 +15,20 @@ from pyarrow.parquet import ParquetFile
 
 from headcount.errors import Failure
 from headcount.filters.rejects import Reject
+from headcount.formats import arrow_json
 from headcount.formats.batches import Batch, How, chosen
+from headcount.io.blocks import Block
 from headcount.values.tsv import shown
 
 _ROWS = 1 << 16  # at a time
+_FIRST_ROWS = 256  # of the first block, which tells how long they are
+_BUFFER = 1 << 18  # bytes
 _PLACE = "place of the row"
 
 
 def batches(file: BinaryIO, path: str, how: How) -> Iterator[Batch]:
     """The rows of one input, as `tables.batches` gives them."""
-    try:
+    with _failures(path):
         parquet = ParquetFile(file)
         names = parquet.schema_arrow.names
         columns = [names[place] for place in chosen(path, names, how.columns)]
@@ -29,6 +36,68 @@ def batches(file: BinaryIO, path: str, how: How) -> Iterator[Batch]:
         for batch in parquet.iter_batches(_ROWS, columns=columns):
             yield _batch(pa.Table.from_batches([batch]).select(columns), path, first, how.distinct)
             first += len(batch)
+
+
+def line_blocks(
+    file: BinaryIO, path: str, columns: Collection[str] | None, rows: int, size: int
+) -> Iterator[Block]:
+    """The rows of one input as JSON Lines: objects without nulls, of the columns that it has.
+
+    A block has at most so many rows, and about `size` bytes.
+    """
+    with _failures(path):
+        # A buffer for each column, in place of a whole column chunk.
+        parquet = ParquetFile(file, buffer_size=_BUFFER)
+        names = parquet.schema_arrow.names
+        chosen(path, names, None)
+        if columns is not None:
+            names = [name for name in names if name in columns]
+        first, at_once = 1, min(rows, _FIRST_ROWS)
+        for batch in parquet.iter_batches(rows, columns=names):
+            start = 0
+            while start < len(batch):
+                some = batch.slice(start, at_once)
+                block = _line_block(some, names, path, first)
+                yield block
+                start, first = start + len(some), first + len(some)
+                at_once = max(1, min(rows, size * len(some) // (block.size + 1)))
+
+
+def _line_block(batch: pa.RecordBatch, names: list[str], path: str, first: int) -> Block:
+    values = [_texts(batch[name], name, path) for name in names]
+    lines, count = arrow_json.lines(names, values, len(batch)), len(batch)
+    numbers: Sequence[int] = range(first, first + count)
+    rejects = []
+    is_bad = arrow_json.is_bad(lines)
+    if pc.any(is_bad).as_py():
+        for i in pc.indices_nonzero(is_bad).to_pylist():
+            of_row = [(name, text[i].as_py()) for name, text in zip(names, values, strict=True)]
+            raw = arrow_json.unmarked(lines[i].as_py()).rstrip("\n").encode()
+            rejects.append((arrow_json.first_bad(of_row), path, first + i, raw))
+        is_good = pc.invert(is_bad)
+        lines = lines.filter(is_good)
+        numbers = pa.array(numbers).filter(is_good).to_pylist()
+    size = pc.sum(pc.binary_length(lines)).as_py() or 0
+    # The texts of an array that was just made stand in one buffer, one behind the other.
+    text = memoryview(lines.buffers()[2])[:size].tobytes() if size else b""
+    block = Block(text, path, first)
+    block.numbers, block.rejects = numbers, rejects
+    return block
+
+
+def _texts(column: pa.Array, name: str, path: str) -> pa.Array:
+    try:
+        return arrow_json.texts(column)
+    except arrow_json.NoJson as problem:
+        reason = f"column {name!r}: cannot read values of type {problem}"
+        raise Failure(f"{shown(path)}: {reason}") from None
+
+
+@contextlib.contextmanager
+def _failures(path: str) -> Iterator[None]:
+    """Turns the errors of Arrow into a Failure."""
+    try:
+        yield
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = str(error).partition("\n")[0]
         raise Failure(f"{shown(path)}: not a sound Parquet file: {reason}") from None
@@ -62,9 +131,16 @@ def _values(column: pa.ChunkedArray, name: str, path: str, rejected: dict[int, R
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return column.to_numpy().tolist()
     if pa.types.is_timestamp(kind):
-        return _times(column)
+        return arrow_json.iso_times(column).to_pylist()
     if pa.types.is_date(kind) or pa.types.is_time(kind):
         return column.cast(pa.string()).to_pylist()
+    if not (
+        pa.types.is_floating(kind)
+        or pa.types.is_decimal(kind)
+        or _is_binary(kind)
+        or _is_simple(kind)
+    ):
+        return _nested(column, name, path, rejected)
     values = column.to_pylist()
     if pa.types.is_floating(kind):
         for i, value in enumerate(values):
@@ -76,40 +152,33 @@ def _values(column: pa.ChunkedArray, name: str, path: str, rejected: dict[int, R
                 values[i] = value and value.decode()
             except UnicodeDecodeError:
                 rejected[i] = Reject("not UTF-8", name)
-    elif not (
-        pa.types.is_integer(kind)
-        or pa.types.is_boolean(kind)
-        or pa.types.is_decimal(kind)
-        or pa.types.is_null(kind)
-    ):
-        _check_nested(kind, name, path)
     return values
 
 
-def _times(column: pa.ChunkedArray) -> list[str | None]:
-    """ISO texts: to the nanosecond, but without zeros at the end; with Z where there is a zone."""
-    kind = column.type
-    zone = ""
-    if kind.tz:
-        column, zone = column.cast(pa.timestamp(kind.unit, "UTC")), "Z"
-    text = column.cast(pa.timestamp(kind.unit)).cast(pa.string())
-    text = pc.replace_substring(text, " ", "T")
-    text = pc.replace_substring_regex(text, r"(\.\d*?)0+$", r"\1")
-    text = pc.replace_substring_regex(text, r"\.$", "")
-    return [value and value + zone for value in text.to_pylist()]
+def _nested(
+    column: pa.ChunkedArray, name: str, path: str, rejected: dict[int, Reject]
+) -> list[object]:
+    """Values by way of JSON text: objects without nulls, numbers with a point as Decimal."""
+    texts = _texts(column.combine_chunks(), name, path).to_pylist()
+    for i, text in enumerate(texts):
+        if text and "\0" in text:
+            rejected[i] = arrow_json.first_bad([(name, text)])
+            texts[i] = arrow_json.unmarked(text)
+    return [text and json.loads(text, parse_float=decimal.Decimal) for text in texts]
 
 
-def _check_nested(kind: pa.DataType, name: str, path: str) -> None:
-    """Raises Failure for a type that JSON, or this program, has no values for."""
+def _is_simple(kind: pa.DataType) -> bool:
+    """Whether what Arrow makes Python values of, is what JSON has."""
     inner = [kind.field(i).type for i in range(kind.num_fields)]
-    plain = (
-        pa.types.is_integer, pa.types.is_boolean, pa.types.is_string, pa.types.is_large_string,
-        pa.types.is_null,
-    )  # fmt: skip
-    if not inner and not any(is_plain(kind) for is_plain in plain):
-        raise Failure(f"{shown(path)}: column {name!r}: cannot read values of type {kind}")
-    for child in inner:
-        _check_nested(child, name, path)
+    if inner:
+        return not pa.types.is_map(kind) and all(map(_is_simple, inner))
+    return (
+        pa.types.is_integer(kind)
+        or pa.types.is_boolean(kind)
+        or pa.types.is_string(kind)
+        or pa.types.is_large_string(kind)
+        or pa.types.is_null(kind)
+    )
 
 
 def _is_binary(kind: pa.DataType) -> bool:

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from headcount.filters.recognised import Kind
 from headcount.filters.rejects import Reject
+from headcount.formats import looks
 from headcount.io.blocks import BOM, Block
 from headcount.values.tsv import shown
 
@@ -17,6 +19,13 @@ MAX_EVENT = 16 << 20  # bytes
 _LF = 10
 _COMMENTS = 4096  # bytes of comments are not as many as that
 MESSAGE = "message"  # the type of an event that names none
+
+
+KIND = Kind(
+    "server-sent events (lines that start with data:, event:, id:, retry: or a colon)",
+    lambda line: looks.EVENT_FIELD.search(line) is not None,
+    looks.described,
+)
 
 
 class Event(NamedTuple):

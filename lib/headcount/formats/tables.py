@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO
 
 from headcount import checkout
 from headcount.cli import types
 from headcount.cli.parser import Parser
+from headcount.filters.recognised import WrongKind, allowed
 from headcount.formats.batches import CSV, PARQUET, TSV, Batch, How
 from headcount.io import inputs
 from headcount.io.blocks import Block
@@ -26,9 +27,20 @@ def batches(
 ) -> Iterator[Batch]:
     """The rows of one input; `on_read` gets each count of bytes that were read.
 
-    Raises Failure for an input that cannot be read to its end, or lacks a column.
+    Raises Failure for an input that cannot be read to its end, and WrongKind for one that is no
+    table, or lacks a column, unless `how` has it count as empty.
     """
     blocks = inputs.blocks([path], on_read)
+    try:
+        yield from _batches(blocks, path, how)
+    except WrongKind as wrong:
+        if not how.allowed:
+            raise
+        how.allowed(wrong)
+        yield Batch([], [], [], sum(block.lines() for block in blocks))
+
+
+def _batches(blocks: Iterator[Block], path: str, how: How) -> Iterator[Batch]:
     first = next(blocks, None)
     if first is None:
         return
@@ -39,18 +51,19 @@ def batches(
         checkout.install("parquet")
         from headcount.formats import parquet  # slow to import
 
-        with _as_file(path, rest) as file:
+        with as_file(path, (memoryview(block.text) for block in rest)) as file:
             yield from parquet.batches(file, path, how)
     else:
-        from headcount.formats import delimited
+        from headcount.formats import delimited, looks
 
+        delimited.check_kind(bytes(first.text[: looks.HEAD]), path, how)
         kind = how.kind or (TSV if _is_named_tsv(path) else CSV)
         yield from delimited.batches(rest, path, how._replace(kind=kind))
 
 
 @contextlib.contextmanager
-def _as_file(path: str, blocks: Iterator[Block]) -> Iterator[BinaryIO]:
-    """An input that can be read at any place: a copy, if it is a pipe or an archive."""
+def as_file(path: str, chunks: Iterable[bytes | memoryview]) -> Iterator[BinaryIO]:
+    """An input that can be read at any place: a copy of its chunks, if it is a pipe or archive."""
     if is_plain(path):
         with open(path, "rb") as file:
             yield file
@@ -58,8 +71,8 @@ def _as_file(path: str, blocks: Iterator[Block]) -> Iterator[BinaryIO]:
     import tempfile  # slow to import, and few inputs need it
 
     with tempfile.TemporaryFile() as copy:
-        for block in blocks:
-            copy.write(memoryview(block.text))
+        for chunk in chunks:
+            copy.write(chunk)
         copy.seek(0)
         yield copy
 
@@ -107,6 +120,7 @@ def how(options) -> How:
         encodings=options.encoding,
         delimiter=options.delimiter,
         escape=options.escape,
+        allowed=allowed(options),
     )
 
 

@@ -16,6 +16,7 @@ from headcount.io.splits import Split
 from headcount.values import tsv
 
 CHUNK = 1 << 20  # measured: chat lines 10 % faster than by half of it, and others no slower
+_SMALL = 4 << 10
 
 
 def of_chunks(chunks: Iterable[bytes], interrupted: Callable[[], bool]) -> Iterator[Str]:
@@ -35,7 +36,8 @@ def of_chunks(chunks: Iterable[bytes], interrupted: Callable[[], bool]) -> Itera
 def of_file(fd: int, split: Split, head: bytes, on_read) -> Iterator[Str]:
     """Whole lines of a regular file, read into one buffer again and again: no copies."""
     left = math.inf if split.stop is None else split.stop - split.start - len(head)
-    buffer = bytearray(max(CHUNK, 2 * len(head)))
+    is_small = 0 < len(head) < CHUNK  # of many small files, to make a large buffer takes the time
+    buffer = bytearray(max(_SMALL if is_small else CHUNK, 2 * len(head)))
     buffer[: len(head)] = head
     searched, filled = 0, len(head)
     while True:

@@ -13,6 +13,7 @@ from datetime import date, timedelta
 from headcount.cli import types
 from headcount.cli.parser import Parser
 from headcount.errors import NO_INPUT, Failure
+from headcount.io import names
 
 _DATE, _DIGITS = "{date}", "{yyyymmdd}"
 _DIGIT = "[0-9]"
@@ -20,10 +21,14 @@ _SHOWN = 10  # days
 
 
 def files_of(pattern: str, day: date) -> list[str]:
-    """The files there are for a day, sorted; the pattern may have the shell's * ? and []."""
+    """The files there are for a day, sorted; the pattern may have the shell's * ? and [].
+
+    A folder stands for the files in it.
+    """
     path = pattern.replace(_DATE, day.isoformat())
     path = path.replace(_DIGITS, day.isoformat().replace("-", ""))
-    return [path] if os.path.exists(path) else sorted(glob.glob(path))
+    found = [path] if os.path.exists(path) else sorted(glob.glob(path))
+    return [file for one in found for file in (names.within(one) if os.path.isdir(one) else [one])]
 
 
 def newest(pattern: str) -> date | None:
@@ -74,7 +79,7 @@ def of(parser: Parser, options: argparse.Namespace) -> tuple[list[str], bool]:
         until = f" to {options.until}" if options.until else " on"
         raise Failure(f"no file {options.inputs} from {options.since}{until}", NO_INPUT)
     if missing := [day for day in days if not files[day]]:
-        names = ", ".join(map(str, missing[:_SHOWN])) + (", …" if len(missing) > _SHOWN else "")
+        first = ", ".join(map(str, missing[:_SHOWN])) + (", …" if len(missing) > _SHOWN else "")
         counted = "1 day has" if len(missing) == 1 else f"{len(missing)} days have"
-        print(f"{parser.prog}: {counted} no file: {names}", file=sys.stderr)
+        print(f"{parser.prog}: {counted} no file: {first}", file=sys.stderr)
     return [path for day in days for path in files[day]], bool(missing)

@@ -2,34 +2,42 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
+import argparse
+from collections.abc import Sequence
 
 from headcount.cli.parser import Parser
 from headcount.errors import NO_INPUT, Failure
+from headcount.io import names
 from headcount.values.tsv import shown
 
 
 class Inputs:
     """Which file is of which kind. A folder stands for the files in it."""
 
-    def __init__(self, parser: Parser, kinds: Sequence[str]):
-        self._parser, self._kinds = parser, kinds
+    def __init__(self, parser: Parser):
+        self._parser = parser
         self._kind_of: dict[str, str] = {}
+        self._left_out = ""
 
     def add(self, kind: str, path: str) -> None:
         """Raises Failure 66 for a folder without files; a file of two kinds is a usage error."""
-        paths = list(_within(path)) if os.path.isdir(path) else [path]
-        if not paths:
-            raise Failure(f"{shown(path)}: no files in it", NO_INPUT)
-        for file in paths:
-            if _is_no_data(file):
+        for file in map(names.safe, names.files_of(path)):
+            if names.is_no_data(file):
+                self._left_out = file
                 continue
-            if file.startswith("-") and file != "-":
-                file = f"./{file}"
             if self._kind_of.setdefault(file, kind) != kind:
                 told = f"named as --{self._kind_of[file]} and as --{kind}"
                 self._parser.error(f"{shown(file)} is {told}")
+
+    def add_stdin(self, kind: str) -> None:
+        """Read standard input as a kind, for lack of others.
+
+        Raises Failure 66 where others were named, but hold no data.
+        """
+        if self._left_out:
+            text = "left out, for its name starts with . or _, and there is no other input"
+            raise Failure(f"{shown(self._left_out)}: {text}", NO_INPUT)
+        self.add(kind, "-")
 
     def has(self, kind: str) -> bool:
         """Whether there is any of a kind."""
@@ -45,14 +53,15 @@ class Inputs:
         """The kind of each."""
         return list(self._kind_of.values())
 
-    def words(self, files: Sequence[str] | None = None) -> list[str]:
-        """The options that name these files, or all, again."""
-        wanted = self._kind_of if files is None else files
-        words = []
-        for kind in self._kinds:
-            words.append(f"--{kind}")
-            words += [file for file in wanted if self._kind_of[file] == kind]
-        return words
+
+def parsed(parser: Parser, kinds: Sequence[str]) -> argparse.Namespace:
+    """The options, with the inputs of each kind as lists of the session name them."""
+    parser.lists(*kinds)
+    options = parser.parse()
+    for kind in kinds:
+        name = kind.replace("-", "_")
+        setattr(options, name, parser.joined([], getattr(options, f"{name}_from")))
+    return options
 
 
 def sorted_out(parser: Parser, arguments: Sequence[str], kinds: Sequence[str]) -> list[str]:
@@ -85,21 +94,3 @@ def _of_kind(parser: Parser, kind: str, operand: str, kinds: Sequence[str]) -> s
         *most, last = [f"--{name}" for name in kinds]
         parser.error(f"is {shown(operand)} {', '.join(most)} or {last}?")
     return f"{kind}={operand}"
-
-
-def _within(folder: str) -> Iterator[str]:
-    """The files of a folder and of those in it, sorted."""
-    files = []
-    for path, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not _is_no_data(name)]
-        links = [name for name in folders if os.path.islink(os.path.join(path, name))]
-        for name in (*names, *links):
-            file = os.path.join(path, name)
-            if not _is_no_data(name) and (os.path.islink(file) or os.path.isfile(file)):
-                files.append(file)
-    return iter(sorted(files, key=os.fsencode))
-
-
-def _is_no_data(path: str) -> bool:
-    """Programs that write folders of parts leave marks and checksums beside them."""
-    return os.path.basename(path).startswith((".", "_"))

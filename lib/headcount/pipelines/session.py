@@ -8,8 +8,9 @@ they come to, a Plan. Here --help and --version are answered, and what cannot be
     import  gives the shell its words; once that holds the pipeline's lock, and names the folder of
             the run, the session opens the database, enters the run, and leaves in that folder the
             words that follow from it
-Words are lists by name, each list as `NAME COUNT` and so many words, all ended by NUL; an empty
-name ends them. lib/pipeline.sh makes arrays of them.
+Inputs go to the programs of the pipeline by a list in that folder: there may be more than a command
+line takes. Words are lists by name, each list as `NAME COUNT` and so many words, all ended by NUL;
+an empty name ends them. lib/pipeline.sh makes arrays of them.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from headcount.cli.main import note, start_as
 from headcount.cli.parser import Parser
 from headcount.errors import NO_INPUT, OK, Failure
-from headcount.io import output
+from headcount.io import names, output
 from headcount.io.splits import is_url
 from headcount.values.tsv import shown
 
@@ -49,11 +50,6 @@ class Plan(NamedTuple):
     again: bool = False  # skip no file
     # Words that follow from the database, and from which files are due:
     entered: Callable[[sqlite3.Connection, list[str]], Words] | None = None
-
-
-def add_files(parser: Parser) -> None:
-    """Declare the inputs."""
-    parser.add_argument("files", nargs="*", metavar="FILE", help="inputs; none or - is stdin")
 
 
 def add_reading_options(parser: Parser) -> None:
@@ -137,11 +133,32 @@ def _count(parser: Parser, program: Program, folder: str, arguments: list[str]) 
         _save(words, b"")  # there is a reason why there will be no account
         raise
     if plan.module is None:
-        _save(words, encoded(plan.words | {"files": plan.files}))
+        _save(words, encoded(plan.words | _inputs(folder, plan, plan.files or ["-"])))
         return OK
     account = os.path.join(folder, "account")
-    sys.argv[1:] = [*plan.words["count"], "--account", account, "--", *plan.files]
+    inputs = _inputs(folder, plan, plan.files or ["-"])["inputs"]
+    sys.argv[1:] = [*plan.words["count"], "--account", account, *inputs]
     return importlib.import_module(f"headcount.pipelines.{plan.module}").main()
+
+
+def _inputs(folder: str, plan: Plan, files: list[str]) -> Words:
+    """Leave lists of these files in the folder; returns the words that name the lists.
+
+    `files` has one file, if there is any, but tells whether standard input is read.
+    """
+    of_kinds = {"files": files}
+    if plan.kinds:
+        kind_of = dict(zip(plan.files, plan.kinds, strict=True))
+        of_kinds = {kind: [] for kind in kind_of.values()}
+        for file in files:
+            of_kinds[kind_of[file]].append(file)
+    inputs = []
+    for kind, of_kind in of_kinds.items():
+        if of_kind:
+            path = os.path.join(folder, f"inputs.{kind}")
+            _save(path, names.list_of(of_kind))
+            inputs.append(f"--{kind}-from={path}")
+    return {"inputs": inputs, "files": ["-"] if "-" in files else files[:1]}
 
 
 def _save(path: str, content: bytes) -> None:
@@ -164,20 +181,20 @@ def _import(parser: Parser, program: Program, hears: int, says: int, arguments: 
         "db": [options.db if address.is_url(options.db) else os.path.realpath(options.db)],
         "lock": [f"{address.beside(options.db)}.{parser.prog}"],
         "wait": [parser.text("--wait", "60")],
+        "quiet": parser.typed("--quiet"),
         "max_rejects": parser.typed("--max-rejects"),
         "replace": parser.typed("--replace"),
         "settings": [f"--setting={name}={value}" for name, value in plan.settings.items()],
         "files": ["-"] if "-" in (plan.files or ["-"]) else plan.files[:1],  # is stdin read?
     }
     output.write(says, encoded(words | plan.words))
-    folder = _told(hears)
+    folder = os.fsdecode(_told(hears))
     if not folder:  # the shell has given up
         return OK
     with _server_lock(options, parser.prog):
-        _save(
-            os.path.join(os.fsdecode(folder), "words"),
-            encoded(_entered(parser.prog, options, plan, hears)),
-        )
+        run_id, due, more = _entered(parser.prog, options, plan, hears)
+        inputs = _inputs(folder, plan, due)
+        _save(os.path.join(folder, "words"), encoded({"run": [str(run_id)]} | inputs | more))
         output.write(says, encoded({}))
         os.close(says)
         if address.is_url(options.db):
@@ -211,7 +228,7 @@ def _server_lock(options, pipeline: str) -> contextlib.AbstractContextManager[No
     return locks.held(options.db, [pipeline], options.wait)
 
 
-def _entered(pipeline: str, options, plan: Plan, hears: int) -> Words:
+def _entered(pipeline: str, options, plan: Plan, hears: int) -> tuple[int, list[str], Words]:
     """The number of the run, the inputs that are due, and what else the database says."""
     from headcount.db import address, connection, ledger
 
@@ -230,7 +247,7 @@ def _entered(pipeline: str, options, plan: Plan, hears: int) -> Words:
     if skipped:
         counted = "1 file was" if skipped == 1 else f"{skipped} files were"
         note(f"{counted} imported before and unchanged: skipped", options)
-    return {"run": [str(run_id)], "files": due} | more
+    return run_id, due, more
 
 
 def _fail(db_name: str, wait: str, run_id: str, message: str) -> int:

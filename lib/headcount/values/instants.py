@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, datetime, timedelta
 
 from headcount.values import decimals
 
 SECOND = 1_000_000  # microseconds
+_DIGITS = 30  # of a whole number: far more than any instant has
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -90,7 +92,9 @@ def of_number(value, unit: str) -> int:
         return value * 10**power if power >= 0 else value // 10**-power
     if type(value) is float:
         value = decimals.exact(repr(value))
-    return int(decimals.shifted(value, UNITS[unit]) // 1)
+    if value.adjusted() > _DIGITS:
+        raise ValueError("a number out of all bounds")
+    return math.floor(decimals.shifted(value, UNITS[unit]))
 
 
 def micros(value: str | int | float, unit: str) -> int:
@@ -100,7 +104,7 @@ def micros(value: str | int | float, unit: str) -> int:
     """
     if type(value) is str:
         digits = value.removeprefix("-")
-        if digits.isascii() and digits.isdigit() and len(digits) <= 30:
+        if digits.isascii() and digits.isdigit() and len(digits) <= _DIGITS:
             return of_number(int(value), unit)
         try:
             number = decimals.exact(value)

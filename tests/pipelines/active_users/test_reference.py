@@ -25,6 +25,7 @@ from headcount.filters.rejects import Reject
 from headcount.io.blocks import Block
 from headcount.pipelines.active_users import options as engagement_options
 from headcount.pipelines.active_users.events import record
+from headcount.pipelines.active_users.events.source import Fields
 from headcount.values import zones
 from headcount.values.search import NameSearch
 from helpers.programs import BIN, run
@@ -195,6 +196,7 @@ class Maker:
         self.rng = rng
         self.options = options
         self.users = USERS
+        self.valuable_param = options.valuable_param or "engaged_session_event"
         days = INTERESTING.get(options.tz, ["2024-03-01"])
         day = reference.datetime.fromisoformat(rng.choice(days) + "T00:00+00:00")
         self.begin = (day - reference.EPOCH) // reference.timedelta(microseconds=1) - DAY
@@ -235,7 +237,7 @@ class Maker:
         params = []
         for name, values in (
             ("engagement_time_msec", [0, 1, 999, 1000, 1500, 2000, 2999, 3000, 3001, 10000, -5000]),
-            (self.options.valuable_param, [0, 1, 1, 1, 2, -1]),
+            (self.valuable_param, [0, 1, 1, 1, 2, -1]),
             (rng.choice(PARAMS), [0, 1, 3000]),
         ):
             if rng.random() < 0.9:
@@ -282,7 +284,7 @@ class Maker:
         speller = Speller(rng)
         fields = self.fields(speller) | {"event_name": "user_engagement"}
         params = fields["event_params"]
-        name = rng.choice(["engagement_time_msec", self.options.valuable_param])
+        name = rng.choice(["engagement_time_msec", self.valuable_param])
         kinds = rng.sample(["int_value", "double_value", "float_value", "string_value"], 2)
         odd = {kind: rng.choice(ODD_NUMBERS) for kind in kinds}
         param = {"key": name, "value": odd}
@@ -352,7 +354,7 @@ def some_options(rng: Random) -> Options:
             ("customer", "user_id"),
         ),
         min_engagement=maybe("3", "0", "2.5", "0.001", "3.000", "1e1", "3.0001"),
-        valuable_param=maybe("engaged_session_event", *PARAMS),
+        valuable_param=maybe(None, *PARAMS),
         valuable_events=maybe(
             (),
             ("purchase",),
@@ -375,10 +377,10 @@ def parser(options: Options) -> record.Parser:
     return record.Parser(
         record.Definition(
             min_msec=engagement_options.msec(options.min_engagement),
-            valuable_param=options.valuable_param,
+            **({"valuable_params": (named,)} if (named := options.valuable_param) else {}),
             valuable_events=frozenset(options.valuable_events),
             summed=options.definition == "summed",
-            user_fields=options.user,
+            fields=Fields(user=options.user, earliest=0),
             with_offset=options.tz == "device",
         )
     )
@@ -663,7 +665,7 @@ def stream(rng: Random, options: Options, size: int) -> list[bytes]:
     maker.users = USERS + [f"{i:08x}" for i in range(rng.choice([0, 500, 5000]))]
     users = [json.dumps(user, ensure_ascii=False) for user in maker.users]
     names = [json.dumps(name) for name in (*options.valuable_events * 3, *OTHERS, *LISTED)]
-    param = json.dumps(options.valuable_param)
+    param = json.dumps(maker.valuable_param)
     field = options.user[-1]
     choice, random, integer = rng.choice, rng.random, rng.randrange
     lines = []
@@ -716,8 +718,7 @@ def typed(options: Options) -> list[str]:
         "user": ",".join(options.user),
         "valuable_events": ",".join(options.valuable_events),
     }
-    if not options.valuable_events:
-        del texts["valuable_events"]
+    texts = {name: text for name, text in texts.items() if text}
     return [f"--{name.replace('_', '-')}={value}" for name, value in texts.items()]
 
 
@@ -813,7 +814,7 @@ def test_the_exit_status_says_whether_any_line_was_rejected(valid, tmp_path):
     bad = event_line(ACTIVE, event_timestamp=None)
     path = tmp_path / "events"
     path.write_bytes(b"\n".join([good, b"", good if valid else bad]))
-    for more in ([], ["--validate"]):
+    for more in (["--earliest=1970-01-01"], ["--earliest=1970-01-01", "--validate"]):
         done = run("count-active-users", "--tz=UTC", *more, path)
         assert (done.stdout, done.returncode) == (b"1970-01-01\t1\n", 0 if valid else 65)
         db = tmp_path / f"{len(more)}.db"

@@ -243,9 +243,10 @@ def test_hostile_names_are_data_and_no_statement_is_made_of_them(tmp_path, monke
             yield connection
 
     monkeypatch.setattr(database, "for_import", watched)
+    (tmp_path / "list").write_bytes(bytes(again))
     monkeypatch.setattr("sys.argv", ["import-event-metrics", "--run", "1", "--db", str(db),
         "--stage", str(tmp_path), "--account", str(tmp_path / "account"), "--jobs", "1",
-        "--events", str(again)])  # fmt: skip
+        "--events-from", str(tmp_path / "list")])  # fmt: skip
     assert importer.main() == 0
     assert len(content(db)["event"]) == 2
     ddl = [text for text in statements if text.split()[0].upper() in ("CREATE", "DROP", "ALTER")]

@@ -282,7 +282,7 @@ def test_a_file_cut_into_pieces_has_the_same_rows_and_line_numbers(quoting, tmp_
     for size, jobs in ((1 << 30, 1), (3000, 3)):
         monkeypatch.setattr(files, "_SPLIT", size)
 
-        def rows(some):
+        def rows(some, _path):
             return "".join(f"{row}\n" for row in some).encode()
 
         how = tables.How(kind=tables.CSV, delimiter=None)

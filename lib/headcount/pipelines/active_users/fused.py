@@ -12,10 +12,12 @@ from collections.abc import Callable
 
 from stringzilla import Str
 
-from headcount.cli.main import start_as
+from headcount.cli.main import note, start_as
 from headcount.cli.parser import Parser
 from headcount.filters import runner
+from headcount.filters.account import Account
 from headcount.filters.distinct import Counts
+from headcount.filters.recognised import note_nothing
 from headcount.filters.results import Result
 from headcount.io import workers
 from headcount.io.blocks import All, Block, Some
@@ -183,10 +185,17 @@ def main() -> int:
         if counts.add(Block(text)).rejects:
             raise AssertionError("a row of our own that is none")
 
+    def finish(account: Account) -> bytes:
+        rows = counts.rows()
+        note_nothing(account, options)
+        if account.kept and not rows:
+            note(f"no user has all that the definition asks for: {account.kept} events", options)
+        return rows
+
     return runner.run(
         options,
         options.rows,
-        lambda _account: counts.rows(),
+        finish,
         take=take,
         rejecter=REJECTER,
         **options.reading,

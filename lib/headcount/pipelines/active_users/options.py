@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from datetime import date, timedelta
+from datetime import date
 from typing import TYPE_CHECKING
 
 from headcount.cli import types
@@ -173,7 +173,7 @@ def fields(parser: Parser, options) -> source.Fields:
         options.time_unit or known.unit,
         agent if skips_bots else (),
         _micros(options.earliest),
-        _micros(options.latest + timedelta(1)) - 1 if options.latest else _a_day_from_now(),
+        _last(options.latest) if options.latest else _a_day_from_now(),
     )
     if options.source == source.GA4:
         from headcount.pipelines.active_users.events.ga4 import Event
@@ -193,6 +193,10 @@ def fields(parser: Parser, options) -> source.Fields:
 
 def _micros(day: date) -> int:
     return (day - date(1970, 1, 1)).days * zones.DAY_SECONDS * instants.SECOND
+
+
+def _last(day: date) -> int:
+    return min(_micros(day) + zones.DAY_SECONDS * instants.SECOND - 1, zones.LAST_MICROS)
 
 
 def _a_day_from_now() -> int:

@@ -22,13 +22,7 @@ from headcount.pipelines.active_users.definitions import (
 )
 from headcount.pipelines.active_users.events import bots, source
 from headcount.pipelines.active_users.options import SPELLINGS
-from headcount.pipelines.session import (
-    Plan,
-    Program,
-    add_files,
-    add_reading_options,
-    spelled,
-)
+from headcount.pipelines.session import Plan, Program, add_reading_options, spelled
 from headcount.values import zones
 from headcount.values.tsv import shown
 
@@ -39,7 +33,7 @@ _MASTER = re.compile(r"local(\[([1-9][0-9]*|\*)\])?|spark://.+|yarn|k8s://.+")
 
 def _declare_events(parser: Parser) -> None:
     """What all that read events take."""
-    add_files(parser)
+    parser.inputs()
     parser.shared("--tz")
     engagement.add_options(parser)
     parser.add_argument(
@@ -107,7 +101,7 @@ def _declare_local_import(parser: Parser) -> None:
 
 
 def _declare_merge(parser: Parser) -> None:
-    parser.add_argument("files", nargs="*", metavar="PART", help="parts, of count-active-users")
+    parser.inputs("PART", "parts, of count-active-users")
     _declare_sink(parser, "parts")
     parser.shared("--quiet")
 

@@ -18,6 +18,7 @@ from headcount.cli.main import start_as
 from headcount.cli.parser import Parser
 from headcount.filters import runner
 from headcount.filters.account import Account
+from headcount.filters.recognised import note_nothing
 from headcount.pipelines.comments import columns as comment_columns
 from headcount.pipelines.comments import inputs
 from headcount.pipelines.comments.tables import Row, Table
@@ -146,12 +147,11 @@ def _least(
 
 
 def main() -> int:
-    """PIPELINE --info FILE… - the reports of comments"""
+    """PIPELINE --info-from FILE - the reports of comments"""
     parser = Parser(main.__doc__)
     parser.add_argument("--after", type=_day, default=_day("0001-01-01"), metavar="DAY")
     parser.shared("--tz")
-    inputs.add_options(parser)
-    options = parser.parse()
+    options = inputs.parsed(parser)
     try:
         zone = zones.find(options.tz)
     except ValueError as error:
@@ -159,6 +159,7 @@ def main() -> int:
     account = Account(parser.prog)
     counted = Comments()
     inputs.read(options, account, comment_columns.Packer(), counted.take_posts, take=counted.take)
+    note_nothing(account, options)
     return runner.end(options, account, counted.rows(zone, options.after))
 
 

@@ -12,6 +12,7 @@ from headcount.db import connection, ledger
 from headcount.db.staging import Stage, attached
 from headcount.errors import OK, REJECTS
 from headcount.filters.account import Account
+from headcount.filters.recognised import note_nothing
 from headcount.filters.results import Result
 from headcount.io import output
 from headcount.io.blocks import Block
@@ -66,18 +67,18 @@ def load(options, account: Account) -> list[bytes]:
 
 
 def main() -> int:
-    """PIPELINE --info FILE… - merge crawls, posts and texts into the database"""
+    """PIPELINE --info-from FILE - merge crawls, posts and texts into the database"""
     parser = Parser(main.__doc__)
     parser.add_argument("--run", type=int, required=True, help="the run of the ledger that this is")
     parser.add_argument("--stage", required=True, help="a folder for rows on their way")
     parser.shared("--db", "--wait", "--max-rejects")
-    inputs.add_options(parser)
-    options = parser.parse()
+    options = inputs.parsed(parser)
     account = Account(parser.prog)
     stage = Stage(options.stage, TABLES)
     inputs.read(options, account, Crawls(stage), stage.add, at_end=stage.flush)
     stage.flush()
     rows = load(options, account)
+    note_nothing(account, options)
     output.write_imported(rows)
     return REJECTS if account.rejected else OK
 

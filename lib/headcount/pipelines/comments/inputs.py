@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 
@@ -12,20 +13,22 @@ from headcount.db.staging import MOST_FILES
 from headcount.filters import runner
 from headcount.filters.account import Account
 from headcount.filters.progress import Progress
+from headcount.filters.recognised import recognised
 from headcount.filters.rejects import Reject, RejectLog
 from headcount.filters.results import Process, Result, results
-from headcount.formats import tables
+from headcount.formats import delimited, tables
 from headcount.io import workers
+from headcount.pipelines import input_kinds
 from headcount.pipelines.comments import crawl_times
+from headcount.pipelines.comments.record import KIND
 from headcount.pipelines.comments.tables import POST_META, TEXT, Row, Table
 
 
-def add_options(parser: Parser) -> None:
-    """Add what `read` wants to know."""
-    for name in ("--info", "--posts", "--text"):
-        parser.add_argument(name, nargs="*", metavar="FILE", default=[], help="inputs")
+def parsed(parser: Parser) -> argparse.Namespace:
+    """The options, with what `read` wants to know."""
     tables.add_options(parser)
-    parser.shared("--rejects", "--jobs", "--account", "--quiet", "--progress")
+    parser.shared("--rejects", "--jobs", "--account", "--allow-empty", "--quiet", "--progress")
+    return input_kinds.parsed(parser, ("info", "posts", "text"))
 
 
 def read(
@@ -47,7 +50,7 @@ def read(
     crawls = RejectLog("parse-comments", options.rejects)
     processes = min(options.jobs or workers.processors(), MOST_FILES - 1)
     of_inputs = results(options.info, process, processes, progress.add, at_end=at_end)
-    runner.tally(of_inputs, account, crawls, progress, take)
+    runner.tally(recognised(of_inputs, KIND, options), account, crawls, progress, take)
     crawls.close()
     of_tables = RejectLog("read-table", options.rejects)
     how = tables.how(options)
@@ -55,9 +58,11 @@ def read(
         posts(options.posts, how, add, progress.add),
         texts(options.text, how, add, progress.add),
     )
+    of_inputs = recognised(of_inputs, delimited.headless_kind(how), options)
     runner.tally(of_inputs, account, of_tables, progress)
     of_tables.close()
     progress.close()
+    account.inputs = dict.fromkeys(options.files, 0) | account.inputs
     account.reasons = crawls.reasons + of_tables.reasons
     account.check()
 

@@ -29,8 +29,10 @@ def _declare_files(parser: Parser, kinds: tuple[str, ...]) -> None:
             default=[],
             help=_MEANINGS[kind],
         )
+    parser.lists(*kinds)
     parser.rewrite = lambda arguments: sorted_out(parser, arguments, kinds)
     tables.add_options(parser)
+    parser.shared("--allow-empty")
 
 
 def add_report_options(parser: Parser) -> None:
@@ -57,18 +59,19 @@ def _declare_import(parser: Parser) -> None:
 
 
 def _inputs(parser: Parser, options: argparse.Namespace) -> Inputs:
-    inputs = Inputs(parser, tuple(_MEANINGS))
+    inputs = Inputs(parser)
     for kind in _MEANINGS:
-        for path in getattr(options, kind, []):
+        lists = getattr(options, f"{kind}_from", [])
+        for path in parser.joined(getattr(options, kind, []), lists, f"--{kind}-from"):
             inputs.add(kind, path)
     if not inputs.files:
-        inputs.add("info", "-")
+        inputs.add_stdin("info")
     return inputs
 
 
 def _words(parser: Parser) -> list[str]:
     of_text = ("--delimiter", "--encoding", "--escape", "--header")
-    return parser.typed(*of_text, "--rejects", "--jobs", "--quiet", "--progress")
+    return parser.typed(*of_text, "--rejects", "--jobs", "--allow-empty", "--quiet", "--progress")
 
 
 def _count(parser: Parser, options: argparse.Namespace) -> Plan:
@@ -79,8 +82,8 @@ def _count(parser: Parser, options: argparse.Namespace) -> Plan:
     inputs = _inputs(parser, options)
     if "-" in inputs.files and os.isatty(0):
         parser.error("name files, or pipe crawls in")
-    words = [f"--tz={options.tz}", *parser.typed("--after"), *_words(parser), *inputs.words()]
-    return Plan([], {"count": words}, module="comments.count")
+    words = [f"--tz={options.tz}", *parser.typed("--after"), *_words(parser)]
+    return Plan(inputs.files, {"count": words}, module="comments.count", kinds=inputs.kinds)
 
 
 def _import(parser: Parser, options: argparse.Namespace) -> Plan:
@@ -89,7 +92,6 @@ def _import(parser: Parser, options: argparse.Namespace) -> Plan:
         inputs.files,
         {"importer": _words(parser)},
         kinds=inputs.kinds,
-        entered=lambda _db, due: {"inputs": inputs.words(due)},
     )
 
 

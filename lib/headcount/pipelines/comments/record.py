@@ -84,6 +84,8 @@ class Crawl(NamedTuple):
         return used + len(self.rejects)
 
 
+KIND = jsonl.kind("crawls of pages", ("h_id", "posts"), 1)
+
 _decode = msgspec.json.Decoder(Page).decode
 
 

@@ -15,9 +15,10 @@ from typing import NamedTuple
 
 from stringzilla import File, Str
 
+from headcount.filters.recognised import WrongKind
 from headcount.filters.rejects import Reject
 from headcount.filters.results import Result
-from headcount.formats import delimited, tables
+from headcount.formats import delimited, looks, tables
 from headcount.formats.batches import chosen
 from headcount.io import inputs, workers
 from headcount.io.blocks import BOM, Block
@@ -37,11 +38,11 @@ class TableSplit(NamedTuple):
 
 
 class Work(NamedTuple):
-    """How files are read, and what becomes of their rows: `take` returns what is to be printed."""
+    """How files are read, and what becomes of the rows of each: `take` returns what to print."""
 
     how: tables.How
     reader: Reader
-    take: Callable[[list[Row]], bytes]
+    take: Callable[[list[Row], str], bytes]
     at_once: int = READ_BATCH  # rows
     at_end: Callable[[], None] = lambda: None  # of each source
 
@@ -49,15 +50,31 @@ class Work(NamedTuple):
         self, source: TableSplit, on_read: Callable[[int], None]
     ) -> Iterator[tuple[int, Result]]:
         """A number of lines and what became of some records; lines are numbered from the source's
-        start. Raises Failure for an input that cannot be read to its end, or lacks a column.
+        start. Raises Failure for an input that cannot be read to its end, and WrongKind for one
+        that is no table, or lacks a column, unless `how` has it count as empty.
         """
-        path = source.split.path
         blocks = inputs.split_blocks(source.split, on_read)
+        try:
+            yield from self._results(source, blocks)
+        except WrongKind as wrong:
+            if not self.how.allowed:
+                raise
+            if not source.split.start:  # once for all splits of a file
+                self.how.allowed(wrong)
+            lines = sum(block.lines() for block in blocks)
+            yield lines, Result(b"", 0, lines, 0, (), lines)
+        self.at_end()
+
+    def _results(self, source: TableSplit, blocks: Iterator[Block]) -> Iterator[tuple[int, Result]]:
+        path = source.split.path
         first = next(blocks, None)
         if first is None:
             return
         delimiter = self.how.delimiter or delimited.delimiter_of(bytes(first.text[:_HEAD]))
         header = source.header or self.how.header
+        if header is None:
+            how = self.how._replace(columns=COLUMNS)
+            delimited.check_kind(bytes(first.text[: looks.HEAD]), path, how)
         how = self.how._replace(kind=tables.CSV, delimiter=delimiter, header=header)
         lines: list[int] = []  # of the blocks that were read for a batch
         blocks = _counted(itertools.chain([first], blocks), lines)
@@ -77,12 +94,11 @@ class Work(NamedTuple):
                             rejects.append((row, path, number, _line(fields, delimiter)))
                     rows = [row for row in rows if type(row) is not Reject]
                 kept += len(rows)
-                printed.append(self.take(rows))
+                printed.append(self.take(rows, path))
             rejects.sort(key=itemgetter(2))
             result = Result(b"".join(printed), kept, batch.filtered, 0, rejects, batch.records)
             yield sum(lines), result
             lines.clear()
-        self.at_end()
 
 
 def results(

@@ -19,11 +19,13 @@ from headcount.errors import OK, REJECTS
 from headcount.filters import runner
 from headcount.filters.account import Account
 from headcount.filters.progress import Progress
+from headcount.filters.recognised import note_nothing, recognised
 from headcount.filters.rejects import RejectLog
-from headcount.formats import tables
+from headcount.formats import delimited, tables
 from headcount.io import output, workers
+from headcount.pipelines import input_kinds
 from headcount.pipelines.event_metrics import dimensions, files, record, registry
-from headcount.pipelines.event_metrics.programs import add_batch_options
+from headcount.pipelines.event_metrics.programs import KINDS, add_batch_options
 from headcount.pipelines.event_metrics.registry import OWN, Column, UnknownMetrics
 from headcount.pipelines.event_metrics.table import EventTable
 from headcount.values import tsv
@@ -40,9 +42,9 @@ def read(options, columns: list[Column], table: EventTable, account: Account) ->
     reader = record.Reader(own)
     stage = Stage(options.stage, [table], options.write_batch)
 
-    def take(rows: list[record.Row]) -> bytes:
+    def take(rows: list[record.Row], path: str) -> bytes:
         stage.add(table, rows)
-        return unknown.new(reader)
+        return unknown.new(reader, path)
 
     options.files = [*options.events, *options.first_dimensions, *options.second_dimensions]
     progress = Progress.of(options, account.prog, {})
@@ -53,6 +55,8 @@ def read(options, columns: list[Column], table: EventTable, account: Account) ->
     gc.freeze()
     gc.disable()  # rows are no cycles, but many: to look at them takes a tenth of the time
     of_inputs = files.results(options.events, work, processes, progress.add, stage.flush)
+    kind = delimited.headless_kind(how)
+    of_inputs = recognised(of_inputs, kind, options)
     runner.tally(of_inputs, account, log, progress, unknown.take, at_once=1)
     gc.enable()
     log.close()
@@ -63,9 +67,10 @@ def read(options, columns: list[Column], table: EventTable, account: Account) ->
         dimensions.results(of_kind, how, names[dimension], progress.add)
         for of_kind, dimension in zip(paths, DIMENSIONS, strict=True)
     )
-    runner.tally(of_inputs, account, of_tables, progress)
+    runner.tally(recognised(of_inputs, kind, options), account, of_tables, progress)
     of_tables.close()
     progress.close()
+    account.inputs = dict.fromkeys(options.files, 0) | account.inputs
     account.reasons = log.reasons + of_tables.reasons
     account.check()
     more = "; see show-report unknown_metrics"
@@ -111,18 +116,16 @@ def _name(db: sqlite3.Connection, dimension: str, names: dict[int, str]) -> int:
 
 
 def main() -> int:
-    """PIPELINE --events FILE… - merge events and dimensions into the database"""
+    """PIPELINE --events-from FILE - merge events and dimensions into the database"""
     parser = Parser(main.__doc__)
     parser.add_argument("--run", type=int, required=True, help="the run of the ledger that this is")
     parser.add_argument("--stage", required=True, help="a folder for rows on their way")
     add_batch_options(parser)
     parser.add_argument("--replace", action="store_true", help="what comes wins")
-    for kind in ("events", "first-dimensions", "second-dimensions"):
-        parser.add_argument(f"--{kind}", nargs="*", metavar="FILE", default=[], help="inputs")
     tables.add_options(parser, delimiter=None)
     parser.shared("--db", "--wait", "--max-rejects", "--rejects", "--jobs", "--account", "--quiet")
-    parser.shared("--progress")
-    options = parser.parse()
+    parser.shared("--progress", "--allow-empty")
+    options = input_kinds.parsed(parser, KINDS)
     account = Account(parser.prog)
     with connection.for_reading(options.db) as db:
         columns = registry.columns(db)
@@ -130,6 +133,7 @@ def main() -> int:
     table = EventTable(own, options.run, options.replace)
     names = read(options, columns, table, account)
     rows = load(options, table, names, account)
+    note_nothing(account, options)
     output.write_imported(rows)
     return REJECTS if account.rejected else OK
 

@@ -8,13 +8,13 @@ from headcount.cli import types
 from headcount.cli.parser import Parser
 from headcount.formats import tables
 from headcount.pipelines.input_kinds import Inputs
-from headcount.pipelines.session import Plan, Program, add_files, add_reading_options
+from headcount.pipelines.session import Plan, Program, add_reading_options
 
-_EVENTS, *_DIMENSIONS = _KINDS = ("events", "first-dimensions", "second-dimensions")
+_EVENTS, *_DIMENSIONS = KINDS = ("events", "first-dimensions", "second-dimensions")
 
 
 def _declare(parser: Parser) -> None:
-    add_files(parser)
+    parser.inputs()
     texts = ("a table of the first dimensions; repeat for more", "likewise, of the second ones")
     for kind, text in zip(_DIMENSIONS, texts, strict=True):
         parser.add_argument(
@@ -26,6 +26,7 @@ def _declare(parser: Parser) -> None:
             help=text,
         )
     tables.add_options(parser, delimiter=None)
+    parser.shared("--allow-empty")
     parser.add_argument(
         "--replace", action="store_true", help="what comes wins over what the database has"
     )
@@ -53,23 +54,23 @@ def add_batch_options(parser: Parser) -> None:
 
 
 def _import(parser: Parser, options: argparse.Namespace) -> Plan:
-    inputs = Inputs(parser, _KINDS)
+    inputs = Inputs(parser)
     for path in options.files:
         inputs.add(_EVENTS, path)
     for kind in _DIMENSIONS:
         for path in getattr(options, kind.replace("-", "_")):
             inputs.add(kind, path)
     if not inputs.has(_EVENTS):
-        inputs.add(_EVENTS, "-")
+        inputs.add_stdin(_EVENTS)
     of_text = ("--delimiter", "--encoding", "--escape", "--header")
     of_batches = ("--replace", "--read-batch", "--write-batch")
-    words = parser.typed(*of_text, *of_batches, "--rejects", "--jobs", "--quiet", "--progress")
+    of_all = ("--rejects", "--jobs", "--allow-empty", "--quiet", "--progress")
+    words = parser.typed(*of_text, *of_batches, *of_all)
     return Plan(
         inputs.files,
         {"importer": words},
         kinds=inputs.kinds,
         again=options.replace,
-        entered=lambda _db, due: {"inputs": inputs.words(due)},
     )
 
 

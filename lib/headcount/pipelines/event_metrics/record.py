@@ -50,13 +50,15 @@ class _RawLine(msgspec.Struct, gc=False):
 
 
 _decode = msgspec.json.Decoder(_Line | None).decode
+_decode_keys = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_raw = msgspec.json.Decoder(_RawLine).decode
 
 
 class Reader:
     """Turns columns of text into rows with columns for some known metrics.
 
-    `unknown` are the names of other metrics that have come so far.
+    `unknown` are the names of other metrics that have come so far; `outside` says in how many rows
+    there were values that are not under the key metrics, and so were not read.
     """
 
     def __init__(self, known: Sequence[str]):
@@ -65,14 +67,17 @@ class Reader:
         self._none = (None,) * (len(self._known) + 1)
         self._all = _AllAtOnce(self._known)
         self.unknown: set[str] = set()
+        self.outside = 0
 
     def __call__(self, columns: Sequence[Sequence[str]]) -> list[Row | Reject]:
         """A row, or a Reject, for each row of the COLUMNS."""
         *ids, recorded, created, texts = columns
+        outside = self.outside
         try:
             found = [*map(integers, ids), times(recorded), times(created), *self._values(texts)]
             return list(zip(*found, strict=True))
         except (ValueError, msgspec.MsgspecError, RecursionError):
+            self.outside = outside
             return list(map(self._row, zip(*columns, strict=True)))
 
     def _values(self, texts: Sequence[str]) -> Iterable[Sequence]:
@@ -117,6 +122,7 @@ class Reader:
             return Reject("event_metrics are no JSON", str(error))
         metrics = line and line.metrics
         if not metrics:
+            self.outside += line is not None and _lacks_key(text)
             return self._none
         values = []
         for name in self._known:
@@ -137,6 +143,12 @@ class Reader:
         names = metrics.keys() - self._names
         self.unknown.update(names)
         return as_json({name: raw[name] for name in names})
+
+
+def _lacks_key(text: str) -> bool:
+    """Whether an object has other keys in place of metrics."""
+    keys = _decode_keys(text).keys()
+    return bool(keys) and "metrics" not in keys
 
 
 def as_json(values: Mapping[str, msgspec.Raw]) -> str | None:

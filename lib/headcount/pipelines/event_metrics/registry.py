@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -95,27 +96,44 @@ _SHOWN = 20
 
 
 class UnknownMetrics:
-    """Collects the names that readers, each in a process of its own, come upon."""
+    """Collects the names that readers, each in a process of its own, come upon; and how many rows
+    of each file have values that are not where metrics are."""
 
     def __init__(self, expected: set[str]):
         self._told = set(expected)
         self._names: set[str] = set()
+        self._outside: Counter[str] = Counter()
 
-    def new(self, reader: Reader) -> bytes:
-        """The names that a reader has come upon since this was asked last, as rows."""
-        new = reader.unknown - self._told
+    def new(self, reader: Reader, path: str) -> bytes:
+        """The names that a reader has come upon since this was asked last, as rows; and one of a
+        path and a number, if it has come upon values outside of metrics there."""
+        new, outside = reader.unknown - self._told, reader.outside
         reader.unknown.clear()
-        if not new or len(self._told) > _MOST:
-            return b""
-        self._told |= new
-        return b"".join(map(tsv.row, sorted(new)))
+        reader.outside = 0
+        rows = [tsv.row(tsv.shown(path), outside)] if outside else []
+        if new and len(self._told) <= _MOST:
+            self._told |= new
+            rows += map(tsv.row, sorted(new))
+        return b"".join(rows)
 
     def take(self, rows: bytes) -> None:
         """Take in such rows."""
-        self._names.update(map(tsv.unescape, rows.decode().split("\n")[:-1]))
+        for row in rows.decode().split("\n")[:-1]:
+            name, *count = map(tsv.unescape, row.split("\t"))
+            if count:
+                self._outside[name] += int(*count)
+            else:
+                self._names.add(name)
 
     def warn(self, options, where: str, more: str) -> None:
-        """One warning for each: `where` it is kept, and how to see `more` than are shown."""
+        """One warning for each: `where` it is kept, and how to see `more` than are shown.
+
+        And one for each file with values outside of metrics.
+        """
+        for path, count in self._outside.items():
+            text = 'expected {"metrics": {name: value…}}, got other keys in'
+            events = "1 event" if count == 1 else f"{count} events"
+            note(f"{path}: event_metrics: {text} {events}: kept without these values", options)
         for name in sorted(self._names)[:_SHOWN]:
             note(f"unknown metric {name!r}: kept in {where}", options)
         if len(self._names) > _SHOWN:

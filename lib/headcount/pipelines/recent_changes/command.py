@@ -14,14 +14,16 @@ from headcount.errors import FAILED, INTERRUPTED, OK, REJECTS
 from headcount.filters import account, runner
 from headcount.filters.account import Account
 from headcount.filters.progress import Progress
+from headcount.filters.recognised import Gate, note_nothing
 from headcount.filters.rejects import RejectLog
 from headcount.formats import sse
 from headcount.formats.sse import Captured
 from headcount.io import inputs, interrupt
 from headcount.io.blocks import Block
+from headcount.pipelines.recent_changes import record
 from headcount.pipelines.recent_changes.importer import SECONDS, Importer
 from headcount.pipelines.recent_changes.programs import add_event_options
-from headcount.pipelines.recent_changes.reader import Reader
+from headcount.pipelines.recent_changes.reader import Event, Reader, Rejected
 
 
 def blocks(paths: list[str], progress: Progress) -> Iterator[Block | None]:
@@ -40,13 +42,24 @@ def read(importer: Importer, options, progress: Progress) -> None:
     """Feed the importer with all inputs, or until it has enough."""
     reader = Reader(Captured(options.max_event, lambda text: note(text, options)))
     paths = options.files or ["-"]
+
+    def left_out(_event: Event | Rejected) -> Iterator[Event | Rejected]:
+        importer.leave_out(1)
+        return iter(())
+
+    # a stream is live: what it sends is told at once
+    gate = Gate(record.KIND, options, left_out, known=[options.url] if options.url else [])
     for block in blocks(paths, progress):
         if block is not None:
             lines = block.lines()
             name = options.url if options.url else block.name
             for event in reader.events(block):
-                importer.take(event, name)
                 lines -= 1
+                if gate.is_open(name):
+                    importer.take(event, name)
+                else:
+                    for held in passed(gate, event, name, options):
+                        importer.take(held, name)
                 if importer.is_done:
                     return
             # (where lines end with CR alone, many events end in what counts as one line)
@@ -54,7 +67,17 @@ def read(importer: Importer, options, progress: Progress) -> None:
             importer.account.inputs[name] = importer.account.inputs.get(name, 0) + block.lines()
             progress.count(block.lines())
         importer.keep_up(is_idle=paths == ["-"] and not interrupt.wait(0, 0))
+    for event in gate.end():
+        importer.take(event, gate.name)
     reader.end()
+
+
+def passed(gate: Gate, event: Event | Rejected, name: str, options) -> Iterator[Event | Rejected]:
+    """What the gate lets through with an event; one of another type is told by that."""
+    if type(event) is Rejected:
+        return gate.take(name, event, lambda: [event.raw], is_sound=False)
+    *_, kind, data = event
+    return gate.take(name, event, lambda: [data], is_sound=kind != options.event)
 
 
 def whole_account(ours: Account, options, done: bool) -> Account | None:
@@ -74,7 +97,7 @@ def main() -> int:
     parser.add_argument("--setting", type=types.assignment, action="append", default=[])
     add_event_options(parser)
     parser.add_argument("--max-event", type=types.size, default=sse.MAX_EVENT)
-    runner.add_options(parser, "--db", "--wait", "--rejects", "--upstream")
+    runner.add_options(parser, "--db", "--wait", "--rejects", "--upstream", "--allow-empty")
     options = parser.parse()
     options.pipeline = parser.prog
     log = RejectLog(parser.prog, options.rejects)
@@ -94,6 +117,7 @@ def main() -> int:
         if account is None:
             return FAILED  # and the program that failed has said why
         importer.finish(account)
+    note_nothing(account, options)
     return REJECTS if account.rejected else OK
 
 

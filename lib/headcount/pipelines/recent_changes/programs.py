@@ -9,7 +9,7 @@ from headcount.cli import types
 from headcount.cli.parser import Parser
 from headcount.formats import sse, sse_client
 from headcount.io.splits import is_url
-from headcount.pipelines.session import Plan, Program, Words, add_files, spelled
+from headcount.pipelines.session import Plan, Program, Words, spelled
 from headcount.values import decimals
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def add_event_options(parser: Parser) -> None:
 
 
 def _declare(parser: Parser) -> None:
-    add_files(parser)
+    parser.inputs()
     parser.shared("--db")
     parser.add_argument(
         "--url", metavar="URL", type=_url, help="the stream of server-sent events to read"
@@ -66,7 +66,7 @@ def _declare(parser: Parser) -> None:
         "Wikimedia remembers about a week",
     )
     sse_client.add_stream_options(parser)
-    parser.shared("--wait", "--rejects", "--quiet", "--progress")
+    parser.shared("--wait", "--rejects", "--allow-empty", "--quiet", "--progress")
 
 
 def _url(text: str) -> str:
@@ -81,7 +81,7 @@ def _import(parser: Parser, options: argparse.Namespace) -> Plan:
     if not options.url:
         if streams := parser.typed(*_OF_STREAMS):
             parser.error(f"{streams[0].partition('=')[0]} is for a stream: name its --url")
-        if options.files and is_url(options.files[0]):
+        if any(map(is_url, options.files)):
             parser.error("name a stream with --url")
     typed = {
         "recent-changes.event": options.event,
@@ -89,10 +89,15 @@ def _import(parser: Parser, options: argparse.Namespace) -> Plan:
     }
     of_events = ("--event", "--fraction", "--batch", "--limit", "--max-event")
     rejects = parser.typed("--rejects", "--quiet")
+    of_files = parser.typed("--allow-empty", "--progress")
     of_client = parser.typed("--max-event", "--silence", "--give-up", "--user-agent")
     words = {
         "url": [options.url or ""],
-        "importer": [*parser.typed(*of_events), *rejects, *parser.typed("--progress")],
+        "importer": [
+            *parser.typed(*of_events),
+            *rejects,
+            *of_files,
+        ],
         "read_sse": [*of_client, *rejects],
     }
 

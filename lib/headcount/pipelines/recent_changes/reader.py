@@ -13,6 +13,7 @@ import msgspec
 from headcount.filters.rejects import Reject
 from headcount.filters.runner import BLANKS
 from headcount.formats import jsonl, sse
+from headcount.formats.looks import EVENT_FIELD
 from headcount.formats.sse import Captured
 from headcount.io.blocks import BOM, Block
 from headcount.values.search import split_lines
@@ -38,7 +39,6 @@ class _Line(msgspec.Struct, gc=False):
 
 
 _HEAD = 4096  # bytes of an input, which tell what it is
-_FIELDS = (b"data", b"id", b"event", b"retry", b":")  # what begins a line of a body
 
 
 def _is_body(head: bytes) -> bool:
@@ -46,8 +46,10 @@ def _is_body(head: bytes) -> bool:
 
     What looks like neither is taken for lines, for of these every one that is none is rejected.
     """
+    if b"\0" in head:
+        return False
     for line in head.removeprefix(BOM).splitlines():
-        if line.startswith(_FIELDS):
+        if EVENT_FIELD.match(line):
             return True
         if line.startswith(b"{"):
             return False

@@ -88,6 +88,10 @@ class _Any(msgspec.Struct, gc=False):
 Found = tuple[Change | Reject | None, Place | None]
 
 
+KIND = jsonl.kind(
+    "recent changes", ("meta", "wiki", "type", "bot", "timestamp"), 3, "server-sent events"
+)
+
 _decode = msgspec.json.Decoder(Change).decode
 _decode_meta = msgspec.json.Decoder(_AnyMeta).decode
 _decode_domain = msgspec.json.Decoder(_AnyDomain).decode

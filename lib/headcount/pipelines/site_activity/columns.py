@@ -69,7 +69,8 @@ class Columns:
         size, lines, unfinished = block.size, block.lines(), False
         if rejects and block.name in self._growing and not block.text.endswith(b"\n"):
             start = block.text.rfind(b"\n") + 1
-            if rejects[-1][2] == block.line + lines - 1:
+            is_last = rejects[-1][2] == block.line + lines - 1
+            if is_last and record.may_go_on(bytes(block.text[start:])):
                 size -= len(block.text) - start
                 lines -= 1
                 unfinished = True

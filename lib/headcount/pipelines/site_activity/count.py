@@ -117,7 +117,7 @@ def _distinct(numbers: np.ndarray) -> np.ndarray:
 def main() -> int:
     """PIPELINE [FILE…] - the activity of each site"""
     parser = Parser(main.__doc__)
-    runner.add_options(parser, "--rejects", "--jobs")
+    runner.add_options(parser, "--rejects", "--jobs", "--allow-empty")
     options = parser.parse()
     options.jobs = options.jobs or workers.processors()
     activity = SiteActivity(options.jobs)
@@ -127,6 +127,7 @@ def main() -> int:
         lambda _account: activity.rows(),
         take=activity.add,
         rejecter="parse-chat",
+        kind=record.KIND,
     )
 
 

@@ -24,6 +24,7 @@ from headcount.filters import runner
 from headcount.filters.account import Account
 from headcount.io import interrupt, workers
 from headcount.io.splits import Offset
+from headcount.pipelines.site_activity import record
 from headcount.pipelines.site_activity.chat_table import Table, sorted_by_id
 from headcount.pipelines.site_activity.columns import Collected, Columns, Source
 from headcount.pipelines.site_activity.store import Merger, Publisher
@@ -180,7 +181,8 @@ def main() -> int:
     """PIPELINE [FILE…] - merge chat lines into the database"""
     parser = Parser(main.__doc__)
     parser.add_argument("--run", type=int, required=True, help="the run of the ledger that this is")
-    runner.add_options(parser, "--db", "--tz", "--wait", "--max-rejects", "--rejects", "--jobs")
+    parser.shared("--db", "--tz", "--wait", "--max-rejects")
+    runner.add_options(parser, "--rejects", "--jobs", "--allow-empty")
     options = parser.parse()
     options.pipeline = parser.prog
     options.jobs = options.jobs or workers.processors()
@@ -196,6 +198,7 @@ def main() -> int:
             importer.finish,
             take=importer.take,
             rejecter="parse-chat",
+            kind=record.KIND,
             offsets=begun,
         )
 

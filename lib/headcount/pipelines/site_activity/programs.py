@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 
 from headcount.cli.parser import Parser
-from headcount.pipelines.session import Plan, Program, add_files, add_reading_options, spelled
+from headcount.pipelines.session import Plan, Program, add_reading_options, spelled
 from headcount.values import zones
 
 
 def _declare_count(parser: Parser) -> None:
-    add_files(parser)
+    parser.inputs()
+    parser.shared("--allow-empty")
     add_reading_options(parser)
 
 
@@ -22,7 +23,7 @@ def _declare_import(parser: Parser) -> None:
 
 
 def _words(parser: Parser) -> list[str]:
-    return parser.typed("--tz", "--rejects", "--jobs", "--quiet", "--progress")
+    return parser.typed("--tz", "--rejects", "--jobs", "--allow-empty", "--quiet", "--progress")
 
 
 def _count(parser: Parser, options: argparse.Namespace) -> Plan:

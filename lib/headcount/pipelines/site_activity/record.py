@@ -59,6 +59,8 @@ class _AnyData(msgspec.Struct, gc=False):
     status: str | None = None
 
 
+KIND = jsonl.kind("chat lines", ("id", "site_id", "type", "from", "timestamp"), 4)
+
 _decode_lines = msgspec.json.Decoder(Chat).decode_lines
 _decode_any = msgspec.json.Decoder(_Any).decode
 _decode_data = msgspec.json.Decoder(_AnyData | None).decode
@@ -99,6 +101,17 @@ def _status(raw: msgspec.Raw) -> Data | Reject:
     if data.status not in (ONLINE, OFFLINE):
         return Reject("unknown status", repr(data.status))
     return Data(data.status)
+
+
+def may_go_on(line: bytes) -> bool:
+    """Whether a line without an end may be the start of one: of an object that is not complete."""
+    if not line.startswith(b"{"):
+        return False
+    try:
+        msgspec.json.decode(line, type=msgspec.Raw)
+    except (ValueError, RecursionError):
+        return True
+    return False
 
 
 def parse_all(lines: All) -> list[Chat | Reject]:

@@ -56,10 +56,6 @@ class Param(msgspec.Struct, gc=False):
 Params = list[Param] | dict[str, msgspec.Raw] | str | None
 
 
-class _Element(msgspec.Struct, gc=False):
-    element: Param
-
-
 class Device(msgspec.Struct, gc=False):
     """The device record of newer exports."""
 
@@ -67,7 +63,7 @@ class Device(msgspec.Struct, gc=False):
 
 
 _params = msgspec.json.Decoder(Params).decode
-_elements = msgspec.json.Decoder(list[_Element]).decode
+_elements = msgspec.json.Decoder(list[dict[str, Param]]).decode
 _value = msgspec.json.Decoder(Value).decode
 _BOOLEANS = {b"true": msgspec.Raw(b"1"), b"false": msgspec.Raw(b"0")}
 
@@ -87,7 +83,8 @@ def params_of(event: Event, flat: dict[str, str]) -> list[Param]:
         elif params is None:
             params = []
         elif params.keys() == {"list"}:
-            params = [entry.element for entry in _elements(params["list"])]
+            # the name of an element differs from writer to writer: element, item, array
+            params = [param for entry in _elements(params["list"]) for param in entry.values()]
         else:
             params = [Param(key, _of_raw(raw)) for key, raw in params.items()]
     if not params and flat:

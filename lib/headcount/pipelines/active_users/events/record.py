@@ -1,6 +1,7 @@
 """The parser of events: which make a user active."""
 
 import operator
+import re
 from collections.abc import Callable
 
 import msgspec
@@ -20,6 +21,7 @@ from headcount.pipelines.active_users.events.source import (
 from headcount.values import decimals, instants, numbers, tsv
 from headcount.values.zones import DAY_SECONDS, LAST_MICROS
 
+_ODD = re.compile(r'["\\\x00-\x1f]')  # characters that no name of a typed record has
 _clock = msgspec.json.Decoder(Clock).decode
 _device = msgspec.json.Decoder(Device | None)
 
@@ -56,7 +58,8 @@ class Parser:
         # so may a parameter be, where the export has been flattened
         names = dict.fromkeys((MSEC, SESSION_ID, *definition.valuable_params))
         taken = {*keys, *Event.__struct_fields__}
-        flat = {f"flat_{i}": name for i, name in enumerate(names) if name not in taken}
+        columns = (name for name in names if name not in taken and not _ODD.search(name))
+        flat = {f"flat_{i}": name for i, name in enumerate(columns)}
         fields += [(attribute, msgspec.Raw, numbers.NULL) for attribute in flat]
         renamed |= flat
         self._flat = {name: attribute for attribute, name in flat.items()}

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from headcount.values import instants
+from headcount.values import instants, zones
 
 if TYPE_CHECKING:
     from headcount.filters.rejects import Reject
@@ -31,9 +31,9 @@ TableParser = Callable[[tuple[str, ...]], Callable[[bytes], list[tuple[str, ...]
 class Source(NamedTuple):
     """What the events of one maker look like, and which of their fields count.
 
-    A field is a dotted path into the event (`data.user.id`; a backslash stands before a dot within
-    a name, a number is the place in a list). Of several the first present one counts. A user may be
-    made of several fields, joined by `+`: the first of these must be present.
+    A field is a dotted path into the event: `data.user.id`; a number is the place in a list, and
+    a backslash stands before a dot, or a plus, within a name. Of several the first present one
+    counts. A user may be made of several fields, joined by `+`: the first must be present.
     """
 
     title: str  # for people: the product
@@ -107,7 +107,7 @@ class Fields(NamedTuple):
     unit: str = "us"
     agent: tuple[str, ...] = ()  # if bots are to be left out
     earliest: int = instants.EARLIEST  # microseconds since 1970, UTC
-    latest: int = (1 << 63) - 1
+    latest: int = zones.LAST_MICROS
 
     def instant(self, value: str | int | float) -> int:
         """Microseconds of an event's time.

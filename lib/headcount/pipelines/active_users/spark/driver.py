@@ -17,7 +17,7 @@ from pathlib import Path
 from pyspark import SparkConf, SparkContext, StorageLevel
 
 from headcount.checkout import ROOT
-from headcount.cli.main import split_command, start_as
+from headcount.cli.main import start_as
 from headcount.errors import FAILED, Failure
 from headcount.filters import runner
 from headcount.filters.account import Account
@@ -124,8 +124,9 @@ def in_order(all_found: list[Found]) -> Iterator[tuple[str, int, Result]]:
 
 
 def main() -> int:
-    arguments, _ = split_command()
     options = task.options(sys.argv[1:])
+    # Tasks are told what to read one by one, and find no list on their hosts.
+    arguments = [word for word in sys.argv[1:] if not word.startswith("--files-from=")]
     prog = os.path.basename(sys.argv[0])
     log = RejectLog(fused.REJECTER, options.rejects)
     ours = Account(prog, reasons=log.reasons)

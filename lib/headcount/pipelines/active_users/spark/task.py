@@ -49,7 +49,7 @@ class Failed(NamedTuple):
 
 
 def options(arguments: list[str]):
-    """PIPELINE FILE… - rows of local day, user and signals, found by the tasks of a cluster"""
+    """PIPELINE [FILE…] - rows of local day, user and signals, found by the tasks of a cluster"""
     parser = Parser(options.__doc__)
     parser.add_argument("--master", default="local[*]", help="where the cluster is")
     parser.add_argument("--scratch", help="a folder for what a cluster on this very host writes")
