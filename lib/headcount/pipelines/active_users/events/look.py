@@ -40,6 +40,7 @@ class Look:
         self._parser, self._one_of = parser, one_of
         self._fields = parser.definition.fields
         self._recognised: set[str] = set()
+        self._looked_at: set[str] = set()
 
     def __call__(self, block: Block) -> tuple[int, str]:
         """How many events it recognised, and if it looked and recognised none what it saw instead.
@@ -49,7 +50,8 @@ class Look:
         """
         if block.name in self._recognised:
             return 0, ""
-        is_first = block.start == 0 and block.lines() > 0 and block.number(0) <= 2
+        is_first = block.name not in self._looked_at and block.start < _HEAD
+        self._looked_at.add(block.name)
         lines = _sample(block, _FIRST if is_first else _FURTHER)
         if not lines:
             return 0, ""
