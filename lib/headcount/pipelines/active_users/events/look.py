@@ -7,7 +7,9 @@ an event of the source, and the count of that would be nothing, with exit status
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+
+from stringzilla import Str
 
 from headcount.errors import NO_INPUT, Failure
 from headcount.filters.rejects import UNIDENTIFIED, Reject
@@ -73,6 +75,13 @@ class Look:
             self._recognised.add(block.name)
             return len(events), ""
         return 0, self._seen(block, lines, rejected, is_first)
+
+    def recognises(self, name: str, lines: Iterable[bytes]) -> int:
+        """Whether one of these lines of an input is an event."""
+        if any(self._is_event(self._parser.parse(line)) for line in lines):
+            self._recognised.add(name)
+            return 1
+        return 0
 
     def _is_event(self, found) -> bool:
         if type(found) is not Reject:
@@ -168,12 +177,22 @@ def refusal(name: str, wanted: str, looks_like: str) -> str:
     )
 
 
-def looking(process: Process, look: Look) -> Process:
-    """`process`, with a look at each block before."""
+def looking(process: Process, look: Look, event_of: Callable[[bytes], bytes] | None) -> Process:
+    """`process`, with a look at each block before.
+
+    Of a program that finds lines, and does not parse them, `event_of` gives the line of a row: what
+    it keeps is looked at, too. Rows of others are events by themselves.
+    """
 
     def of_block(block: Block) -> Result:
         recognised, like = look(block)
-        return process(block)._replace(recognised=recognised, like=like)
+        result = process(block)
+        if like and event_of:
+            rows = map(bytes, split_lines(Str(result.rows)))
+            recognised = look.recognises(block.name, map(event_of, rows))
+        elif not event_of:
+            recognised = recognised or result.kept + result.duplicate
+        return result._replace(recognised=recognised, like=like)
 
     return of_block
 
@@ -198,7 +217,7 @@ def guard(
             yield from held
             current, is_known, like, held = name, False, "", []
         like = like or result.like
-        is_known = is_known or bool(result.recognised or result.kept or result.duplicate)
+        is_known = is_known or bool(result.recognised)
         if not is_known:
             held.append(found)
             if len(held) > _MOST_HELD:
@@ -248,11 +267,16 @@ def has_events(names: Collection[str], fields: source.Fields) -> bool:
 
 
 def reading(
-    process: Process, parser, options, one_of: Collection[str] | None = None
+    process: Process,
+    parser,
+    options,
+    one_of: Collection[str] | None = None,
+    event_of: Callable[[bytes], bytes] | None = None,
 ) -> tuple[Process, dict]:
     """`process`, with a look at its inputs, and how `runner.run` is to read them.
 
     Tables need one of the columns `one_of`: if None, what the parser's definition asks for.
+    `event_of`: as `looking` takes it.
     """
     if one_of is None:
         one_of = columns_of(parser.definition)
@@ -260,4 +284,4 @@ def reading(
     if options.allow_empty:
         return process, ways
     ways["guard"] = functools.partial(guard, wanted=parser.definition.fields.source)
-    return looking(process, Look(parser, one_of)), ways
+    return looking(process, Look(parser, one_of), event_of), ways
