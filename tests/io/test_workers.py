@@ -94,7 +94,7 @@ class Here:
 
     def separate(self, paths, options, validate=False):
         """What the three filters make of the inputs."""
-        arguments = typed(options)
+        arguments = ["--allow-empty", *typed(options)]
         zone = [word for word in arguments if word.startswith("--tz=")]
         parse = [word for word in arguments if word not in zone]
         if options.tz == "device":
@@ -119,7 +119,7 @@ class Here:
 
     def together(self, paths, options, *more, **sizes):
         """What the one program makes of them."""
-        arguments = [*typed(options), *more, *paths]
+        arguments = ["--allow-empty", *typed(options), *more, *paths]
         rows, rejects, account = self.run(fused.main, "parse-engagement", *arguments, **sizes)
         assert rows.count(b"\n") == account["kept"]
         used = account["kept"] + account["duplicate"]

@@ -39,8 +39,10 @@ def is_no_data(path: str) -> bool:
 def files_of(path: str) -> list[str]:
     """The files that an input stands for: those within it, or itself.
 
-    Raises Failure 66 for a folder without files.
+    Raises Failure 66 for a folder without files, and for no name at all.
     """
+    if not path:
+        raise Failure("expected the name of an input, got an empty one", NO_INPUT)
     if not os.path.isdir(path):
         return [path]
     files = within(path)
@@ -98,7 +100,7 @@ def _content(path: str) -> bytes:
             while chunk := interrupt.read(fd, _READ):
                 chunks.append(chunk)
         finally:
-            if fd:
+            if path != "-":
                 os.close(fd)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         reason = getattr(error, "strerror", None) or error

@@ -162,7 +162,9 @@ def _inputs(folder: str, plan: Plan, files: list[str]) -> Words:
 
 
 def _save(path: str, content: bytes) -> None:
-    output.write(output.open_private(path, 0), content, path)
+    fd = output.open_private(path, 0)
+    output.write(fd, content, path)
+    os.close(fd)  # where stdin is closed, this took its place
 
 
 def _import(parser: Parser, program: Program, hears: int, says: int, arguments: list[str]) -> int:

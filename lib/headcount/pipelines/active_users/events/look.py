@@ -27,6 +27,14 @@ from headcount.values.tsv import shown
 _FIRST = 100  # lines of an input
 _FURTHER = 10  # of each block behind, as long as nothing has been recognised
 _TIME_REASONS = (source.IMPLAUSIBLE, "bad time", "bad event_timestamp")
+_UNLIKE = (
+    "not JSON",
+    "not UTF-8",
+    "nested too deeply",
+    "wrong type",
+    "event_name is missing",
+    "event_timestamp is missing",
+)
 _HEAD = 64 << 10  # bytes to tell what an input looks like
 _MOST_HELD = 1000  # blocks in which nothing has been recognised
 
@@ -86,8 +94,11 @@ class Look:
     def _is_event(self, found) -> bool:
         if type(found) is not Reject:
             return True
-        # The export of an app without consent has no users at all.
-        return found.reason == UNIDENTIFIED and self._fields.source == source.GA4
+        if self._fields.source != source.GA4 or found.reason in _TIME_REASONS:
+            return False
+        # What has a name and a time is an event, whatever else is wrong with it. (The export of an
+        # app without consent has no users at all.)
+        return found.reason not in _UNLIKE
 
     def _refuse_unit(self, name: str, lines: list[bytes]) -> None:
         """Raises Failure if all of these times make sense in another unit."""
