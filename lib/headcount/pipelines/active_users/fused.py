@@ -47,10 +47,13 @@ class ActiveRows:
         days,
         search: NameSearch | None,
         name: Callable[[str], str] = escape,
+        *,
+        daily: bool = False,
     ):
+        """`name` is what a row calls a user; if `daily`, another name on each local day."""
         # of a by_fields.Parser columns, where it can
         self._parse = getattr(parser, "parse_plain", parser.parse_all)
-        self._name = name  # of a user, for a row
+        self._name = (lambda day, user: name(f"{day} {user}")) if daily else _the_same(name)
         self._span = days.span
         self._search = search
         self._dense = False  # most lines held a name
@@ -91,7 +94,7 @@ class ActiveRows:
                     if user in users:
                         continue
                     users.add(user)
-                rows.append(f"{day}\t{self._name(user)}\t{signals}\n")
+                rows.append(f"{day}\t{self._name(day, user)}\t{signals}\n")
             elif event is not None and self._matters(line := lines[i]):
                 rejects.append((event, block.name, lines.number(i), line))
         self._size += len(rows)
@@ -108,7 +111,7 @@ class ActiveRows:
             seen = self._seen.setdefault(day, {}).setdefault(ANY_EVENT, set())
             new = [user for user in dict.fromkeys(users) if user not in seen]
             seen.update(new)
-            rows += [f"{day}\t{self._name(user)}\t{ANY_EVENT}\n" for user in new]
+            rows += [f"{day}\t{self._name(day, user)}\t{ANY_EVENT}\n" for user in new]
         return rows
 
     def _lines(self, block: Block) -> tuple[All | Some, int]:
@@ -128,6 +131,10 @@ class ActiveRows:
         if self._search:
             return bool(self._search.spans(Str(line)))
         return bool(line.strip(runner.BLANKS))
+
+
+def _the_same(name: Callable[[str], str]) -> Callable[[str, str], str]:
+    return lambda _day, user: name(user)
 
 
 def _repeats(definition: record.Definition) -> Repeats | None:
@@ -167,6 +174,7 @@ def parsed(parser: Parser, arguments: list[str] | None = None) -> argparse.Names
         "--mergeable", action="store_true", help="what sums up to is to be kept, and added to"
     )
     parser.add_argument("--pseudonym-key", metavar="FILE", type=engagement_options.pseudonym_key)
+    parser.add_argument("--pseudonyms", default=engagement_options.EVER)
     runner.add_options(parser, "--tz", "--rejects", "--jobs")
     options = parser.parse(arguments)
     engagement_options.resolve(parser, options)
@@ -185,10 +193,9 @@ def parsed(parser: Parser, arguments: list[str] | None = None) -> argparse.Names
     except ValueError as error:
         parser.error(str(error))
     events = by_fields.parser(options.wanted)
-    options.rows = ActiveRows(events, days, search, name)
-    options.rows, options.reading = look.reading(
-        options.rows, events, allow_empty=options.allow_empty
-    )
+    daily = options.pseudonyms == engagement_options.DAY
+    options.rows = ActiveRows(events, days, search, name, daily=daily)
+    options.rows, options.reading = look.reading(options.rows, events, options)
     return options
 
 

@@ -259,6 +259,43 @@ def pseudonym_key(path: str) -> bytes:
     return content
 
 
+EVER, DAY = "ever", "day"
+
+
+def add_pseudonym_options(parser: Parser) -> None:
+    """Take those that say under which names users are kept."""
+    parser.add_argument(
+        "--pseudonym-key",
+        metavar="FILE",
+        type=types.named_file,
+        help="keep users as keyed hashes (HMAC-SHA-256), not ids; FILE holds the key, 16 bytes "
+        "or more, and is needed ever after (--rejects keeps lines as they came, ids included)",
+    )
+    parser.add_argument(
+        "--pseudonyms",
+        metavar="HOW",
+        type=types.one_of(EVER, DAY),
+        default=EVER,
+        help="with --pseudonym-key: a user has the same hash for ever, or a new one each local "
+        "day, so that nobody is known again: then only counts of single days mean anything "
+        "(default: ever)",
+    )
+
+
+def check_pseudonyms(parser: Parser, options) -> None:
+    """What may not be kept as it is has to be hashed."""
+    if options.pseudonym_key:
+        return
+    if options.pseudonyms != EVER:
+        parser.error("--pseudonyms: expected --pseudonym-key FILE with it")
+    named = options.user or "user" in dict(options.field)
+    if source.find(options.source).is_personal and not named:
+        parser.error(
+            f"--pseudonym-key: {options.source} makes users of addresses, which are kept as keyed "
+            "hashes only; make a key: (umask 077; openssl rand -hex 32 >key)"
+        )
+
+
 def _sorted(text: str) -> str:
     return ",".join(sorted(set(text.split(","))))
 

@@ -62,6 +62,7 @@ def _declare_count(parser: Parser) -> None:
         type=types.named_file,
         help="do not count, but write what was found for merge-parts",
     )
+    engagement.add_pseudonym_options(parser)
 
 
 def _declare_sink(parser: Parser, what: str) -> None:
@@ -86,13 +87,7 @@ def _declare_import(parser: Parser) -> None:
     _declare_events(parser)
     _declare_sink(parser, "files")
     dated_files.add_options(parser)
-    parser.add_argument(
-        "--pseudonym-key",
-        metavar="FILE",
-        type=types.named_file,
-        help="keep users as keyed hashes (HMAC-SHA-256), not ids; FILE holds the key, 16 bytes "
-        "or more, and is needed ever after (--rejects keeps lines as they came, ids included)",
-    )
+    engagement.add_pseudonym_options(parser)
 
 
 def _declare_local_import(parser: Parser) -> None:
@@ -145,6 +140,8 @@ def _check(parser: Parser, options: argparse.Namespace) -> None:
 
 
 def _check_pipe(parser: Parser, options: argparse.Namespace) -> None:
+    if options.pipe and getattr(options, "pseudonyms", engagement.EVER) != engagement.EVER:
+        parser.error("--pseudonyms: the filters of the pipe do not know the day: leave out --pipe")
     if options.pipe and options.jobs:
         parser.error("--jobs is for the filters in one program: leave out --pipe")
 
@@ -167,6 +164,14 @@ def _settings(parser: Parser, options: argparse.Namespace) -> dict[str, str]:
         typed["field"] = f"time={','.join(fields.time)} name={','.join(fields.name)}"
         typed["skip-bots"] = bots.NAME if options.skip_bots else ""
     return spelled(SPELLINGS, parser, typed)
+
+
+def _part_settings(parser: Parser, options: argparse.Namespace) -> dict[str, str]:
+    """Those, and the ones that say under which names users are kept."""
+    typed = {"pseudonym-key": options.pseudonym_key or ""}
+    if options.pseudonyms != engagement.EVER:
+        typed["pseudonyms"] = options.pseudonyms
+    return _settings(parser, options) | spelled(SPELLINGS, parser, typed)
 
 
 def _events(parser: Parser) -> list[str]:
@@ -195,25 +200,28 @@ def _definition(parser: Parser) -> list[str]:
 def _fused(parser: Parser) -> list[str]:
     """The words of the filters in one program."""
     names = ("--tz", "--validate", "--rejects", "--jobs", "--quiet", "--progress")
-    return _definition(parser) + parser.typed(*names, "--pseudonym-key", "--master")
+    return _definition(parser) + parser.typed(*names, "--pseudonym-key", "--pseudonyms", "--master")
 
 
 def _filters(parser: Parser, options: argparse.Namespace, *, counts: bool) -> dict[str, list[str]]:
     """The words of each filter of the pipe."""
-    from headcount.pipelines.active_users.events import (
-        qualify,  # slow to import, as all that parses JSON
+    from headcount.pipelines.active_users.events import (  # slow to import, as all that parses JSON
+        look,
+        qualify,
     )
 
     on_device = options.tz == zones.DEVICE
     summed = counts and options.definition == (SUMMED,)
     definition = engagement.definition(parser, options, with_offset=on_device, summed=summed)
     names = None if options.validate else qualify.names(definition)
+    one_of = ",".join(look.columns_of(definition))
     quiet = parser.typed("--quiet")
     words = {
         "grep_events": [
             "--positions",
             ",".join(sorted(names)) if names else "--all",
             *(_events(parser) if parser.typed("--source") else ["--source=ga4", *_events(parser)]),
+            *([f"--one-of={one_of}"] if one_of else []),
             *parser.typed("--quiet", "--progress"),
         ],
         "parse_engagement": [
@@ -247,9 +255,12 @@ def _count(parser: Parser, options: argparse.Namespace) -> Plan:
     _check_pipe(parser, options)
     if options.part and options.pipe:
         parser.error("--part is written by the filters in one program: leave out --pipe")
+    if not options.part and options.pseudonym_key:
+        parser.error("--pseudonym-key: a count keeps no users; it goes with --part FILE")
     if options.part:
+        engagement.check_pseudonyms(parser, options)
         settings = [
-            f"--setting={name}={value}" for name, value in _settings(parser, options).items()
+            f"--setting={name}={value}" for name, value in _part_settings(parser, options).items()
         ]
         words = {"count": [*_fused(parser), "--mergeable", f"--part={options.part}", *settings]}
         return Plan(options.files, words, module="active_users.part_file")
@@ -287,8 +298,9 @@ def _import(parser: Parser, options: argparse.Namespace) -> Plan:
     _check(parser, options)
     _check_sketch(parser, options, ",".join(options.definition))
     dated, incomplete = dated_files.of(parser, options)
-    more = {"sketch": options.sketch or "", "pseudonym-key": options.pseudonym_key or ""}
-    settings = _settings(parser, options) | spelled(SPELLINGS, parser, more)
+    if options.sketch != "instead":  # which keeps no ids at all
+        engagement.check_pseudonyms(parser, options)
+    settings = _part_settings(parser, options) | {"sketch": options.sketch or ""}
     words = {
         "incomplete": [str(REJECTS if incomplete else OK)],
         "rows": ["fused"],
@@ -309,7 +321,8 @@ def _merge(parser: Parser, options: argparse.Namespace) -> Plan:
     common = part_file.common_settings(options.files)
     options.valuable_events = common["valuable-events"]
     _check_sketch(parser, options, common["definition"])
-    settings = common | {"sketch": options.sketch or "", "pseudonym-key": ""}
+    # (Parts of earlier versions know of no key.)
+    settings = {"pseudonym-key": ""} | common | {"sketch": options.sketch or ""}
     return Plan(options.files, settings=settings, again=options.replace)
 
 

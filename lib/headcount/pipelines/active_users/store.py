@@ -17,8 +17,13 @@ from headcount.values import decimals
 
 def least(db: sqlite3.Connection):
     """The least engagement that counts, in milliseconds."""
-    row = db.execute("SELECT value FROM setting WHERE name = 'min-engagement'").fetchone()
-    return decimals.shifted(decimals.exact(row[0] if row else "3"), 3)
+    return decimals.shifted(decimals.exact(setting(db, "min-engagement", "3")), 3)
+
+
+def setting(db: sqlite3.Connection, name: str, default: str = "") -> str:
+    """What the database was made with; the default where it does not say."""
+    row = db.execute("SELECT value FROM setting WHERE name = ?", [name]).fetchone()
+    return row[0] if row else default
 
 
 def definitions(db: sqlite3.Connection) -> list[str]:
@@ -44,8 +49,7 @@ def active(db: sqlite3.Connection, day: str, definition: str) -> BitMap:
 
 def sketch_mode(db: sqlite3.Connection) -> str:
     """How the database keeps sketches: beside the sets, instead of them, or not at all."""
-    row = db.execute("SELECT value FROM setting WHERE name = 'sketch'").fetchone()
-    return row[0] if row else ""
+    return setting(db, "sketch")
 
 
 def bitmap(db: sqlite3.Connection, day: str, signal: str) -> BitMap:

@@ -7,7 +7,9 @@ an event of the source, and the count of that would be nothing, with exit status
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+
+from stringzilla import Str
 
 from headcount.errors import NO_INPUT, Failure
 from headcount.filters.rejects import UNIDENTIFIED, Reject
@@ -15,7 +17,9 @@ from headcount.filters.results import Process, Result
 from headcount.formats import shapes
 from headcount.io import interrupt
 from headcount.io.blocks import Block
+from headcount.pipelines.active_users.definitions import OWN, SUMMED
 from headcount.pipelines.active_users.events import by_fields, source
+from headcount.pipelines.active_users.events.record import Definition
 from headcount.values import instants
 from headcount.values.search import split_lines
 from headcount.values.tsv import shown
@@ -33,10 +37,12 @@ class Look:
     `parser` is that of the source's events.
     """
 
-    def __init__(self, parser):
-        self._parser = parser
+    def __init__(self, parser, one_of: Collection[str] = ()):
+        """`one_of`: the columns one of which a table must have."""
+        self._parser, self._one_of = parser, one_of
         self._fields = parser.definition.fields
         self._recognised: set[str] = set()
+        self._looked_at: set[str] = set()
 
     def __call__(self, block: Block) -> tuple[int, str]:
         """How many events it recognised, and if it looked and recognised none what it saw instead.
@@ -46,7 +52,8 @@ class Look:
         """
         if block.name in self._recognised:
             return 0, ""
-        is_first = block.start == 0 and block.lines() > 0 and block.number(0) <= 2
+        is_first = block.name not in self._looked_at and block.start < _HEAD
+        self._looked_at.add(block.name)
         lines = _sample(block, _FIRST if is_first else _FURTHER)
         if not lines:
             return 0, ""
@@ -68,6 +75,13 @@ class Look:
             self._recognised.add(block.name)
             return len(events), ""
         return 0, self._seen(block, lines, rejected, is_first)
+
+    def recognises(self, name: str, lines: Iterable[bytes]) -> int:
+        """Whether one of these lines of an input is an event."""
+        if any(self._is_event(self._parser.parse(line)) for line in lines):
+            self._recognised.add(name)
+            return 1
+        return 0
 
     def _is_event(self, found) -> bool:
         if type(found) is not Reject:
@@ -105,8 +119,14 @@ class Look:
                 f"events without a user: none has {' or '.join(fields.user)}; name the field of "
                 "the user with --user"
             )
-        from headcount.formats import looks  # rarely needed
+        from headcount.formats import delimited, looks  # rarely needed
 
+        header = lines[0].decode(errors="replace").split(delimited.delimiter_of(lines[0]))
+        if has_events([name.strip('"') for name in header], fields):
+            return (
+                f"a table of them without {' or '.join(self._one_of)}: name the column of valuable "
+                "events with --valuable-param, or the events that count with --valuable-events"
+            )
         return looks.described(bytes(block.text[:_HEAD]))
 
 
@@ -157,12 +177,22 @@ def refusal(name: str, wanted: str, looks_like: str) -> str:
     )
 
 
-def looking(process: Process, look: Look) -> Process:
-    """`process`, with a look at each block before."""
+def looking(process: Process, look: Look, event_of: Callable[[bytes], bytes] | None) -> Process:
+    """`process`, with a look at each block before.
+
+    Of a program that finds lines, and does not parse them, `event_of` gives the line of a row: what
+    it keeps is looked at, too. Rows of others are events by themselves.
+    """
 
     def of_block(block: Block) -> Result:
         recognised, like = look(block)
-        return process(block)._replace(recognised=recognised, like=like)
+        result = process(block)
+        if like and event_of:
+            rows = map(bytes, split_lines(Str(result.rows)))
+            recognised = look.recognises(block.name, map(event_of, rows))
+        elif not event_of:
+            recognised = recognised or result.kept + result.duplicate
+        return result._replace(recognised=recognised, like=like)
 
     return of_block
 
@@ -187,7 +217,7 @@ def guard(
             yield from held
             current, is_known, like, held = name, False, "", []
         like = like or result.like
-        is_known = is_known or bool(result.recognised or result.kept or result.duplicate)
+        is_known = is_known or bool(result.recognised)
         if not is_known:
             held.append(found)
             if len(held) > _MOST_HELD:
@@ -200,29 +230,58 @@ def guard(
     yield from held
 
 
-def shape(parser) -> shapes.Wanted:
-    """What inputs of a parser's events may look like, if they do not have lines of JSON."""
+def columns_of(definition: Definition) -> tuple[str, ...]:
+    """The columns one of which a table of the events must have to make anybody active, if any."""
+    if definition.fields.source != source.GA4 or definition.valuable_events:
+        return ()
+    if definition.named and not definition.named & {OWN, SUMMED}:
+        return ()
+    return ("event_params", *definition.valuable_params)
+
+
+def shape(parser, one_of: Collection[str]) -> shapes.Wanted:
+    """What inputs of a parser's events may look like, if they do not have lines of JSON.
+
+    A table of text has one of the columns `one_of`, if there are any of these.
+    """
     fields = parser.definition.fields
-    columns = frozenset(parser.columns())
 
     def is_header(names: list[str]) -> bool:
-        """Whether a table has what says when, what and (GA4 has none without consent) who."""
+        return has_events(names, fields) and (not one_of or not set(one_of).isdisjoint(names))
 
-        def has(paths: Iterable[str]) -> bool:
-            return any(by_fields.path(path)[0] in names for path in paths)
-
-        needed = [fields.time, fields.name or fields.time]
-        if fields.source != source.GA4:
-            needed.append(fields.user)
-        return all(map(has, needed))
-
-    return shapes.Wanted(columns, is_header, source.find(fields.source).text is not None)
+    return shapes.Wanted(
+        frozenset(parser.columns()), is_header, source.find(fields.source).text is not None
+    )
 
 
-def reading(process: Process, parser, *, allow_empty: bool) -> tuple[Process, dict]:
-    """`process`, with a look at its inputs, and how `runner.run` is to read them."""
-    ways = {"reader": shapes.reader(shape(parser))}
-    if allow_empty:
+def has_events(names: Collection[str], fields: source.Fields) -> bool:
+    """Whether a table has what says when, what and (GA4 has none without consent) who."""
+
+    def has(paths: Iterable[str]) -> bool:
+        return any(by_fields.path(path)[0] in names for path in paths)
+
+    needed = [fields.time, fields.name or fields.time]
+    if fields.source != source.GA4:
+        needed.append(fields.user)
+    return all(map(has, needed))
+
+
+def reading(
+    process: Process,
+    parser,
+    options,
+    one_of: Collection[str] | None = None,
+    event_of: Callable[[bytes], bytes] | None = None,
+) -> tuple[Process, dict]:
+    """`process`, with a look at its inputs, and how `runner.run` is to read them.
+
+    Tables need one of the columns `one_of`: if None, what the parser's definition asks for.
+    `event_of`: as `looking` takes it.
+    """
+    if one_of is None:
+        one_of = columns_of(parser.definition)
+    ways = {"reader": shapes.reader(shape(parser, one_of))}
+    if options.allow_empty:
         return process, ways
     ways["guard"] = functools.partial(guard, wanted=parser.definition.fields.source)
-    return looking(process, Look(parser)), ways
+    return looking(process, Look(parser, one_of), event_of), ways

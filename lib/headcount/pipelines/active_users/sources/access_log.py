@@ -1,20 +1,23 @@
-r"""Access logs of web servers: as text (common, combined, with the virtual host) and as JSON.
+r"""Access logs of web servers: text in the common or combined format, or JSON.
 
-Text: https://httpd.apache.org/docs/current/logs.html#accesslog for Apache; nginx writes the same,
-https://nginx.org/en/docs/http/ngx_http_log_module.html#log_format . What stands behind the agent is
-not looked at. Both servers escape quotes (Apache `\"`, nginx `\x22`); bytes that are not UTF-8 are
-taken as if they were escaped, as `\xff`. Fields are called as nginx calls its variables.
+Text, with or without the virtual host before it: Apache's,
+https://httpd.apache.org/docs/current/logs.html#accesslog ; nginx writes the same,
+https://nginx.org/en/docs/http/ngx_http_log_module.html#log_format . What comes after the agent is
+ignored. Both servers escape quotes (Apache `\"`, nginx `\x22`); bytes that are not UTF-8 are
+read as if they were escaped, as `\xff`. Fields have the names of nginx's variables.
+
 JSON: nginx's variables under their own names; Caddy, https://caddyserver.com/docs/logging ; Apache
 has no names of its own: `time`, `remoteIP`, `userAgent` and `request` are widely used. Others:
 --user and --field, as --user http_x_forwarded_for+http_user_agent behind a proxy.
 
-The user is an address with its agent, so that everybody behind one address with one browser is one
-user, and somebody on a phone and at a desk is two; the common format says the address alone.
-Active: who made any request, whatever its status. The name of an event is the request's path
-without the query: --valuable-events /checkout. Lines without a request (a connection that was
-opened, and not used) are left out.
-GoAccess counts as unique visitors the same address, agent and date, https://goaccess.io/man ; it
-cuts days by the log's own zone and leaves out those with client errors (4xx) alone, unless told to.
+The user is an address with its agent: people behind one address with the same browser are one user,
+a person with a phone and a computer is two. The common format has the address alone.
+Active: a user who made any request, whatever its status. The name of an event is the request's path
+without the query: --valuable-events /checkout. Lines without a request (a connection was opened and
+not used) are left out, not rejected.
+GoAccess counts unique visitors by the same address, agent and date, https://goaccess.io/man ; it
+takes dates as the log has them, and does not count requests with a client error (4xx) unless told
+to.
 """
 
 from __future__ import annotations
@@ -38,7 +41,7 @@ _FIELDS = {
         _WORD,
     ),
     "remote_user": (rf" {_WORD} ", r".*?"),
-    "time_local": (r" \[", r"[^][\n]{26}"),
+    "time_local": (r" \[", r"\d\d/[A-Z][a-z][a-z]/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}"),
     "request": (r'\] "', _QUOTED),
     "status": ('" ', r"\d{3}"),
     "body_bytes_sent": (" ", r"\d++"),

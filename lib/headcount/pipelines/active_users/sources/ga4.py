@@ -1,4 +1,4 @@
-"""Google Analytics 4 and Firebase: the BigQuery export's events.
+"""Google Analytics 4 (Firebase): the BigQuery export's events.
 
 Columns: "[GA4] BigQuery Export schema", https://support.google.com/analytics/answer/7029846
 What makes a user active is one of several definitions, see events/record.py and events/qualify.py;
@@ -8,7 +8,7 @@ by default an engagement of 3 seconds and a valuable event.
 from headcount.pipelines.active_users.events.source import Source
 
 SOURCE = Source(
-    title="Google Analytics 4 and Firebase",
+    title="Google Analytics 4 (Firebase)",
     user=("user_pseudo_id",),
     time=("event_timestamp",),
     name=("event_name",),

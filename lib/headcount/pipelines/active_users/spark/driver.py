@@ -25,6 +25,7 @@ from headcount.filters.progress import Progress
 from headcount.filters.rejects import RejectLog
 from headcount.filters.results import Result
 from headcount.io import output
+from headcount.io.inputs import LINES, Reader
 from headcount.io.splits import cut
 from headcount.pipelines.active_users import fused
 from headcount.pipelines.active_users.spark import class_archive, task
@@ -79,11 +80,17 @@ def _log_settings() -> str:
     return Path(ROOT, "lib", "spark", "log4j2.properties").as_uri()
 
 
-def tasks(paths: list[str], processors: int) -> Iterator[list[NumberedSplit]]:
+def tasks(
+    paths: list[str], processors: int, reader: Reader = LINES
+) -> Iterator[list[NumberedSplit]]:
     """The inputs in splits, numbered in order; some for each task, about as much for each."""
     total = sum(os.path.getsize(path) for path in paths)
     size = min(max(total // (processors * _TASKS_EACH), _SMALLEST), _LARGEST)
-    splits = ((path, split) for path in paths for split in cut([os.path.abspath(path)], size, {}))
+    splits = (
+        (path, split)
+        for path in paths
+        for split in cut([os.path.abspath(path)], size, {}, reader.is_divisible)
+    )
     some, held = [], 0
     for number, (name, split) in enumerate(splits):
         stop = os.path.getsize(split.path) if split.stop is None else split.stop
@@ -119,7 +126,9 @@ def in_order(all_found: list[Found]) -> Iterator[tuple[str, int, Result]]:
         if part.numbered.split.start == 0:
             before = 0
         rejects = [(why, name, before + line, raw) for why, _, line, raw in part.rejects]
-        yield name, part.lines, Result(b"", part.kept, part.filtered, part.duplicate, rejects)
+        counts = part.kept, part.filtered, part.duplicate
+        looked = {"recognised": part.recognised, "like": part.like}
+        yield name, part.lines, Result(b"", *counts, rejects, **looked)
         before += part.lines
 
 
@@ -135,7 +144,8 @@ def main() -> int:
         _hear_spark_alone()
     all_found, rows = [], 0
     with _explained(), running(configured(options)) as context:
-        work = list(tasks(options.files, context.defaultParallelism))
+        reader = options.reading["reader"]
+        work = list(tasks(options.files, context.defaultParallelism, reader))
         for content in found(context, arguments, work):
             if isinstance(content, Failed):
                 raise Failure(*content)
@@ -146,7 +156,8 @@ def main() -> int:
                 output.write(1, content)
     if {one.numbered for one in all_found} != {numbered for some in work for numbered in some}:
         raise AssertionError("Spark has lost a split")
-    runner.tally(in_order(all_found), ours, log, Progress(prog, None, wanted=False))
+    of_inputs = options.reading.get("guard", iter)(in_order(all_found))
+    runner.tally(of_inputs, ours, log, Progress(prog, None, wanted=False))
     for one in all_found:
         log.reasons += one.reasons
     log.close()

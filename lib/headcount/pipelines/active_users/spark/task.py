@@ -16,6 +16,7 @@ from typing import NamedTuple
 from headcount.cli.parser import Parser
 from headcount.errors import Failure
 from headcount.filters.rejects import SHOWN, UNIDENTIFIED
+from headcount.filters.results import of_block
 from headcount.io import inputs
 from headcount.io.splits import Split
 from headcount.pipelines.active_users import fused
@@ -39,6 +40,8 @@ class Found(NamedTuple):
     duplicate: int
     rejects: list[tuple]  # as a Result has them; lines are numbered from the start of the split
     reasons: Counter[str]
+    recognised: int = 0  # as a Result has it, and the next, too
+    like: str = ""
 
 
 class Failed(NamedTuple):
@@ -69,11 +72,11 @@ def work(
     for numbered in splits:
         found = Found(numbered, 0, 0, 0, 0, [], Counter())
         try:
-            for block in inputs.split_blocks(numbered.split):
-                result = given.rows(block)
+            for block in inputs.split_blocks(numbered.split, reader=given.reading["reader"]):
+                lines, result = of_block(block, given.rows)
                 for row in result.rows.splitlines(keepends=True):
                     rows[zlib.crc32(row) % buckets].append(row)
-                found = _sum(found, block.lines(), result, everything=bool(given.rejects))
+                found = _sum(found, lines, result, everything=bool(given.rejects))
         except Failure as failure:
             yield 0, Failed(f"{failure} (on {socket.gethostname()})", failure.status)
             return
@@ -94,6 +97,8 @@ def _sum(found: Found, lines: int, result, *, everything: bool) -> Found:
         kept=found.kept + result.kept,
         filtered=found.filtered + result.filtered,
         duplicate=found.duplicate + result.duplicate,
+        recognised=found.recognised + result.recognised,
+        like=found.like or result.like,
     )
 
 
