@@ -564,7 +564,7 @@ def test_places_rejects_and_what_is_left_out_of_text(tmp_path):
 
 def test_two_columns_of_one_name_are_refused(tmp_path):
     (tmp_path / "input").write_text("a,a\n1,2\n")
-    with pytest.raises(Failure, match="more than one column 'a'"):
+    with pytest.raises(Failure, match="a table of columns, got more than one column a in a, a"):
         read(tmp_path / "input", "csv")
 
 

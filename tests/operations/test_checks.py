@@ -74,9 +74,13 @@ NONE_KEPT = (
 )
 
 
-def nights(number, usual, last):
-    """A statement that enters some runs of long ago and one of today, each of (lines, kept)."""
-    runs = [("2020-01-01T00:00:00Z", *usual)] * number + [("now", *last)]
+def nights(number, usual, last, skipped=0):
+    """A statement that enters some runs of long ago and one of today, each of (lines, kept).
+
+    Before the last some have skipped all their files.
+    """
+    then = "2020-01-01T00:00:00Z"
+    runs = [(then, *usual)] * number + [(then, 0, 0)] * skipped + [("now", *last)]
     rows = ", ".join(
         f"('import-nightly', '', '', 'done', strftime('%Y-%m-%dT%H:%M:%SZ', '{at}'), "
         f"{lines}, {kept}, {lines - kept}, 0, 0, 0)"
@@ -140,6 +144,7 @@ WRONG = {
         (nights(6, (1000, 100), (90, 0)), None),  # nine would be usual
         (nights(6, (1000, 100), (100, 0)), "100       0"),
         (nights(6, (0, 0), (1000, 4)), None),  # those skipped all: they say nothing
+        (nights(6, (1000, 100), (1000, 4), skipped=40), "1000       4"),
         (nights(6, (365_000, 36_500), (1000, 100)), None),  # a year, then a day
         (nights(6, (1000, 0), (1000, 0)), None),
     ],

@@ -47,17 +47,16 @@ class Batch(NamedTuple):
 
 def expected_columns(columns: Sequence[str] | None) -> str:
     """What a table should have been, for a message."""
-    return f"a table with the columns {', '.join(columns)}" if columns else "a table"
+    return f"a table with the columns {', '.join(columns)}" if columns else "a table of columns"
 
 
 def chosen(path: str, names: Sequence[str], columns: Sequence[str] | None) -> list[int]:
     """The places of the columns among an input's names. Raises WrongKind if one is missing."""
-    if columns is None:
-        columns = names
-    for column in columns:
+    wanted = names if columns is None else columns
+    for column in wanted:
         if names.count(column) != 1:
             number = "no column" if column not in names else "more than one column"
             has = ", ".join(name if name.isprintable() else repr(name) for name in names)
             got = f"{number} {column} in {has}"
             raise WrongKind(path, expected_columns(columns), got)
-    return [names.index(column) for column in columns]
+    return [names.index(column) for column in wanted]
