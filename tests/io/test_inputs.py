@@ -424,7 +424,8 @@ def test_an_empty_file_and_no_file(program, tmp_path):
     (tmp_path / "empty").touch()
     for arguments in ([tmp_path / "empty"], ["/dev/null"], [], ["-"]):
         done = pipeline(program, tmp_path, *arguments, check=0)
-        assert done.stdout == b"" and done.stderr == b""
+        assert done.stdout == b"" and done.stderr.count(b"\n") == 1
+        assert b"nothing to read: no lines" in done.stderr
 
 
 NAMES = [
@@ -487,7 +488,8 @@ def test_names_that_are_no_text(program, name, tmp_path):
 def test_a_message_is_one_line_whatever_the_name(tmp_path):
     path = tmp_path / "new\nline"
     path.write_bytes(b'{"user_engagement"\n')
-    assert run("count-active-users", path, check=65).stderr.count(b"\n") == 1
+    for more, status in ((["--allow-empty", "--quiet"], 65), ([], 66)):
+        assert run("count-active-users", *more, path, check=status).stderr.count(b"\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -668,8 +670,9 @@ def test_memory_of_rejects_stays_small(tmp_path):
     with bad.open("wb") as file:
         for _ in range(25):
             file.write((b"." * 999 + b"\n") * 1000)
-    rejects = ["--rejects", tmp_path / "rejects"]
+    rejects = ["--allow-empty", "--rejects", tmp_path / "rejects"]
     assert peak_memory(BIN / "parse-engagement", "--quiet", *rejects, bad, status=65) < 64
+    assert peak_memory(BIN / "parse-engagement", "--quiet", bad, status=66) < 96
     assert (tmp_path / "rejects").stat().st_size > bad.stat().st_size
 
 

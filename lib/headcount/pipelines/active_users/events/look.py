@@ -36,7 +36,8 @@ _UNLIKE = (
     "event_timestamp is missing",
 )
 _HEAD = 64 << 10  # bytes to tell what an input looks like
-_MOST_HELD = 1000  # blocks in which nothing has been recognised
+_MOST_HELD = 16 << 20  # bytes of rejects of an input in which nothing has been recognised
+_REJECT = 200  # bytes that each takes besides its line
 
 
 class Look:
@@ -215,7 +216,7 @@ def guard(
 
     That is held back until something is. Raises Failure 66.
     """
-    current, is_known, like, held = None, True, "", []
+    current, is_known, like, held, size = None, True, "", [], 0
 
     def refuse_unknown() -> None:
         if not is_known and like and not interrupt.requested():
@@ -226,12 +227,14 @@ def guard(
         if name != current:
             refuse_unknown()
             yield from held
-            current, is_known, like, held = name, False, "", []
+            current, is_known, like, held, size = name, False, "", [], 0
         like = like or result.like
         is_known = is_known or bool(result.recognised)
         if not is_known:
-            held.append(found)
-            if len(held) > _MOST_HELD:
+            rejects = list(result.rejects)
+            held.append((*found[:2], result._replace(rejects=rejects)))
+            size += sum(len(raw) + _REJECT for *_, raw in rejects)
+            if size > _MOST_HELD:
                 refuse_unknown()
             continue
         yield from held
