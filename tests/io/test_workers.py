@@ -311,13 +311,8 @@ def test_standard_input_named_twice(tmp_path):
     assert expected.stdout == b"2019-12-31\t10000\n"
     for files in (["-", "-"], ["/dev/stdin", "-"], ["-", "/dev/stdin", "-"]):
         done = run("count-active-users", "--jobs", 3, *files, stdin=data)
-        assert (done.returncode, done.stdout, done.stderr) == (
-            0,
-            expected.stdout,
-            b"count-active-users: no lines in stdin\n"
-            if files[0] != "-" or len(files) > 2
-            else b"",
-        )
+        assert (done.returncode, done.stdout) == (0, expected.stdout)
+        assert done.stderr.count(b"\n") == (files != ["-", "-"])  # of the other, that it is empty
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "1.5", "", "x", "10000", "²"])

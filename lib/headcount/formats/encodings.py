@@ -30,23 +30,22 @@ class Encoding(NamedTuple):
 def detected(head: bytes, is_all: bool) -> Encoding | bool | None:
     """The encoding of an input that starts so; False for UTF-8 or any other; None: not known yet.
 
-    Without a byte order mark it is told by the NULs beside most characters. `is_all` says that
-    there is no more of the head.
+    It is told by its byte order mark, or by the NULs beside most characters; most of these must be
+    ASCII, as they are in JSON or CSV. `is_all` says that there is no more of the head.
     """
     if not is_all:
-        needed = 4 if head[:1] in (b"\xff", b"\xfe") else _SAMPLE if b"\0" in head[:2] else 2
+        is_marked = head[:1] in (b"\xff", b"\xfe")
+        needed = _SAMPLE if is_marked or b"\0" in head[:2] else 2
         if len(head) < needed:
             return None
-    for mark, name in _MARKS.items():
-        if head.startswith(mark):
-            return Encoding(name, len(mark))
-    sample = head[:_SAMPLE]
-    name = json.detect_encoding(sample)
-    if name.startswith("utf-8"):
+    marked = (Encoding(name, len(mark)) for mark, name in _MARKS.items() if head.startswith(mark))
+    encoding = next(marked, Encoding(json.detect_encoding(head[:_SAMPLE])))
+    if encoding.name.startswith("utf-8"):
         return False
-    text = codecs.getincrementaldecoder(name)("replace").decode(sample)
+    decoder = codecs.getincrementaldecoder(encoding.name)("replace")
+    text = decoder.decode(head[encoding.mark : _SAMPLE])
     usual = sum("\t" <= char <= "~" for char in text)
-    return Encoding(name) if 2 * usual > len(text) else False
+    return encoding if 2 * usual > len(text) or not text else False
 
 
 def in_utf8(path: str, encoding: Encoding, chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -154,19 +154,27 @@ def _shape_of_objects(text: bytes, is_all: bool) -> str | None:
     if end is None:
         return LINES
     if end:
-        if not _ANOTHER_OBJECT.match(first, end):
+        if not _is_row_of_objects(first):
             return LINES
         second, is_line = _first_line(text[len(first) :].lstrip(_WHITE))
         if not (is_line or is_all):
             return None
-        end = _value_end(second)
-        return LINES if end and not second[end:].strip() else DOCUMENTS
+        # a line to which another one was glued is damage, unless the next is like it
+        return DOCUMENTS if not second.strip() or _is_row_of_objects(second) else LINES
     if _PRETTY.match(text):
         return DOCUMENTS
     end = _value_end(text)
     if end:
         return DOCUMENTS
     return LINES if end is None or is_all else None
+
+
+def _is_row_of_objects(line: bytes) -> bool:
+    """Whether a line begins with two objects; the second may go on beyond what is known of it."""
+    end = _value_end(line)
+    if not end or not _ANOTHER_OBJECT.match(line, end):
+        return False
+    return bool(_value_end(line[end:].lstrip(_WHITE))) or len(line) >= _ENOUGH
 
 
 def _first_line(text: bytes) -> tuple[bytes, bool]:
