@@ -5,7 +5,6 @@ Whatever it is becomes blocks of JSON Lines, so that every filter reads it as it
 
 from __future__ import annotations
 
-import csv
 import functools
 import itertools
 import json
@@ -14,7 +13,6 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeVar
 
 from headcount.formats import encodings
-from headcount.formats.delimited import delimiter_of
 from headcount.io import inputs, interrupt, splits, whole_lines
 from headcount.io.blocks import BOM, Block
 
@@ -196,6 +194,10 @@ def _value_end(text: bytes) -> int | None:
 
 
 def _shape_of_table(wanted: Wanted, text: bytes, is_all: bool) -> str | None:
+    import csv  # JSON Lines do without
+
+    from headcount.formats.delimited import delimiter_of
+
     line, is_line = _first_line(text)
     if not (is_line or is_all):
         return None
