@@ -17,7 +17,14 @@ _COPY = 1 << 20
 
 # The room that each kind takes, in sizes of the events (compressed ones well overestimated).
 ROOM = {"events": 1, "escapes": 1, "gz": 0.2, "zst": 0.2, "small": 1, "slice": 0.1, "day": 1}
-ROOM |= {"chats": 1.7, "history": 1.5, "stream": 3, "comments": 0.7, "event metrics": 0.4}
+ROOM |= {
+    "chats": 1.7,
+    "history": 1.5,
+    "stream": 3,
+    "comments": 0.7,
+    "event metrics": 0.4,
+    "source": 0.2,
+}
 
 
 class Data:
@@ -114,6 +121,18 @@ class Data:
             subprocess.run([*command, "--dimensions", "1000", "--folder", folder], check=True)
 
         return sorted(self._made("event-metrics", write).glob("events-*"))
+
+    def source(self, name: str) -> Path:
+        """A fifth of the size in events of another tracker, without odd spellings."""
+        size = self.bytes // 5
+
+        def write(path: Path) -> None:
+            command = [BIN / "make-data", name, "--size", str(size), "--unusual", "0"]
+            truth = self.folder / f"{name}.tsv"
+            with path.open("wb") as out:
+                subprocess.run([*command, "--truth", truth], stdout=out, check=True)
+
+        return self._made(f"{name}.jsonl", write)
 
     def gz(self) -> Path:
         def write(path: Path) -> None:

@@ -11,6 +11,7 @@ from bench.cases import (
     event_metrics,
     recent_changes,
     site_activity,
+    sources,
     spark,
     store,
 )
@@ -47,6 +48,7 @@ CASES = {
     "comments-import": Kind(comments.comments_import, {"comments"}),
     "event-metrics": Kind(event_metrics.event_metrics, {"event metrics"}),
 }
+CASES |= {name: Kind(sources.source(name), {"source"}) for name in sources.NAMES}
 if spark.available():
     CASES["spark"] = Kind(spark.spark, {"events"})
 
