@@ -260,7 +260,7 @@ def test_tables_are_read_as_such(data, kind, size, tables):
 def test_a_table_of_something_else_has_lines(size, tables):
     for data in (
         b"user,name\nann,a\n",
-        b"user|event_name\nann|a\n",
+        b"user|name\nann|a\n",
         b'a,event_name,"\n"\n',
         b"PAR",
     ):

@@ -170,6 +170,8 @@ def _note_allowed(options, wrong: WrongKind) -> None:
 def note_nothing(account: Account, options) -> None:
     """Say so where nothing of the inputs is in the answer, or where there was nothing in one."""
     lines = account.lines
+    if interrupt.requested():  # who stopped it knows that it has not read all
+        return
     if not lines:
         note("nothing to read: no lines in the input", options)
     elif not account.kept and account.rejected < lines:  # each reject is said already

@@ -21,7 +21,7 @@ _ENOUGH = 1 << 20  # bytes of an input that has not told its shape by then: it h
 LINES, DOCUMENTS = "lines", "documents"
 CSV, TSV, PARQUET, AVRO = "csv", "tsv", "parquet", "avro"  # kinds of table_lines
 _MAGIC = {b"PAR1": PARQUET, b"Obj\x01": AVRO}
-_DELIMITERS = ",;\t"
+_DELIMITERS = ("\t", ",", ";", "|")
 _RECORD_SEPARATOR = b"\x1e"
 _WHITE = b" \t\r\n" + _RECORD_SEPARATOR
 

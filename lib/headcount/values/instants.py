@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from headcount.values import decimals
 
 SECOND = 1_000_000  # microseconds
+_YEAR = re.compile(r"(?<!\d)\d{4}(?!\d)|(?<!\d)\d{8}(?!\d)")
+_DAY_OR_MONTH = re.compile(r"(?<!\d)\d{1,2}[-/.]\d{1,2}[-/.]\d{4}(?!\d)")  # which is which?
 _DIGITS = 30  # of a whole number: far more than any instant has
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -58,6 +60,8 @@ def _of_unusual(text: str) -> datetime:
 
     if len(text) > 100 or not any(map(str.isdigit, text)):
         raise ValueError("not a date with a time of day")
+    if not _YEAR.search(text) or _DAY_OR_MONTH.search(text):
+        raise ValueError("not one certain date: expected the year in four digits, and first")
 
     def zone(name: str | None, offset: int | None):
         if offset is not None:
@@ -86,7 +90,7 @@ def of_number(value, unit: str) -> int:
     Raises ValueError for a unit that is ISO, as a number alone says nothing, and for what is none.
     """
     if unit == ISO:
-        raise ValueError("a number, and no unit is known for it")
+        raise ValueError("a number, and no unit is known for it; see --time-unit")
     if type(value) is int:
         power = UNITS[unit]
         return value * 10**power if power >= 0 else value // 10**-power

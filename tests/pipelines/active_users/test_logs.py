@@ -82,6 +82,14 @@ def test_counts(kind, form, seed, tmp_path):
     assert count(kind, path, "--jobs", "2") == (expected, rejects)
 
 
+def key_for(kind, folder):
+    """The options without which an import keeps no addresses."""
+    if kind != "access-log":
+        return []
+    (folder / "key").write_text("0123456789abcdef" * 4)
+    return ["--pseudonym-key", folder / "key"]
+
+
 @pytest.mark.parametrize(("kind", "form"), FORMS)
 def test_pipe_and_import_count_the_same(kind, form, tmp_path):
     path, lines, truth = make(tmp_path, kind, form, 7, "--broken", "0.02", "--tz", "Asia/Kathmandu")
@@ -91,6 +99,7 @@ def test_pipe_and_import_count_the_same(kind, form, tmp_path):
     assert count(kind, path, *zone, "--pipe") == expected
     db = tmp_path / "my.db"
     given = ["--db", db, *options_of(kind), *zone, "--quiet", "--max-rejects", "9%"]
+    given += key_for(kind, tmp_path)
     half = len(lines) // 2
     for number, part in enumerate((lines[:half], lines[half // 2 :], lines[: half // 3])):
         (tmp_path / f"{number}").write_bytes(b"".join(part))
@@ -161,7 +170,7 @@ def test_bots_of_other_sources(tmp_path):
 
 def test_whether_bots_count_is_a_setting(tmp_path):
     path, _, _ = make(tmp_path, "access-log", "combined", 1)
-    common = [*options_of("access-log"), "--quiet", path]
+    common = [*options_of("access-log"), *key_for("access-log", tmp_path), "--quiet", path]
     run("import-active-users", "--db", tmp_path / "without.db", "--skip-bots", *common, check=0)
     run("import-active-users", "--db", tmp_path / "with.db", *common, check=0)
     settings = "SELECT value FROM setting WHERE name LIKE '%skip-bots'"
@@ -380,3 +389,42 @@ def test_a_name_that_is_an_object_elsewhere():
     other = b'{"ts":1768060800.1,"remote_addr":"::1","request":["GET"]}'
     assert judged("access-log", nginx, caddy, nginx) == ["::1 A"] * 3
     assert judged("access-log", nginx, other)[1] == "::1 "
+
+
+def test_addresses_are_kept_as_keyed_hashes_only(tmp_path):
+    path, _, truth = make(tmp_path, "access-log", "combined", 3, "--broken", "0")
+    given = ["--source", "access-log", "--quiet"]
+    db = tmp_path / "my.db"
+    for program in (["import-active-users", "--db", db], ["count-active-users", "--part", "p"]):
+        done = run(*program, *given, path, check=2, cwd=tmp_path)
+        assert b"--pseudonym-key" in done.stderr
+    key = key_for("access-log", tmp_path)
+    run("import-active-users", "--db", db, *given, *key, path, check=0)
+    users = query(db, "SELECT key FROM user")
+    assert users and all(re.fullmatch("[0-9a-f]{32}", user) for (user,) in users)
+    counts = dict(query(db, "SELECT date, active_user_count FROM active_user_table"))
+    assert counts == truth
+    merged = tmp_path / "merged.db"
+    run("count-active-users", "--part", tmp_path / "part", *given, *key, path, check=0)
+    run("merge-parts", "--quiet", "--db", merged, tmp_path / "part", check=0)
+    assert sorted(query(merged, "SELECT key FROM user")) == sorted(users)
+    daily = tmp_path / "daily.db"
+    done = run(
+        "import-active-users", "--db", daily, *given, *key, "--pseudonyms=day", path, check=0
+    )
+    assert dict(query(daily, "SELECT date, active_user_count FROM active_user_table")) == truth
+    assert query(daily, "SELECT count(*) FROM user") == [(sum(truth.values()),)]
+    run("import-active-users", "--db", daily, *given, *key, path, check=78)
+    done = run("show-report", "--db", daily, "active_users", "--param", "window=7", check=0)
+    assert b"new pseudonyms each day" in done.stderr
+    for wrong in (["--pseudonyms", "day"], ["--pseudonyms", "day", *key, "--pipe"]):
+        run("import-active-users", "--db", tmp_path / "x.db", *given, *wrong, path, check=2)
+        assert not (tmp_path / "x.db").exists()
+
+
+def test_bots_of_no_agent_are_refused(tmp_path):
+    """To leave nobody out would be a plausible number."""
+    path, _, _ = make(tmp_path, "access-log", "common", 4)
+    for how in ([], ["--pipe"]):
+        done = run("count-active-users", "--source=access-log", "--skip-bots", *how, path, check=66)
+        assert done.stdout == b"" and b"no event has http_user_agent" in done.stderr

@@ -17,7 +17,9 @@ KINDS = ROOT / "lib" / "headcount" / "testdata" / "kinds"
 MADE = [
     name
     for name in source.names()
-    if name != source.GA4 and (KINDS / f"{name.replace('-', '_')}.py").exists()
+    if source.find(name).user
+    and name != source.GA4
+    and (KINDS / f"{name.replace('-', '_')}.py").exists()
 ]
 # Those that the reference knows: their function, another user that is in each event or absent, and
 # events to count by name.

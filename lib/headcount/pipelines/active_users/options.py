@@ -70,17 +70,17 @@ def add_source_options(parser: Parser, default: str | None = source.GA4) -> None
         help="reject events of later days, UTC (default: more than 24 hours from now)",
     )
     parser.shared("--allow-empty")
-
-
-def add_options(parser: Parser) -> None:
-    """Take these options."""
-    add_source_options(parser)
     parser.add_argument(
         "--skip-bots",
         action="store_true",
         help="leave out events whose user agent the list crawler-user-agents knows as a bot's; "
         "for sources that say what the agent is. The list grows with each version of Headcount",
     )
+
+
+def add_options(parser: Parser) -> None:
+    """Take these options."""
+    add_source_options(parser)
     parser.add_argument(
         "--min-engagement",
         metavar="SECONDS",
@@ -127,6 +127,8 @@ def resolve(parser: Parser, options) -> None:
             f"--definition: expected {ANY_EVENT}, for {options.source} has no engagement time; got "
             f"{','.join(options.definition)}"
         )
+    if other and (typed := parser.typed("--min-engagement", "--valuable-param", "--key-events")):
+        parser.error(f"{typed[0].partition('=')[0]}: {options.source} has no engagement time")
     if other and getattr(options, "tz", None) == zones.DEVICE:
         parser.error(f"--tz: {options.source} does not say what a device's offset is; name a zone")
 
@@ -175,6 +177,8 @@ def fields(parser: Parser, options) -> source.Fields:
         _micros(options.earliest),
         _last(options.latest) if options.latest else _a_day_from_now(),
     )
+    if found.earliest > found.latest:
+        parser.error(f"--earliest {options.earliest} is after the latest day there can be")
     if options.source == source.GA4:
         from headcount.pipelines.active_users.events.ga4 import Event
 

@@ -169,7 +169,7 @@ def _settings(parser: Parser, options: argparse.Namespace) -> dict[str, str]:
 def _part_settings(parser: Parser, options: argparse.Namespace) -> dict[str, str]:
     """Those, and the ones that say under which names users are kept."""
     typed = {"pseudonym-key": options.pseudonym_key or ""}
-    if options.pseudonyms != engagement.EVER:
+    if options.pseudonym_key:
         typed["pseudonyms"] = options.pseudonyms
     return _settings(parser, options) | spelled(SPELLINGS, parser, typed)
 
@@ -183,6 +183,7 @@ def _events(parser: Parser) -> list[str]:
         "--earliest",
         "--latest",
         "--allow-empty",
+        "--skip-bots",
     )
 
 
@@ -193,7 +194,6 @@ def _definition(parser: Parser) -> list[str]:
         "--valuable-events",
         "--definition",
         "--key-events",
-        "--skip-bots",
     )
 
 
@@ -255,7 +255,7 @@ def _count(parser: Parser, options: argparse.Namespace) -> Plan:
     _check_pipe(parser, options)
     if options.part and options.pipe:
         parser.error("--part is written by the filters in one program: leave out --pipe")
-    if not options.part and options.pseudonym_key:
+    if not options.part and (options.pseudonym_key or options.pseudonyms != engagement.EVER):
         parser.error("--pseudonym-key: a count keeps no users; it goes with --part FILE")
     if options.part:
         engagement.check_pseudonyms(parser, options)

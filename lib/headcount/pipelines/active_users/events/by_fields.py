@@ -128,10 +128,18 @@ class Parser:
 
     def time_of(self, line: bytes) -> str | int | float | None:
         """The time of an event as it is written; None if there is none, or the line is no event."""
-        event, getters = jsonl.record(_any, line), self._loose
-        if self._text and not line.lstrip(b" ").startswith(b"{"):
-            event, getters = self._text(line), self._by_name
+        event, getters = self._anything(line)
         return getters.time(event) if type(event) is dict else None
+
+    def agent_of(self, line: bytes) -> str | None:
+        """The agent of an event; None if it has none."""
+        event, getters = self._anything(line)
+        return getters.agent(event) if type(event) is dict else None
+
+    def _anything(self, line: bytes) -> tuple[object, _Getters]:
+        if self._text and not line.lstrip(b" ").startswith(b"{"):
+            return self._text(line), self._by_name
+        return jsonl.record(_any, line), self._loose
 
     def columns(self) -> tuple[str, ...]:
         """The fields of an event that are looked at, by the first part of their paths."""

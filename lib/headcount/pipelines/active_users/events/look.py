@@ -66,6 +66,8 @@ class Look:
         lines = _sample(block, _FIRST if is_first else _FURTHER)
         if not lines:
             return 0, ""
+        if is_first and self._fields.agent:
+            self._require_agent(block.name, lines)
         rejected = []
         for line in lines:
             found = self._parser.parse(line)
@@ -100,6 +102,15 @@ class Look:
         # What has a name and a time is an event, whatever else is wrong with it. (The export of an
         # app without consent has no users at all.)
         return found.reason not in _UNLIKE
+
+    def _require_agent(self, name: str, lines: list[bytes]) -> None:
+        """Raises Failure if bots are to be left out, and no event says what its agent is."""
+        if not any(map(self._parser.agent_of, lines)):
+            raise Failure(
+                f"{shown(name)}: --skip-bots: no event has {' or '.join(self._fields.agent)}; name "
+                "the field of the agent with --field agent=FIELD",
+                NO_INPUT,
+            )
 
     def _refuse_unit(self, name: str, lines: list[bytes]) -> None:
         """Raises Failure if all of these times make sense in another unit."""
@@ -253,19 +264,19 @@ def columns_of(definition: Definition) -> tuple[str, ...]:
     return ("event_params", *definition.valuable_params)
 
 
-def shape(parser, one_of: Collection[str]) -> shapes.Wanted:
+def shape(parser, one_of: Collection[str], *, whole: bool) -> shapes.Wanted:
     """What inputs of a parser's events may look like, if they do not have lines of JSON.
 
-    A table of text has one of the columns `one_of`, if there are any of these.
+    A table of text has one of the columns `one_of`, if there are any of these. Of a table all
+    columns are read if the `whole` event is wanted, not only those that the parser looks at.
     """
     fields = parser.definition.fields
 
     def is_header(names: list[str]) -> bool:
         return has_events(names, fields) and (not one_of or not set(one_of).isdisjoint(names))
 
-    return shapes.Wanted(
-        frozenset(parser.columns()), is_header, source.find(fields.source).text is not None
-    )
+    columns = None if whole else frozenset(parser.columns())
+    return shapes.Wanted(columns, is_header, source.find(fields.source).text is not None)
 
 
 def has_events(names: Collection[str], fields: source.Fields) -> bool:
@@ -294,7 +305,7 @@ def reading(
     """
     if one_of is None:
         one_of = columns_of(parser.definition)
-    ways = {"reader": shapes.reader(shape(parser, one_of))}
+    ways = {"reader": shapes.reader(shape(parser, one_of, whole=event_of is not None))}
     if options.allow_empty:
         return process, ways
     ways["guard"] = functools.partial(guard, wanted=parser.definition.fields.source)
