@@ -1,8 +1,9 @@
 """Inputs of the wrong kind: refused, in place of an answer without anything in it.
 
 What is found in an input is held back until something in it is as expected, or is rejected for
-a fault of its own and yet looks as expected. An input of which all is rejected, and nothing looks
-as expected, is refused with one message.
+a fault of its own and yet looks as expected. An input of which all is rejected (or, as far as a
+program has looked at it, nothing recognised), and nothing looks as expected, is refused with one
+message.
 """
 
 from __future__ import annotations
@@ -29,12 +30,13 @@ class Kind(NamedTuple):
     """What a program expects in its inputs: `expected` and `described` are for people.
 
     `is_like` says of a line that was rejected whether it looks as expected; `described` of how an
-    input starts what it looks like.
+    input starts what it looks like. A program that looks at lines itself, and says so in its
+    Results (`recognised`, `like`), needs neither.
     """
 
     expected: str
-    is_like: Callable[[bytes], bool]
-    described: Callable[[bytes], str]
+    is_like: Callable[[bytes], bool] | None = None
+    described: Callable[[bytes], str] = bytes.decode
 
 
 class WrongKind(Failure):
@@ -69,6 +71,7 @@ class Gate:
         self._held: list[Item] = []
         self._head: list[bytes] = []  # the first lines that were rejected
         self._rejects = self._bytes = 0
+        self._like = ""
         self._is_noted = False
 
     def is_open(self, name: str) -> bool:
@@ -76,10 +79,17 @@ class Gate:
         return name in self._recognised
 
     def take(
-        self, name: str, item: Item, raws: Callable[[], Sequence[bytes]], *, is_sound: bool
+        self,
+        name: str,
+        item: Item,
+        raws: Callable[[], Sequence[bytes]],
+        *,
+        is_sound: bool,
+        like: str = "",
     ) -> Iterator[Item]:
         """Some more of an input, with the lines that were rejected: what may go on.
 
+        `like` is what it looks like, where that is known and is not as expected.
         Raises WrongKind for the input before, or for this one if it has gone on like that for long.
         """
         if name != self.name:
@@ -89,13 +99,15 @@ class Gate:
             yield item
             return
         rejected = raws()
-        if is_sound or any(map(self._kind.is_like, rejected)):
+        is_like = self._kind.is_like
+        if is_sound or (is_like and any(map(is_like, rejected))):
             self._recognised.add(name)
             yield from self._held
             yield item
             self._empty()
             return
         self._held.append(item)
+        self._like = self._like or like
         self._head += rejected[: max(0, 20 - len(self._head))]
         self._rejects += len(rejected)
         self._bytes += sum(map(len, rejected))
@@ -106,16 +118,15 @@ class Gate:
         """The input has ended: what may go on. Raises WrongKind."""
         if self.name in self._recognised:
             return
-        if (
-            not self._rejects or interrupt.requested()
-        ):  # it is empty, or has not been read to its end
-            yield from self._held
-        else:
+        is_unlike = self._like or self._rejects  # or it is empty
+        if is_unlike and not interrupt.requested():  # else it has not been read to its end
             yield from self._refused()
+        else:
+            yield from self._held
         self._empty()
 
     def _refused(self) -> Iterator[Item]:
-        got = self._kind.described(b"\n".join(self._head))
+        got = self._like or self._kind.described(b"\n".join(self._head))
         wrong = WrongKind(self.name, self._kind.expected, got)
         if not self._options.allow_empty:
             raise wrong
@@ -147,7 +158,8 @@ def recognised(
             name,
             (name, lines, result),
             lambda rejects=result.rejects: [raw for *_, raw in rejects],
-            is_sound=bool(result.kept or result.duplicate),
+            is_sound=bool(result.recognised or (kind.is_like and result.kept + result.duplicate)),
+            like=result.like,
         )
     yield from gate.end()
 

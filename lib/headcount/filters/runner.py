@@ -24,10 +24,6 @@ from headcount.values.search import split_lines
 
 BLANKS = b" \t\r"
 _WRITE = 64 << 10  # bytes
-
-# What was found in inputs: their names, numbers of lines, Results.
-Found = Iterable[tuple[str, int, Result]]
-Guard = Callable[[Found], Found]
 _NO_POSITION = Reject("no line number and file before the line", "see --positions")
 
 
@@ -108,14 +104,14 @@ def sorted_out(block: Block, parse_all: Callable[[All], list]) -> tuple[list, li
 
 
 def tally(
-    of_inputs: Found,
+    of_inputs: Iterable[tuple[str, int, Result]],
     ours: account.Account,
     log: RejectLog,
     progress: Progress,
     take: Callable[[bytes], None] = lambda rows: None,
     at_once: int = _WRITE,
 ) -> None:
-    """Count what is found in inputs.
+    """Count what is found in inputs (their names, numbers of lines, Results).
 
     Rows go to `take`, at least `at_once` bytes at a time; rejects to the log.
     """
@@ -148,8 +144,8 @@ def run(
     rejecter: str | None = None,
     offsets: Offsets = MappingProxyType({}),
     reader: inputs.Reader = inputs.LINES,
-    guard: Guard = iter,
     kind: Kind | None = None,
+    is_last: bool = True,
 ) -> int:
     """Feed every block to `process`, print its rows, then those of `finish`; returns the status.
 
@@ -159,9 +155,9 @@ def run(
     With `options.jobs`, that many processes share the input; if it is None, as many as there are
     processors, but only one where the next program of a pipe needs the others. `rejecter` is the
     program in whose name lines are rejected, if it is not this one. Inputs are read from their
-    `offsets` on, as `reader` says. What is found in them goes through a `guard`, which may refuse
-    an input (by a Failure). With a `kind`, an input in which nothing is of that kind is refused,
-    unless `options.allow_empty`, and it is noted if nothing is kept.
+    `offsets` on, as `reader` says. With a `kind`, an input in which nothing is of that kind is
+    refused, unless `options.allow_empty`; and it is noted if nothing is kept, if no program behind
+    this one does that (`is_last`).
     """
     prog = os.path.basename(sys.argv[0])
     paths = options.files or ["-"]
@@ -176,13 +172,13 @@ def run(
     number = getattr(options, "jobs", 1) or (1 if processes.is_pipe(1) else workers.processors())
     of_inputs = results(paths, process, number, progress.add, offsets, reader=reader)
     begun = [path for path, offset in offsets.items() if offset.bytes]
-    of_inputs = recognised(guard(of_inputs), kind, options, known=begun)
+    of_inputs = recognised(of_inputs, kind, options, known=begun)
     tally(of_inputs, ours, log, progress, take, at_once)
     progress.close()
     log.close()
     ours.check()
     rows = finish(ours)
-    if kind:
+    if kind and is_last:
         note_nothing(ours, options)
     return end(options, ours, rows)
 

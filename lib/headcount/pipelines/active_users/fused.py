@@ -17,7 +17,6 @@ from headcount.cli.parser import Parser
 from headcount.filters import runner
 from headcount.filters.account import Account
 from headcount.filters.distinct import Counts
-from headcount.filters.recognised import note_nothing
 from headcount.filters.results import Result
 from headcount.io import workers
 from headcount.io.blocks import All, Block, Some
@@ -204,7 +203,9 @@ def main() -> int:
     options = parsed(Parser(main.__doc__))
     options.jobs = options.jobs or workers.processors()  # nothing behind it is as much work
     if not options.count:
-        return runner.run(options, options.rows, rejecter=REJECTER, **options.reading)
+        return runner.run(
+            options, options.rows, rejecter=REJECTER, is_last=False, **options.reading
+        )
     counts = _counts(options.wanted, *options.definition)
 
     def take(text: bytes) -> None:
@@ -213,7 +214,6 @@ def main() -> int:
 
     def finish(account: Account) -> bytes:
         rows = counts.rows()
-        note_nothing(account, options)
         if account.kept and not rows:
             note(f"no user has all that the definition asks for: {account.kept} events", options)
         return rows

@@ -6,23 +6,23 @@ an event of the source, and the count of that would be nothing, with exit status
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Collection, Iterable, Iterator
+import json
+from collections.abc import Callable, Collection, Iterable
 
+import msgspec
 from stringzilla import Str
 
-from headcount.errors import NO_INPUT, Failure
+from headcount.filters.recognised import Kind, WrongKind
 from headcount.filters.rejects import UNIDENTIFIED, Reject
 from headcount.filters.results import Process, Result
 from headcount.formats import shapes
-from headcount.io import interrupt
 from headcount.io.blocks import Block
 from headcount.pipelines.active_users.definitions import OWN, SUMMED
 from headcount.pipelines.active_users.events import by_fields, source
+from headcount.pipelines.active_users.events.qualify import ENGAGEMENT
 from headcount.pipelines.active_users.events.record import Definition
 from headcount.values import instants
 from headcount.values.search import split_lines
-from headcount.values.tsv import shown
 
 _FIRST = 100  # lines of an input
 _FURTHER = 10  # of each block behind, as long as nothing has been recognised
@@ -36,28 +36,27 @@ _UNLIKE = (
     "event_timestamp is missing",
 )
 _HEAD = 64 << 10  # bytes to tell what an input looks like
-_MOST_HELD = 16 << 20  # bytes of rejects of an input in which nothing has been recognised
-_REJECT = 200  # bytes that each takes besides its line
 
 
 class Look:
     """Looks at blocks of inputs, for as long as it has recognised no event of an input.
 
-    `parser` is that of the source's events.
+    `parser` is that of the source's events; these must have one of the fields `one_of`. If it
+    `is_strict`, an input is refused as soon as it is certain what it is instead.
     """
 
-    def __init__(self, parser, one_of: Collection[str] = ()):
-        """`one_of`: the columns one of which a table must have."""
-        self._parser, self._one_of = parser, one_of
+    def __init__(self, parser, one_of: Collection[str] = (), *, is_strict: bool = True):
+        self._parser, self._one_of, self._is_strict = parser, one_of, is_strict
         self._fields = parser.definition.fields
+        self.kind = Kind(f"events of --source {self._fields.source}")
         self._recognised: set[str] = set()
         self._looked_at: set[str] = set()
 
     def __call__(self, block: Block) -> tuple[int, str]:
         """How many events it recognised, and if it looked and recognised none what it saw instead.
 
-        Raises Failure 66 where an input begins with events of another source, or with times in
-        another unit.
+        Raises Failure 66 where it is strict, and an input begins with events of another source, or
+        with what it cannot be meant to count: times in another unit, say.
         """
         if block.name in self._recognised:
             return 0, ""
@@ -66,26 +65,33 @@ class Look:
         lines = _sample(block, _FIRST if is_first else _FURTHER)
         if not lines:
             return 0, ""
-        if is_first and self._fields.agent:
-            self._require_agent(block.name, lines)
+        if is_first and self._fields.agent and not any(map(self._parser.agent_of, lines)):
+            return self._told(block, self._without_agent())
         rejected = []
         for line in lines:
-            found = self._parser.parse(line)
-            if self._is_event(found):
+            reject = self._parser.parse(line)
+            if self._is_event(reject):
+                if is_first and self._lacks_fields(block):
+                    return self._told(block, self._without_fields())
                 self._recognised.add(block.name)
                 return 1, ""
-            rejected.append(found)
-        events = [
-            line
-            for line, found in zip(lines, rejected, strict=True)
-            if found.reason in _TIME_REASONS
-        ]
-        if is_first and events:
-            self._refuse_unit(block.name, events)
-        if events:  # all right, but for their times, which are rejected one by one
-            self._recognised.add(block.name)
-            return len(events), ""
-        return 0, self._seen(block, lines, rejected, is_first)
+            rejected.append(reject)
+        pairs = zip(lines, rejected, strict=True)
+        dated = [line for line, reject in pairs if reject.reason in _TIME_REASONS]
+        if dated:
+            if is_first and (unit := self._other_unit(dated)):
+                return self._told(block, unit)
+            self._recognised.add(block.name)  # their times are rejected one by one
+            return len(dated), ""
+        if other := _source_of(lines, but=self._fields.source):
+            text = f"events of {source.find(other).title}; use --source {other}"
+            return self._told(block, text) if is_first else (0, text)
+        return 0, self._seen(block, lines, rejected)
+
+    def _told(self, block: Block, like: str) -> tuple[int, str]:
+        if self._is_strict:
+            raise WrongKind(block.name, self.kind.expected, like)
+        return 0, like
 
     def recognises(self, name: str, lines: Iterable[bytes]) -> int:
         """Whether one of these lines of an input is an event."""
@@ -103,53 +109,48 @@ class Look:
         # app without consent has no users at all.)
         return found.reason not in _UNLIKE
 
-    def _require_agent(self, name: str, lines: list[bytes]) -> None:
-        """Raises Failure if bots are to be left out, and no event says what its agent is."""
-        if not any(map(self._parser.agent_of, lines)):
-            raise Failure(
-                f"{shown(name)}: --skip-bots: no event has {' or '.join(self._fields.agent)}; name "
-                "the field of the agent with --field agent=FIELD",
-                NO_INPUT,
-            )
+    def _lacks_fields(self, block: Block) -> bool:
+        """Whether there are engagements at the start, and nothing of what makes them count."""
+        head = block.text[:_HEAD]
+        if not self._one_of or head.find(ENGAGEMENT.encode()) < 0:
+            return False
+        return all(head.find(json.dumps(name).encode()) < 0 for name in self._one_of)
 
-    def _refuse_unit(self, name: str, lines: list[bytes]) -> None:
-        """Raises Failure if all of these times make sense in another unit."""
+    def _without_fields(self) -> str:
+        return (
+            f"events without {' or '.join(self._one_of)}; name the field of valuable events with "
+            "--valuable-param, or the events that count with --valuable-events"
+        )
+
+    def _without_agent(self) -> str:
+        agents = " or ".join(self._fields.agent)
+        return f"events without {agents}, which --skip-bots needs; use --field agent=FIELD"
+
+    def _other_unit(self, lines: list[bytes]) -> str | None:
+        """What unit all of these times are of, if not of the one that is expected."""
         fields = self._fields
         times = [time for line in lines if (time := self._parser.time_of(line)) is not None]
         if not times:
-            return
+            return None
         for unit in instants.fitting_units(times, fields.unit, fields.earliest, fields.latest):
             at = instants.shown(instants.micros(times[0], unit))
-            raise Failure(
-                f"{shown(name)}: {' or '.join(fields.time)}: expected "
-                f"{_expected(fields.unit)}, got {times[0]!r}, which looks like "
-                f"{instants.UNIT_NAMES[unit]} ({at}); use --time-unit {unit}",
-                NO_INPUT,
+            return (
+                f"{' or '.join(fields.time)} {times[0]!r}, which looks like "
+                f"{instants.UNIT_NAMES[unit]} ({at}); use --time-unit {unit}"
             )
+        return None
 
-    def _seen(self, block: Block, lines: list[bytes], rejected: list[Reject], first: bool) -> str:
+    def _seen(self, block: Block, lines: list[bytes], rejected: list[Reject]) -> str:
         """What an input looks like, if not like the source's events."""
         fields = self._fields
-        other = _source_of(lines, but=fields.source)
-        if other:
-            title = source.find(other).title
-            text = f"events of {title}: try --source {other}"
-            if first:
-                raise Failure(refusal(block.name, fields.source, text), NO_INPUT)
-            return text
         if all(reject.reason == UNIDENTIFIED for reject in rejected):
-            return (
-                f"events without a user: none has {' or '.join(fields.user)}; name the field of "
-                "the user with --user"
-            )
+            users = " or ".join(fields.user)
+            return f"events without {users}; name the field of the user with --user FIELD"
         from headcount.formats import delimited, looks  # rarely needed
 
         header = lines[0].decode(errors="replace").split(delimited.delimiter_of(lines[0]))
         if has_events([name.strip('"') for name in header], fields):
-            return (
-                f"a table of them without {' or '.join(self._one_of)}: name the column of valuable "
-                "events with --valuable-param, or the events that count with --valuable-events"
-            )
+            return self._without_fields()
         return looks.described(bytes(block.text[:_HEAD]))
 
 
@@ -167,8 +168,7 @@ def _sample(block: Block, most: int) -> list[bytes]:
 
 
 def _source_of(lines: list[bytes], but: str) -> str | None:
-    import msgspec
-
+    """Whose events these lines are, if another source's."""
     for line in lines:
         try:
             event = msgspec.json.decode(line)
@@ -182,22 +182,6 @@ def _source_of(lines: list[bytes], but: str) -> str | None:
                 if name != but and text and type(text(line)) is dict:
                     return name
     return None
-
-
-def _expected(unit: str) -> str:
-    return (
-        "a text such as 2026-01-10T16:00:00Z"
-        if unit == instants.ISO
-        else (instants.UNIT_NAMES[unit])
-    )
-
-
-def refusal(name: str, wanted: str, looks_like: str) -> str:
-    """Why an input is refused."""
-    return (
-        f"{shown(name)}: expected events of --source {wanted}, got {looks_like} "
-        "(--allow-empty counts it as empty)"
-    )
 
 
 def looking(process: Process, look: Look, event_of: Callable[[bytes], bytes] | None) -> Process:
@@ -220,43 +204,8 @@ def looking(process: Process, look: Look, event_of: Callable[[bytes], bytes] | N
     return of_block
 
 
-def guard(
-    of_inputs: Iterable[tuple[str, int, Result]], wanted: str
-) -> Iterator[tuple[str, int, Result]]:
-    """What was found in inputs, unless nothing of one is recognised as an event of `wanted`.
-
-    That is held back until something is. Raises Failure 66.
-    """
-    current, is_known, like, held, size = None, True, "", [], 0
-
-    def refuse_unknown() -> None:
-        if not is_known and like and not interrupt.requested():
-            raise Failure(refusal(current, wanted, like), NO_INPUT)
-
-    for found in of_inputs:
-        name, _, result = found
-        if name != current:
-            refuse_unknown()
-            yield from held
-            current, is_known, like, held, size = name, False, "", [], 0
-        like = like or result.like
-        is_known = is_known or bool(result.recognised)
-        if not is_known:
-            rejects = list(result.rejects)
-            held.append((*found[:2], result._replace(rejects=rejects)))
-            size += sum(len(raw) + _REJECT for *_, raw in rejects)
-            if size > _MOST_HELD:
-                refuse_unknown()
-            continue
-        yield from held
-        held.clear()
-        yield found
-    refuse_unknown()
-    yield from held
-
-
 def columns_of(definition: Definition) -> tuple[str, ...]:
-    """The columns one of which a table of the events must have to make anybody active, if any."""
+    """The fields one of which events must have to make anybody active, if any."""
     if definition.fields.source != source.GA4 or definition.valuable_events:
         return ()
     if definition.named and not definition.named & {OWN, SUMMED}:
@@ -300,13 +249,11 @@ def reading(
 ) -> tuple[Process, dict]:
     """`process`, with a look at its inputs, and how `runner.run` is to read them.
 
-    Tables need one of the columns `one_of`: if None, what the parser's definition asks for.
-    `event_of`: as `looking` takes it.
+    Events must have one of the fields `one_of`: if None, of those that the parser's definition asks
+    for. `event_of`: as `looking` takes it.
     """
     if one_of is None:
         one_of = columns_of(parser.definition)
-    ways = {"reader": shapes.reader(shape(parser, one_of, whole=event_of is not None))}
-    if options.allow_empty:
-        return process, ways
-    ways["guard"] = functools.partial(guard, wanted=parser.definition.fields.source)
-    return looking(process, Look(parser, one_of), event_of), ways
+    reader = shapes.reader(shape(parser, one_of, whole=event_of is not None))
+    look = Look(parser, one_of, is_strict=not options.allow_empty)
+    return looking(process, look, event_of), {"reader": reader, "kind": look.kind}

@@ -101,7 +101,7 @@ def columns(
     when, scale = found
     if names:
         what = _filled(events, names)
-        if None in what:
+        if None in what or "" in what:
             return None
         if wanted:
             is_wanted = [(name if type(name) is str else str(name)) in wanted for name in what]

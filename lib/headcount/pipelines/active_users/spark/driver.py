@@ -22,6 +22,7 @@ from headcount.errors import FAILED, Failure
 from headcount.filters import runner
 from headcount.filters.account import Account
 from headcount.filters.progress import Progress
+from headcount.filters.recognised import recognised
 from headcount.filters.rejects import RejectLog
 from headcount.filters.results import Result
 from headcount.io import output
@@ -156,7 +157,7 @@ def main() -> int:
                 output.write(1, content)
     if {one.numbered for one in all_found} != {numbered for some in work for numbered in some}:
         raise AssertionError("Spark has lost a split")
-    of_inputs = options.reading.get("guard", iter)(in_order(all_found))
+    of_inputs = recognised(in_order(all_found), options.reading["kind"], options)
     runner.tally(of_inputs, ours, log, Progress(prog, None, wanted=False))
     for one in all_found:
         log.reasons += one.reasons
