@@ -94,7 +94,7 @@ class Here:
 
     def separate(self, paths, options, validate=False):
         """What the three filters make of the inputs."""
-        arguments = ["--allow-empty", *typed(options)]
+        arguments = typed(options)
         zone = [word for word in arguments if word.startswith("--tz=")]
         parse = [word for word in arguments if word not in zone]
         if options.tz == "device":
@@ -119,7 +119,7 @@ class Here:
 
     def together(self, paths, options, *more, **sizes):
         """What the one program makes of them."""
-        arguments = ["--allow-empty", *typed(options), *more, *paths]
+        arguments = [*typed(options), *more, *paths]
         rows, rejects, account = self.run(fused.main, "parse-engagement", *arguments, **sizes)
         assert rows.count(b"\n") == account["kept"]
         used = account["kept"] + account["duplicate"]
@@ -173,18 +173,18 @@ def nasty_files(rng, lines, folder):
         "crlf": b"\r\n".join(some()) + b"\r\n",
         "crlf cut": b"\r\n".join([*some(), b""]) + bad[:-1] + b"\r\r",
         "mark": BOM + b"\n".join(some()) + b"\n",
-        "two marks": BOM + BOM + bad + bad,
+        "two marks": BOM + BOM + bad + bad + event(),
         "only a mark": BOM,
         "empty": b"",
         "a newline": b"\n",
-        "blank": b"\n \t\n\r\n\r\r\n" * 50 + bad + b"\n" * 50,
+        "blank": b"\n \t\n\r\n\r\r\n" * 50 + bad + event() + b"\n" * 50,
         "long": bad + long + bad + long[:-1] + bad + long[:-1],
-        "all bad": bad * 40,
+        "most are bad": bad * 40 + event(),
         "tab\tback\\slash\\n\nname": bad + b"\n".join(some()),
         os.fsdecode(b"no text \xff"): bad + event(),
-        "a.gz": gzip.compress(b"\r\n".join(some()), 1) + gzip.compress(bad),
+        "a.gz": gzip.compress(event() + b"\r\n".join(some()), 1) + gzip.compress(bad),
         "a.bz2": bz2.compress(b"\n".join(some())),
-        "a.xz": lzma.compress(BOM + bad),
+        "a.xz": lzma.compress(BOM + bad + event()),
         "a.zst": zstd_library().compress(b"\n".join(some()) + b"\n"),
         "stdin": bad + b"\n".join(some()),
         "in the FIFO": bad + b"\n".join(some()) + b"\n",
@@ -332,7 +332,7 @@ def test_a_filter_prints_the_same_with_any_number_of_processes(name, seed, tmp_p
     rng = random.Random(seed)
     paths, here = nasty_files(rng, stream(rng, Options(), 300), tmp_path)
     main = {"grep-events": GREP, "parse-engagement": PARSE}[name].main
-    before = ["user_engagement", "--positions"] if name == "grep-events" else ["--allow-empty"]
+    before = ["user_engagement", "--positions"] if name == "grep-events" else []
     expected = here.run(main, name, *before, "--jobs", "1", *paths)
     for number in JOBS:
         for size in SIZES:
@@ -651,9 +651,10 @@ def test_memory_of_several_processes_stays_small(tmp_path):
 def test_memory_of_several_processes_stays_small_where_every_line_is_rejected(tmp_path):
     path = tmp_path / "events"
     with path.open("wb") as file:
+        file.write(event())
         for _ in range(100):
             file.write((b'{"user_engagement"' + b"." * 980 + b"\n") * 1000)
-    rejects = ["--allow-empty", "--rejects", tmp_path / "rejects"]
+    rejects = ["--rejects", tmp_path / "rejects"]
     command = [BIN / "count-active-users", "--jobs", 2, *rejects, path]
     assert peak_memory(*command, status=65) < 64
     kept = subprocess.run(["wc", "-l", tmp_path / "rejects"], capture_output=True, env=BARE)

@@ -36,7 +36,7 @@ class Kind(NamedTuple):
 
     expected: str
     is_like: Callable[[bytes], bool] | None = None
-    described: Callable[[bytes], str] = bytes.decode
+    described: Callable[[bytes], str] | None = None
 
 
 class WrongKind(Failure):
@@ -111,19 +111,23 @@ class Gate:
         self._head += rejected[: max(0, 20 - len(self._head))]
         self._rejects += len(rejected)
         self._bytes += sum(map(len, rejected))
-        if self._rejects > MOST_REJECTS or self._bytes > MOST_BYTES:
+        is_long = self._rejects > MOST_REJECTS or self._bytes > MOST_BYTES
+        if is_long and self._is_unlike():
             yield from self._refused()
 
     def end(self) -> Iterator[Item]:
         """The input has ended: what may go on. Raises WrongKind."""
         if self.name in self._recognised:
             return
-        is_unlike = self._like or self._rejects  # or it is empty
-        if is_unlike and not interrupt.requested():  # else it has not been read to its end
+        if self._is_unlike() and not interrupt.requested():  # else it has not been read to its end
             yield from self._refused()
         else:
             yield from self._held
         self._empty()
+
+    def _is_unlike(self) -> bool:
+        """Whether what has come is not as expected; nothing at all is."""
+        return bool(self._like or (self._rejects and self._kind.is_like))
 
     def _refused(self) -> Iterator[Item]:
         got = self._like or self._kind.described(b"\n".join(self._head))

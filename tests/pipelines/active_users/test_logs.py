@@ -427,4 +427,4 @@ def test_bots_of_no_agent_are_refused(tmp_path):
     path, _, _ = make(tmp_path, "access-log", "common", 4)
     for how in ([], ["--pipe"]):
         done = run("count-active-users", "--source=access-log", "--skip-bots", *how, path, check=66)
-        assert done.stdout == b"" and b"no event has http_user_agent" in done.stderr
+        assert done.stdout == b"" and b"without http_user_agent" in done.stderr

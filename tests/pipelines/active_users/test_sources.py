@@ -193,7 +193,7 @@ def test_shared_samples(sample, tmp_path):
             done = count(other, sample, check=66)
             assert not done.stdout
             assert f"{sample}: expected".encode() in done.stderr
-            assert f"try --source {name} ".encode() in done.stderr
+            assert f"use --source {name} ".encode() in done.stderr
 
 
 def test_a_key_within_an_object_tells():
@@ -219,7 +219,7 @@ def test_amplitude_events_as_they_are_sent(tmp_path):
     event = {"event_type": "a", "user_id": "u", "device_id": "d", "time": 1768060800000}
     path.write_text(json.dumps(event))
     done = count("amplitude", "--tz", "UTC", path, check=66)
-    assert b"none has amplitude_id; name the field of the user with --user" in done.stderr
+    assert b"without amplitude_id; name the field of the user with --user" in done.stderr
     options = ("--tz", "UTC", "--user", "user_id,device_id")
     assert count("amplitude", *options, path, check=0).stdout == b"2026-01-10\t1\n"
 

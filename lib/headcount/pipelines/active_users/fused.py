@@ -180,7 +180,6 @@ def parsed(parser: Parser, arguments: list[str] | None = None) -> argparse.Names
     name = pseudonyms.Pseudonyms(options.pseudonym_key) if options.pseudonym_key else escape
     on_device = options.tz == zones.DEVICE
     options.wanted = engagement_options.definition(
-        parser,
         options,
         with_offset=on_device,
         summed=options.definition == (SUMMED,) and not options.mergeable,

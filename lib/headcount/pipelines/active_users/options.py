@@ -121,6 +121,7 @@ def add_options(parser: Parser) -> None:
 def resolve(parser: Parser, options) -> None:
     """Put the source's defaults where nothing was typed; what does not go together is an error."""
     other = options.source != source.GA4
+    options.fields = fields(parser, options)
     options.definition = options.definition or ((ANY_EVENT,) if other else (OWN,))
     if other and options.definition != (ANY_EVENT,):
         parser.error(
@@ -133,8 +134,8 @@ def resolve(parser: Parser, options) -> None:
         parser.error(f"--tz: {options.source} does not say what a device's offset is; name a zone")
 
 
-def definition(parser: Parser, options, *, with_offset: bool, summed: bool = False) -> Definition:
-    """What the options say. With `summed`, rows have amounts for count-distinct to add up."""
+def definition(options, *, with_offset: bool, summed: bool = False) -> Definition:
+    """What resolved options say. With `summed`, rows have amounts for count-distinct to add up."""
     others = not summed and options.definition != (OWN,)
     from headcount.pipelines.active_users.events.record import (
         Definition,  # slow to import, and --help does without
@@ -148,7 +149,7 @@ def definition(parser: Parser, options, *, with_offset: bool, summed: bool = Fal
         summed=summed,
         named=frozenset(options.definition if others else ()),
         key_events=frozenset(options.key_events or KEY_EVENTS),
-        fields=fields(parser, options),
+        fields=options.fields,
         with_offset=with_offset,
     )
 

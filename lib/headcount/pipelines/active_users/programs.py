@@ -129,7 +129,6 @@ def _master(text: str) -> str:
 
 def _check(parser: Parser, options: argparse.Namespace) -> None:
     engagement.resolve(parser, options)
-    engagement.fields(parser, options)
     if options.skip_bots:
         checkout.install("bots")
     if options.tz != zones.DEVICE:
@@ -149,7 +148,7 @@ def _check_pipe(parser: Parser, options: argparse.Namespace) -> None:
 def _settings(parser: Parser, options: argparse.Namespace) -> dict[str, str]:
     """The settings that say what the rows mean."""
     events = parser.text("--valuable-events", "")
-    fields = engagement.fields(parser, options)
+    fields = options.fields
     typed = {
         "tz": parser.text("--tz", "America/Chicago"),
         "source": options.source,
@@ -212,7 +211,7 @@ def _filters(parser: Parser, options: argparse.Namespace, *, counts: bool) -> di
 
     on_device = options.tz == zones.DEVICE
     summed = counts and options.definition == (SUMMED,)
-    definition = engagement.definition(parser, options, with_offset=on_device, summed=summed)
+    definition = engagement.definition(options, with_offset=on_device, summed=summed)
     names = None if options.validate else qualify.names(definition)
     one_of = ",".join(look.columns_of(definition))
     quiet = parser.typed("--quiet")

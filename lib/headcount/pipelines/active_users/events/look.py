@@ -22,7 +22,7 @@ from headcount.pipelines.active_users.events import by_fields, source
 from headcount.pipelines.active_users.events.qualify import ENGAGEMENT
 from headcount.pipelines.active_users.events.record import Definition
 from headcount.values import instants
-from headcount.values.search import split_lines
+from headcount.values.search import line_around, split_lines
 
 _FIRST = 100  # lines of an input
 _FURTHER = 10  # of each block behind, as long as nothing has been recognised
@@ -156,15 +156,14 @@ class Look:
 
 def _sample(block: Block, most: int) -> list[bytes]:
     """The first lines of a block that are not blank."""
-    text, end = block.text, 0
-    for _ in range(most):
-        newline = text.find(b"\n", end)
-        if newline < 0:
-            end = len(text)
-            break
-        end = newline + 1
-    lines = (bytes(line).rstrip(b"\r") for line in split_lines(text[:end])) if end else ()
-    return [line for line in lines if line.strip()]
+    text, start, lines = block.text, 0, []
+    while start < len(text) and len(lines) < most:
+        _, end = line_around(text, start)
+        line = bytes(text[start:end]).strip()
+        if line:
+            lines.append(line)
+        start = end
+    return lines
 
 
 def _source_of(lines: list[bytes], but: str) -> str | None:
