@@ -9,7 +9,7 @@ def test_every_command_in_the_readme_prints_what_it_shows():
 
 
 def test_the_readme_is_short():
-    assert len(README.read_text().splitlines()) < 275
+    assert len(README.read_text().splitlines()) < 250
 
 
 def test_the_two_commands_and_nothing_activated():
