@@ -67,6 +67,14 @@ def chosen(
             yield rejected_line, reason
 
 
+def keep_all(rejected: Iterable[tuple[Rejected, str]], kept: str | None) -> None:
+    """Keep lines with their places and the reasons for which they were rejected first."""
+    log = rejects.RejectLog("", kept) if kept else None
+    for line, reason in rejected if log else ():
+        log.prog = line.prog
+        log.keep(reason, line.file, line.line, line.raw)
+
+
 class Replay:
     """Lines that are written one after the other, for a program to read."""
 

@@ -22,7 +22,8 @@ class How(NamedTuple):
     encodings: tuple[str, ...] = ("utf-8",)  # for each record, the first that fits
     delimiter: str | None = ","  # None: the one in the first line
     escape: str | None = None  # stands before a quote in a quoted field
-    allowed: Callable[[WrongKind], None] | None = None  # what is no such table counts as empty
+    # takes an input that is not such a table as an empty one
+    allowed: Callable[[WrongKind], None] | None = None
     max_record: int = 16 << 20  # bytes: a quote that does not close within them never does
 
 

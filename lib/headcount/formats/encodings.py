@@ -31,7 +31,7 @@ def detected(head: bytes, is_all: bool) -> Encoding | bool | None:
     """The encoding of an input that starts so; False for UTF-8 or any other; None: not known yet.
 
     It is told by its byte order mark, or by the NULs beside most characters; most of these must be
-    ASCII, as they are in JSON or CSV. `is_all` says that there is no more of the head.
+    ASCII, as they are in JSON or CSV. `is_all` says that the head is complete.
     """
     if not is_all:
         is_marked = head[:1] in (b"\xff", b"\xfe")
@@ -51,7 +51,7 @@ def detected(head: bytes, is_all: bool) -> Encoding | bool | None:
 def in_utf8(path: str, encoding: Encoding, chunks: Iterable[bytes]) -> Iterator[bytes]:
     """The text of an input from its start, in UTF-8, without its byte order mark.
 
-    Raises Failure for bytes that are no text in its encoding.
+    Raises Failure for bytes that are not text in its encoding.
     """
     decoder = codecs.getincrementaldecoder(encoding.name)()
     at = 0  # bytes before those to decode

@@ -71,8 +71,10 @@ def described(head: bytes) -> str:
 
 
 def is_foreign(head: bytes) -> bool:
-    """Whether an input that begins so is no delimited text, whatever its columns might be: it is of
-    a binary format that has a name, UTF-16, markup or JSON."""
+    """Whether an input is not delimited text, whatever its columns are.
+
+    It begins as a binary format does that has a name, as UTF-16, markup or JSON.
+    """
     kind = described(head)
     binary = {name for _, name in _MAGIC} | {_TAR_NAME, _UTF16}
     return kind in binary or kind in ("HTML", "XML", _ARRAY_NAME) or kind.startswith(_OBJECTS)

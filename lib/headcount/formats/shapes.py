@@ -141,7 +141,7 @@ def _shape_of_arrays(text: bytes, is_all: bool) -> str | None:
 
 
 def _shape_of_objects(text: bytes, is_all: bool) -> str | None:
-    """By the first line, and if that is no object by itself, by the first value.
+    """By the first line, or if that is not an object by itself, by the first value.
 
     A first line that is damaged is still a line: DOCUMENTS is said only of what is sound.
     """

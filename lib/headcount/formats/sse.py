@@ -172,3 +172,13 @@ class Captured:
             text = "breaks off within an event: that is left out"
             self._note(f"{shown(self._name)}: {text}")
         self._parser = Parser()
+
+
+def no_field(block: Block) -> tuple | None:
+    """A reject of the first line of a block in which no line is one of an event stream's."""
+    text = bytes(block.text)
+    is_foreign = block.line == 1 and looks.is_foreign(text[: looks.HEAD])
+    if not text.strip() or (KIND.is_like(text) and not is_foreign):
+        return None
+    number, line = next((i, line) for i, line in enumerate(text.split(b"\n")) if line.strip())
+    return Reject("no field of an event"), block.name, block.line + number, line

@@ -96,8 +96,8 @@ def _text(
 ) -> Iterator[Block]:
     """As spreadsheets and databases export it: with a header, fields with line ends in quotes.
 
-    TSV has no other rules than CSV, for whoever writes JSON into it quotes it, or writes it as it
-    is; only that \\N is null there, as MySQL, Hive and PostgreSQL write it.
+    TSV has the rules of CSV, as exporters either quote JSON in it or write it as it is; and \\N is
+    null in it, as MySQL, Hive and PostgreSQL write it.
     """
     null = "\\N" if kind == TSV else None
     texts = whole_lines.of_chunks(chunks, interrupted)

@@ -78,12 +78,12 @@ def cut(
 ) -> Iterator[Split]:
     """The inputs in order, from their offsets on, large divisible files in splits of about `size`.
 
-    Of those that are read from their offsets on, whoever calls knows that they have lines.
+    The caller knows that inputs which are read from an offset on have lines.
     """
     for path in paths:
         starts = [offsets.get(path, Offset()).bytes]
         if path != "-":
-            # what cannot be opened is found out, and said, by whoever reads it
+            # what cannot be opened is reported by the code that reads it
             with contextlib.suppress(OSError, ValueError):
                 starts += _line_starts(path, starts[0], size, is_divisible)
         for start, stop in itertools.zip_longest(starts, starts[1:]):

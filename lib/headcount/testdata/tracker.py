@@ -122,7 +122,7 @@ def add_options(parser: Parser) -> None:
         parser,
         ("--duplicates", 0.01, "this part of the lines repeats an earlier one"),
         ("--late", 0.02, "this part comes up to 3 days late"),
-        ("--broken", 0.0, "this part is no event: cut short, wrong types, bad UTF-8…"),
+        ("--broken", 0.0, "this part is not an event: cut short, wrong types, bad UTF-8…"),
         ("--unusual", 0.02, "this part is spelled in ways that are valid and rare"),
     )
     days.add_options(parser)
@@ -189,7 +189,7 @@ class _Stream:
         return event._replace(account=event.owner) if is_logged_in else event
 
     def _broken(self, told: dict | bytes) -> bytes:
-        """A line that is no event any more, or is nobody's."""
+        """A line that is not an event any more, or that names no user."""
         random = self._random
         if type(told) is bytes:
             return self._tracker.spoil(told, random)

@@ -25,7 +25,7 @@ def add_options(parser: Parser) -> None:
         parser,
         ("--duplicates", 0.01, "this part of the lines repeats an earlier one"),
         ("--late", 0.02, "this part comes up to 3 days late"),
-        ("--broken", 0.0, "this part is no event: cut short, wrong types, bad UTF-8…"),
+        ("--broken", 0.0, "this part is not an event: cut short, wrong types, bad UTF-8…"),
         ("--escapes", 0.0, "this part has JSON escapes, some of them in names"),
         ("--engagements", engagement_templates.ENGAGEMENT_SHARE, "this part is user_engagement"),
     )

@@ -132,7 +132,7 @@ def _sdk(event: tracker.Event) -> tuple[dict, str]:
 
 
 def _spoilt(line: bytes, random: Callable[[], float]) -> bytes:
-    """A line that is no event any more, or is nobody's."""
+    """A line that is not an event any more, or that names no user."""
     kind, values = random(), line.rstrip(b"\n").split(b"\t")
     if kind < 0.4:
         values = values[: 1 + int(random() * (len(COLUMNS) - 2))]  # cut short

@@ -13,7 +13,7 @@ _LONGEST = 1000  # characters that are looked at
 
 
 def known() -> Callable[[object], bool]:
-    """What says whether a user agent is a bot's; of a value that is no text, that it is not."""
+    """What says whether a user agent is a bot's; False for a value that is not text."""
     from crawleruseragents import is_crawler  # slow to import, and rarely needed
 
     is_bot = functools.lru_cache(_KEPT)(is_crawler)

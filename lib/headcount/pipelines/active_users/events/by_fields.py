@@ -127,7 +127,7 @@ class Parser:
         return _Getters.of(users, times, names, agents, _loose_getter)
 
     def time_of(self, line: bytes) -> str | int | float | None:
-        """The time of an event as it is written; None if there is none, or the line is no event."""
+        """The time of an event as it is written; None if it has none, or is not an event."""
         event, getters = self._anything(line)
         return getters.time(event) if type(event) is dict else None
 
@@ -247,7 +247,7 @@ def _user(getters: list[Callable]) -> Callable:
         values = [value, *(getter(event) for getter in getters[1:])]
         for value in values:
             if type(value) not in (str, int, type(None)):
-                return Reject("wrong type", f"user: {_cut(value)} is no text or whole number")
+                return Reject("wrong type", f"user: {_cut(value)} is not text or a whole number")
         return " ".join("" if value is None else str(value) for value in values)
 
     return user
@@ -301,7 +301,7 @@ def _value(tree: dict):
 
 
 def _typed_getter(tree: dict, parts: Path) -> Callable:
-    """What gets the value at a path of a typed record; None where there is no such value."""
+    """What gets the value at a path of a typed record; None where that value is absent."""
     steps = []
     for part in parts:
         names = [name for name in tree if name is not _END]

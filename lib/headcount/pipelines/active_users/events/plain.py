@@ -1,7 +1,7 @@
 """Many events as columns, of times, of users, where none of the events is unusual.
 
 What is done to a column at once costs a fraction of what it costs event by event. Where any event
-is to be rejected there are no columns: whoever asked looks at one event after the other.
+has to be rejected there are no columns: the caller looks at one event after the other.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ class Parser:
         return self._judge([event], line)[0]
 
     def time_of(self, line: bytes) -> str | int | float | None:
-        """The time of an event as it is written; None if there is none, or the line is no event."""
+        """The time of an event as it is written; None if it has none, or is not an event."""
         event = jsonl.record(self._decode, line)
         return None if type(event) is Reject else event.event_timestamp
 

@@ -21,7 +21,7 @@ FIELDS = "fields"
 _SOURCES = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__))), "sources")
 
 # What a line that is not JSON says, by the names that it would have as JSON; None for a line that
-# is no event (a comment, a header).
+# is not an event (a comment, a header).
 TextParser = Callable[[bytes], "dict[str, str | None] | Reject | None"]
 # For some of these names, in the order of `columns`: what gets their values from many lines of text
 # at once, a tuple for each line. A value that is absent is "", and so are all of an unusual line.
@@ -47,7 +47,7 @@ class Source(NamedTuple):
     text: TextParser | None = None  # for lines that are not JSON
     columns: tuple[str, ...] = ()  # all names that `text` can give
     table: TableParser | None = None  # the same as `text`, faster
-    # Makes an event's name of what `name` finds; "" if it says that this is no event.
+    # Makes an event's name of what `name` finds; "" if it says that this is not an event.
     named: Callable[[str], str] | None = None
     agent: tuple[str, ...] = ()  # the user agent, by which bots are known
     is_personal: bool = False  # whether the user is made of what may not be kept as it is
