@@ -245,7 +245,8 @@ def db(tmp_path_factory):
     made = [event(user="ann", micros=monday + day * DAY) for day in (0, 2, 3, 7, 8)]
     made += [event(user="bob", micros=monday + DAY, engaged=0), event(user="bob", micros=monday)]
     made += [event(user="eve", micros=5), event(user="eve", micros=250_000_000_000_000_000)]
-    run("import-active-users", "--db", path, "--quiet", stdin=b"".join(made), check=0)
+    given = ["--db", path, "--quiet", "--earliest=1970-01-01", "--latest=9998-12-31"]
+    run("import-active-users", *given, stdin=b"".join(made), check=0)
     return path
 
 

@@ -59,6 +59,14 @@ def test_interrupted_count_of_a_growing_file(tmp_path):
     assert stderr == b"130\n"
 
 
+def copies(path, folder, number):
+    """A file under so many names: of one name it would be read once."""
+    paths = [folder / f"{i}" for i in range(number)]
+    for copy in paths:
+        os.link(path, copy)
+    return paths
+
+
 @pytest.mark.parametrize("target", ["bash", "group"])
 @pytest.mark.parametrize("jobs", [1, 3])
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
@@ -69,7 +77,8 @@ def test_interrupted_count_of_a_file(packed, jobs, target, big, tmp_path):
         path.write_bytes(gzip.compress(big.read_bytes(), 0))
     last = tmp_path / "last"
     last.write_bytes(event(micros=NOON + 9 * 86_400_000_000))
-    with session("count-active-users", "--jobs", jobs, *[path] * 100, last) as process:
+    paths = copies(path, tmp_path, 100)
+    with session("count-active-users", "--jobs", jobs, *paths, last) as process:
         wait_until(lambda: has_read(process.pid, COUNTING) > 80_000_000)
         (os.kill if target == "bash" else os.killpg)(process.pid, signal.SIGINT)
         stdout, stderr = process.communicate(timeout=EXIT_WITHIN)

@@ -204,8 +204,15 @@ def _last(day: date) -> int:
     return min(_micros(day) + zones.DAY_SECONDS * instants.SECOND - 1, zones.LAST_MICROS)
 
 
+# The clock of a machine that says less has not been set: it tells nothing of what is to come.
+_CLOCKS_SINCE = date(2026, 11, 1)
+
+
 def _a_day_from_now() -> int:
-    return int((time.time() + zones.DAY_SECONDS) * instants.SECOND)
+    now = int(time.time() * instants.SECOND)
+    if now < _micros(_CLOCKS_SINCE):
+        return zones.LAST_MICROS
+    return now + zones.DAY_SECONDS * instants.SECOND
 
 
 def _source(text: str) -> str:
