@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import time
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,7 @@ from headcount.pipelines.active_users.definitions import (
     listed,
 )
 from headcount.pipelines.active_users.events import source
-from headcount.values import decimals, instants, pseudonyms, zones
+from headcount.values import clock, decimals, instants, pseudonyms, zones
 
 if TYPE_CHECKING:
     from headcount.pipelines.active_users.events.record import Definition
@@ -209,7 +208,7 @@ _CLOCKS_SINCE = date(2026, 11, 1)
 
 
 def _a_day_from_now() -> int:
-    now = int(time.time() * instants.SECOND)
+    now = instants.of_text(clock.now())
     if now < _micros(_CLOCKS_SINCE):
         return zones.LAST_MICROS
     return now + zones.DAY_SECONDS * instants.SECOND
