@@ -203,15 +203,15 @@ def _last(day: date) -> int:
     return min(_micros(day) + zones.DAY_SECONDS * instants.SECOND - 1, zones.LAST_MICROS)
 
 
-# The clock of a machine that says less has not been set: it tells nothing of what is to come.
-_CLOCKS_SINCE = date(2026, 11, 1)
+# A clock that says something else has not been set: it does not tell what is in the future.
+_CLOCKS_SINCE, _CLOCKS_UNTIL = "2026-11-01", "9000"
 
 
 def _a_day_from_now() -> int:
-    now = instants.of_text(clock.now())
-    if now < _micros(_CLOCKS_SINCE):
+    now = clock.now()
+    if not _CLOCKS_SINCE <= now < _CLOCKS_UNTIL:
         return zones.LAST_MICROS
-    return now + zones.DAY_SECONDS * instants.SECOND
+    return instants.of_text(now) + zones.DAY_SECONDS * instants.SECOND
 
 
 def _source(text: str) -> str:
