@@ -193,7 +193,7 @@ def test_shared_samples(sample, tmp_path):
             done = count(other, sample, check=66)
             assert not done.stdout
             assert f"{sample}: expected".encode() in done.stderr
-            assert f"use --source {name} ".encode() in done.stderr
+            assert f"use --source {name}; ".encode() in done.stderr
 
 
 def test_a_key_within_an_object_tells():
