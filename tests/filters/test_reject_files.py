@@ -75,7 +75,9 @@ def test_a_mended_filter_takes_what_it_rejected(tmp_path):
     assert done.stdout == b"2019-12-31\t2\t3\n"
     users = [{key for (key,) in query(path, "SELECT key FROM user")} for path in (db, whole)]
     assert users == [{"ann", "ben", "cid"}] * 2
-    assert [(entry["line"], entry["reason"]) for entry in letters(left)] == [(3, "unidentified")]
+    assert [(entry["line"], entry["reason"]) for entry in letters(left)] == [
+        (3, "unidentified: no user_pseudo_id or user_id")
+    ]
 
 
 def test_each_line_once_as_it_was(tmp_path):

@@ -1,31 +1,14 @@
 """What an input looks like, by its first bytes."""
 
 import gzip
-import io
 import json
 import sqlite3
-import tarfile
-import zipfile
 
 import pytest
 
 from headcount.formats import looks
 
 OBJECT = {"a": 1, "b": {"inner": [1]}, "c": None}
-
-
-def zipped() -> bytes:
-    with io.BytesIO() as file:
-        with zipfile.ZipFile(file, "w") as archive:
-            archive.writestr("events.jsonl", "{}\n")
-        return file.getvalue()
-
-
-def tarred() -> bytes:
-    with io.BytesIO() as file:
-        with tarfile.open(fileobj=file, mode="w") as archive:
-            archive.addfile(tarfile.TarInfo("events.jsonl"))
-        return file.getvalue()
 
 
 def database() -> bytes:
@@ -61,8 +44,6 @@ CASES = {
     "HTML": [b"<!DOCTYPE html>\n<html>", b"\n<HTML lang=de>", b"<!-- x -->\n<head>"],
     "XML": [b'<?xml version="1.0"?>\n<a>', b'<feed xmlns="x">\n'],
     "a PNG image": [b"\x89PNG\r\n\x1a\n\0\0", b"\x89PNG\n\x1a"],
-    "a ZIP archive (unzip -p FILE)": [zipped()],
-    "a tar archive (tar -xOf FILE)": [tarred()],
     "a SQLite database": [database()],
     "Parquet": [b"PAR1\x15\x04\x15"],
     "CSV with the columns PAR1, PAR2": [b"PAR1,PAR2\n1,2\n"],

@@ -710,12 +710,12 @@ def test_memory_is_flat(kind, source, tmp_path):
     )
     peaks = []
     rows = [row | {"user_id": f"{i:050}"} for i, row in enumerate(events(10_000))]
-    for copies in (3, 15):
+    for copies in (3, 25):
         path = write(tmp_path / "input", kind, rows * copies)
         if source == "gzip":
             path.write_bytes(gzip.compress(path.read_bytes(), 1))
         peaks.append(peak_memory(ROOT / "lib" / "python", script, path))
-    assert peaks[1] < peaks[0] + 20, peaks  # MB; the larger is 30 MB of JSON
+    assert peaks[1] < peaks[0] + 30, peaks  # MB; the larger is 50 MB of JSON
 
 
 def without_nulls(value):

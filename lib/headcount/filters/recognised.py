@@ -64,6 +64,7 @@ class Gate:
     ):
         self._kind, self._options, self._emptied = kind, options, emptied
         self._recognised = set(known)
+        self._mixed: set[str] = set()
         self.name: str | None = None
         self._empty()
 
@@ -89,13 +90,15 @@ class Gate:
     ) -> Iterator[Item]:
         """Some more of an input, with the lines that were rejected: what may go on.
 
-        `like` is what it looks like, where that is known and is not as expected.
+        `like` is what it, or something in it, looks like, where that is known and is not as
+        expected. It is noted of an input that has been recognised, once.
         Raises WrongKind for the input before, or for this one if it has gone on like that for long.
         """
         if name != self.name:
             yield from self.end()
             self.name = name
         if name in self._recognised:
+            self._note_mixed(like)
             yield item
             return
         rejected = raws()
@@ -104,6 +107,7 @@ class Gate:
             self._recognised.add(name)
             yield from self._held
             yield item
+            self._note_mixed(self._like or like)
             self._empty()
             return
         self._held.append(item)
@@ -124,6 +128,12 @@ class Gate:
         else:
             yield from self._held
         self._empty()
+
+    def _note_mixed(self, like: str) -> None:
+        if like and self.name not in self._mixed:
+            self._mixed.add(self.name)
+            text = f"not all are {self._kind.expected}: there are also {like}"
+            note(f"{shown(self.name)}: {text}", self._options)
 
     def _is_unlike(self) -> bool:
         """Whether what has come is not as expected; nothing at all is."""

@@ -12,7 +12,8 @@ from headcount.values import tsv
 SHOWN = 5
 
 # An event whose sender withheld consent has no user. That is no fault of the data's, so such
-# rejects are counted apart and do not count towards --max-rejects.
+# rejects are counted apart and do not count towards --max-rejects. All have the same detail: which
+# fields name none.
 UNIDENTIFIED = "unidentified"
 
 
@@ -32,13 +33,16 @@ class RejectLog:
         self._path = path
         self._fd = output.open_private(path, os.O_APPEND) if path else None
         self._shown = 0
+        self._unidentified = ""
 
     def add(self, reject: Reject, name: str, line: int, raw: bytes) -> None:
         """Count one rejected line, keep it in the file, and say so if it is among the first."""
         self.reasons[reject.reason] += 1
         text = f"{reject.reason}: {reject.detail}" if reject.detail else reject.reason
         self.keep(text, name, line, raw)
-        if reject.reason != UNIDENTIFIED and self._shown < SHOWN:
+        if reject.reason == UNIDENTIFIED:
+            self._unidentified = reject.detail
+        elif self._shown < SHOWN:
             self._shown += 1
             print(f"{self.prog}: {tsv.shown(name)}:{line}: {text}", file=sys.stderr)
 
@@ -66,5 +70,5 @@ class RejectLog:
         if more:
             print(f"{self.prog}: {more} more lines rejected{where}", file=sys.stderr)
         if unidentified:
-            text = f"{unidentified} rejected as unidentified: they name no user"
+            text = f"{unidentified} rejected as unidentified: {self._unidentified}"
             print(f"{self.prog}: {text}", file=sys.stderr)

@@ -20,7 +20,7 @@ class Result(NamedTuple):
 
     Where a line holds several records, these are counted, and `records` says how many there are.
     A program that looks at lines which a search would drop says how many it has `recognised`; and,
-    if it looked and recognised none, what the lines are `like`.
+    if it looked and recognised none, or saw others besides, what the others are `like`.
     """
 
     rows: bytes

@@ -41,8 +41,9 @@ def blocks(path: str, chunks: Iterable[bytes], start: int = 0) -> Iterator[Block
 
     A record's number is the line on which it begins; where the first two begin on the same line,
     as in an array on one line, it is how many records there are up to it.
-    What stands between records and is neither white space nor, in an array, the one comma between
-    two of them, is a record, too, so that it is rejected and not lost. A comma may be missing.
+    What stands between records and is neither white space nor the one comma between two of them
+    (or, outside an array, behind the last one) is a record, too, so that it is rejected and not
+    lost. A comma may be missing.
     Raises Failure if the input ends within a value or an array, or if a record is too long.
     """
     cutter = _Cutter(path, start)
@@ -296,12 +297,12 @@ class _Cutter:
 
     def _separates(self, mark: bytes, start: int) -> bool:
         """Go past a comma or a bracket; whether it only tells an element from the next."""
-        if mark == b"," and self._in_array and self._needs_comma:
+        if mark == b"," and self._needs_comma:
             self._needs_comma, self._has_comma = False, True
             return True
         self._usual.clear()
         if mark == b"[" and not self._in_array:
-            self._in_array, self._needs_comma = True, False
+            self._in_array, self._needs_comma, self._has_comma = True, False, False
         elif mark == b"]" and self._in_array:
             if self._has_comma:
                 self._add(start, b",")  # the one before the bracket

@@ -9,12 +9,15 @@ import msgspec
 
 from headcount.filters.recognised import Kind
 from headcount.filters.rejects import Reject
-from headcount.io.blocks import All, Some
+from headcount.io.blocks import BOM, All, Some
 from headcount.values.search import is_ascii
 
 
 def record(decode: Callable, line: bytes) -> object | Reject:
-    """What a line holds, by the `decode` of a msgspec decoder; a Reject for a bad line."""
+    """What a line holds, by the `decode` of a msgspec decoder; a Reject for a bad line.
+
+    A byte order mark before it is passed over: where files were joined, it begins each of them.
+    """
     try:
         value = decode(line)
         if not line.isascii():
@@ -24,6 +27,8 @@ def record(decode: Callable, line: bytes) -> object | Reject:
     except UnicodeDecodeError:
         return _not_utf8(line)
     except (msgspec.DecodeError, ValueError) as error:
+        if line.startswith(BOM):
+            return record(decode, line.removeprefix(BOM))
         if "UTF-8" in str(error):
             return _not_utf8(line)
         return Reject("not JSON", str(error).removeprefix("JSON is malformed: "))

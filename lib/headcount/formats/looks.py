@@ -10,21 +10,20 @@ from headcount.io.blocks import BOM
 
 HEAD = 4096  # bytes that are looked at
 _SHOWN = 8  # keys or columns
+# What a list is called in an object that does no more than hold others.
+_HOLDERS = ("batch", "data", "events", "hits", "items", "records", "results", "rows")
 _TEXT = 40  # characters
 _NAME = 64  # characters, of a column, at most
 _DELIMITERS = {"\t": "TSV", ",": "CSV", ";": "CSV", "|": "CSV"}
 
 _UTF16 = "UTF-16 text"
 
-# How binary files start. (Archives of one file are read as what they hold: io/decompress.py.)
+# How binary files start. (Archives are told before: io/decompress.py.)
 _MAGIC = [
     (b"\x89PNG", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),
     (b"GIF8", "a GIF image"),
     (b"%PDF-", "a PDF document"),
-    (b"PK\x03\x04", "a ZIP archive (unzip -p FILE)"),
-    (b"PK\x05\x06", "an empty ZIP archive"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive (7z x -so FILE)"),
     (b"SQLite format 3", "a SQLite database"),
     (b"PAR1", "Parquet"),
     (b"Obj\x01", "Avro"),
@@ -35,7 +34,6 @@ _MAGIC = [
     (b"\xfe\xff", _UTF16),
 ]
 _TEXT_MAGIC = (b"PAR1", b"ORC", b"ARROW1")  # that text may begin with, too
-_TAR, _TAR_NAME = (257, b"ustar"), "a tar archive (tar -xOf FILE)"
 _ARRAY_NAME = "a JSON array"
 _OBJECTS = "JSON objects with the keys "
 _CONTROL = bytes(set(range(32)) - set(b"\t\n\r"))
@@ -56,9 +54,6 @@ def described(head: bytes) -> str:
     for start, name in _MAGIC:
         if head.startswith(start) and (start not in _TEXT_MAGIC or _has_control(head)):
             return name
-    place, mark = _TAR
-    if head.startswith(mark, place):
-        return _TAR_NAME
     if _is_utf16(head):
         return _UTF16
     try:
@@ -76,7 +71,7 @@ def is_foreign(head: bytes) -> bool:
     It begins as a binary format does that has a name, as UTF-16, markup or JSON.
     """
     kind = described(head)
-    binary = {name for _, name in _MAGIC} | {_TAR_NAME, _UTF16}
+    binary = {name for _, name in _MAGIC} | {_UTF16}
     return kind in binary or kind in ("HTML", "XML", _ARRAY_NAME) or kind.startswith(_OBJECTS)
 
 
@@ -117,8 +112,12 @@ def _of_text(text: str) -> str:
             return "XML"
     if _ARRAY.match(text):
         return _ARRAY_NAME
-    if text.startswith("{") and (keys := _keys(text)):
-        return f"{_OBJECTS}{_listed(keys)}"
+    if text.startswith("{"):
+        keys, lists = _keys(text)
+        for name in set(lists).intersection(_HOLDERS):
+            return f"{_OBJECTS}{_listed(keys)} (jq -c '.{name}[]' FILE prints what is in {name})"
+        if keys:
+            return f"{_OBJECTS}{_listed(keys)}"
     if _ACCESS_LOG.match(first):
         return "an access log"
     if EVENT_FIELD.match(first.encode()):
@@ -129,21 +128,29 @@ def _of_text(text: str) -> str:
     return f"text: {_start(text)}"
 
 
-def _keys(text: str) -> list[str]:
-    """The keys of a JSON object, as far as there is text; none for what is not JSON."""
+def _keys(text: str) -> tuple[list[str], list[str]]:
+    """The keys of a JSON object, as far as there is text, and which of them have lists of objects.
+
+    None for what is not JSON.
+    """
     import ijson  # slow to import
 
-    keys, depth = [], 0
+    keys: list[str] = []
+    lists: list[str] = []
+    depth, before = 0, ""
     try:
         for event, value in ijson.basic_parse(text.encode(), multiple_values=True):
+            if event == "start_map" and before == "start_array" and depth == 2:
+                lists.append(keys[-1])
             depth += event.startswith("start_") - event.startswith("end_")
+            before = event
             if event == "map_key" and depth == 1:
                 keys.append(value)
             elif not depth:
                 break
     except (ijson.JSONError, ValueError):  # the rest of the object is not here
         pass
-    return keys
+    return keys, lists
 
 
 def _columns(text: str) -> tuple[str, list[str]] | None:

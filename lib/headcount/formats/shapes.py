@@ -29,6 +29,7 @@ _WHITE = b" \t\r\n" + _RECORD_SEPARATOR
 _ARRAYS = re.compile(rb"(?:\[[ \t\r\n]*\][ \t\r\n]*)*(?:(?P<objects>\[[ \t\r\n]*\{)|\[?[ \t\r\n]*)")
 # How a pretty-printed object begins: no damage makes two lines of JSON Lines of it.
 _PRETTY = re.compile(rb'\{[ \t\r]*\n[ \t\r\n]*"')
+_ENDS_IN_COMMA = re.compile(rb"[ \t]*,[ \t\r]*\Z")
 _ANOTHER_OBJECT = re.compile(rb"[ \t\r\x1e]*\{")
 _VALUE = json.JSONDecoder(parse_int=str, parse_float=str)
 _ROOM = 16  # an error so near to the end may be the end itself, within a word or an escape
@@ -152,6 +153,8 @@ def _shape_of_objects(text: bytes, is_all: bool) -> str | None:
     if end is None:
         return LINES
     if end:
+        if _ENDS_IN_COMMA.match(first, end):
+            return DOCUMENTS
         if not _is_row_of_objects(first):
             return LINES
         second, is_line = _first_line(text[len(first) :].lstrip(_WHITE))

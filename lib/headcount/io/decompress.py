@@ -1,9 +1,9 @@
-"""Archives (gzip, zstd, bzip2, xz), recognised by content, read whole or not at all."""
+"""Archives of one file (gzip, zstd, bzip2, xz), recognised by content, read whole or not at all."""
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 
-from headcount.errors import Failure
+from headcount.errors import NO_INPUT, Failure
 from headcount.io import interrupt
 
 # What a damaged stream raises; each library's own errors join when it is loaded.
@@ -78,6 +78,13 @@ _FORMATS: list[tuple[str, Callable[[bytes], bool], bytes, Callable]] = [
     ("bzip2", _bzip2_magic, b"BZh", _bzip2),
     ("xz", lambda head: head[:6] == b"\xfd7zXZ\x00", b"\xfd7zXZ\x00", _xz),
 ]
+# Archives of many files: (place, the bytes there, what it is, what gets its files out).
+# PKWARE's APPNOTE 4.3.7, POSIX's ustar, 7-Zip's 7zFormat.txt
+_OF_MANY = [
+    (0, b"PK\x03\x04", "a ZIP archive", "unzip -p"),
+    (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive", "7z x -so"),
+    (257, b"ustar", "a tar archive", "tar -xOf"),
+]
 MAGIC_LENGTH = 10
 MAGIC_FIRST_BYTES = b"\x1f\x28B\xfd" + bytes(range(0x50, 0x60))
 _INPUT_PIECE = 64 << 10
@@ -87,6 +94,18 @@ _OUTPUT_PIECE = 256 << 10  # twice as much: zstd takes new memory from the syste
 def is_archive(head: bytes) -> bool:
     """Whether an input that starts so is one of these."""
     return any(matches(head) for _, matches, _, _ in _FORMATS)
+
+
+def refuse_many(name: str, head: bytes) -> None:
+    """Raises Failure for an input that starts as an archive of many files does.
+
+    What stands between these files would be read as lines, or glued to lines.
+    """
+    for place, mark, kind, way in _OF_MANY:
+        if head.startswith(mark, place):
+            file = "FILE" if name == "-" else name
+            text = f"{name}: expected lines, or an archive of one file, got {kind}"
+            raise Failure(f"{text}; read what is in it from a pipe: {way} {file} | …", NO_INPUT)
 
 
 def decompressed(name: str, head: bytes, chunks: Iterable[bytes]) -> Iterator[bytes] | None:

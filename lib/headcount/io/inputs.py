@@ -16,7 +16,12 @@ from stringzilla import Str
 from headcount.errors import NO_INPUT, Failure
 from headcount.io import interrupt, whole_lines
 from headcount.io.blocks import BOM, Block
-from headcount.io.decompress import MAGIC_FIRST_BYTES, MAGIC_LENGTH, decompressed
+from headcount.io.decompress import (
+    MAGIC_FIRST_BYTES,
+    MAGIC_LENGTH,
+    decompressed,
+    refuse_many,
+)
 from headcount.io.processes import widen_pipe
 from headcount.io.splits import Offset, Offsets, Split, is_plain
 from headcount.values.tsv import shown
@@ -116,6 +121,7 @@ def _contents(
         head, chunks = next(archive, b""), archive
         if aside:
             on_read(os.lseek(fd, 0, os.SEEK_CUR) - before)
+    refuse_many(name, head)
     converted = None
     if convert:
         head, converted = convert(split.path, head, chunks)

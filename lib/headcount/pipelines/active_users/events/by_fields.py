@@ -170,7 +170,7 @@ class Parser:
             return Reject("bad time", f"{_cut(time)}: {error}")
         user = getters.user(event)
         if type(user) is not str:
-            return Reject(UNIDENTIFIED) if user is None else user
+            return Reject(UNIDENTIFIED, fields.no_user) if user is None else user
         if self._is_bot and self._is_bot(getters.agent(event)):
             return None
         wanted = self.definition.valuable_events
@@ -342,15 +342,21 @@ def _column_getter(tree: dict, parts: Path) -> Callable:
 
 def _loose_getter(parts: Path) -> Callable:
     """What gets the value at a path of any JSON; an object or list there is what it is."""
+    return functools.partial(value_at, parts)
 
-    def get(value):
-        for part in parts:
-            if type(value) is dict:
-                value = value.get(part)
-            elif type(value) is list and part.isdigit():
-                value = value[int(part)] if int(part) < len(value) else None
-            else:
-                return None
-        return value
 
-    return get
+def value_at(parts: Path, value):
+    """The value at a path of any JSON; None where there is none.
+
+    Where the path goes on within a text, that text is JSON (as warehouses export objects).
+    """
+    for part in parts:
+        if type(value) is str and value.lstrip().startswith(("{", "[")):
+            value = jsonl.record(_any, value.encode())
+        if type(value) is dict:
+            value = value.get(part)
+        elif type(value) is list and part.isdigit():
+            value = value[int(part)] if int(part) < len(value) else None
+        else:
+            return None
+    return value

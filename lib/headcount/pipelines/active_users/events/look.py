@@ -15,7 +15,7 @@ from stringzilla import Str
 from headcount.filters.recognised import Kind, WrongKind
 from headcount.filters.rejects import UNIDENTIFIED, Reject
 from headcount.filters.results import Process, Result
-from headcount.formats import shapes
+from headcount.formats import jsonl, shapes
 from headcount.io.blocks import Block
 from headcount.pipelines.active_users.definitions import OWN, SUMMED
 from headcount.pipelines.active_users.events import by_fields, source
@@ -26,6 +26,8 @@ from headcount.values.search import line_around, split_lines
 
 _FIRST = 100  # lines of an input
 _FURTHER = 10  # of each block behind, as long as nothing has been recognised
+_ANY = 1  # of each block behind that
+_any = msgspec.json.Decoder().decode
 _TIME_REASONS = (source.IMPLAUSIBLE, "bad time", "bad event_timestamp")
 _UNLIKE = (
     "not JSON",
@@ -39,7 +41,7 @@ _HEAD = 64 << 10  # bytes to tell what an input looks like
 
 
 class Look:
-    """Looks at blocks of inputs, for as long as it has recognised no event of an input.
+    """Looks at blocks of inputs: at more lines for as long as it has recognised no event of one.
 
     `parser` is that of the source's events; these must have one of the fields `one_of`. If it
     `is_strict`, an input is refused as soon as it is certain what it is instead.
@@ -53,13 +55,13 @@ class Look:
         self._looked_at: set[str] = set()
 
     def __call__(self, block: Block) -> tuple[int, str]:
-        """How many events it recognised, and if it looked and recognised none what it saw instead.
+        """How many events it recognised, and what it saw that are none of these.
 
         Raises Failure 66 where it is strict, and an input begins with events of another source, or
         with what it cannot be meant to count: times in another unit, say.
         """
         if block.name in self._recognised:
-            return 0, ""
+            return 0, self._others(_sample(block, _ANY))
         is_first = block.name not in self._looked_at and block.start < _HEAD
         self._looked_at.add(block.name)
         lines = _sample(block, _FIRST if is_first else _FURTHER)
@@ -74,7 +76,7 @@ class Look:
                 if is_first and self._lacks_fields(block):
                     return self._told(block, self._without_fields())
                 self._recognised.add(block.name)
-                return 1, ""
+                return 1, self._others(lines)
             rejected.append(reject)
         pairs = zip(lines, rejected, strict=True)
         dated = [line for line, reject in pairs if reject.reason in _TIME_REASONS]
@@ -83,10 +85,21 @@ class Look:
                 return self._told(block, unit)
             self._recognised.add(block.name)  # their times are rejected one by one
             return len(dated), ""
-        if other := _source_of(lines, but=self._fields.source):
-            text = f"events of {source.find(other).title}; use --source {other}"
-            return self._told(block, text) if is_first else (0, text)
+        if other := self._others(lines):
+            return self._told(block, other) if is_first else (0, other)
         return 0, self._seen(block, lines, rejected)
+
+    def _others(self, lines: list[bytes]) -> str:
+        """Whose events some of these lines are, if they are none of this source's."""
+        if self._fields.source == source.FIELDS:  # anybody's
+            return ""
+        unlike = [
+            line
+            for line in lines
+            if type(found := self._parser.parse(line)) is Reject and not self._is_event(found)
+        ]
+        other = _source_of(unlike, but=self._fields.source)
+        return _events_of(other) if other else ""
 
     def _told(self, block: Block, like: str) -> tuple[int, str]:
         if self._is_strict:
@@ -148,10 +161,18 @@ class Look:
             return f"events without {users}; name the field of the user with --user FIELD"
         from headcount.formats import delimited, looks  # rarely needed
 
-        header = lines[0].decode(errors="replace").split(delimited.delimiter_of(lines[0]))
-        if has_events([name.strip('"') for name in header], fields):
+        cells = lines[0].decode(errors="replace").split(delimited.delimiter_of(lines[0]))
+        header = [name.strip('"') for name in cells]
+        if has_events(header, fields):
             return self._without_fields()
-        return looks.described(bytes(block.text[:_HEAD]))
+        if fields.source != source.FIELDS and (other := source.told(header, but=fields.source)):
+            return _events_of(other)
+        kind = looks.described(bytes(block.text[:_HEAD]))
+        events = [event for line in lines if type(event := jsonl.record(_any, line)) is dict]
+        if not (events or len(header) > 1):
+            return kind
+        missing = _missing(events or [dict.fromkeys(header, "")], fields)
+        return f"{kind}, without {missing}" if missing else kind
 
 
 def _sample(block: Block, most: int) -> list[bytes]:
@@ -166,16 +187,30 @@ def _sample(block: Block, most: int) -> list[bytes]:
     return lines
 
 
+def _events_of(name: str) -> str:
+    return f"events of {source.find(name).title}; use --source {name}"
+
+
+def _missing(events: list[dict], fields: source.Fields) -> str:
+    """Which of the fields that say when, what and who are in none of some events."""
+
+    def is_there(names: Iterable[str]) -> bool:
+        paths = [path for name in names for path in by_fields.joined(name)]
+        return any(
+            by_fields.value_at(path, event) is not None for path in paths for event in events
+        )
+
+    wanted = [names for names in (fields.user, fields.time, fields.name) if names]
+    return ", ".join(" or ".join(names) for names in wanted if not is_there(names))
+
+
 def _source_of(lines: list[bytes], but: str) -> str | None:
     """Whose events these lines are, if another source's."""
     for line in lines:
-        try:
-            event = msgspec.json.decode(line)
-        except (ValueError, RecursionError):
-            event = None
-        if type(event) is dict and (name := source.told(event)):
-            return name if name != but else None
-        if event is None:
+        event = jsonl.record(_any, line)
+        if type(event) is dict and (name := source.told(event)) and name != but:
+            return name
+        if type(event) is Reject:
             for name in source.names():
                 text = source.find(name).text
                 if name != but and text and type(text(line)) is dict:

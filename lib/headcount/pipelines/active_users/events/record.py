@@ -8,7 +8,7 @@ import msgspec
 
 from headcount.filters.rejects import UNIDENTIFIED, Reject
 from headcount.formats import jsonl
-from headcount.io.blocks import All, Some
+from headcount.io.blocks import BOM, All, Some
 from headcount.pipelines.active_users.definitions import BOTH, ENGAGED, VALUABLE
 from headcount.pipelines.active_users.events import ga4
 from headcount.pipelines.active_users.events.ga4 import Clock, Device, Event, Param, Value
@@ -83,6 +83,7 @@ class Parser:
         them: where sums are wanted with engagement_seconds and event_timestamp again (which tells
         copies of an event).
         """
+        line = line.removeprefix(BOM)
         event = jsonl.record(self._decode, line)
         if type(event) is Reject:
             return event
@@ -140,7 +141,7 @@ class Parser:
                 if type(user) is not str or not user:
                     user = _user(event, user_of, *others)
                     if user is None:
-                        judged.append(Reject(UNIDENTIFIED))
+                        judged.append(Reject(UNIDENTIFIED, fields.no_user))
                         continue
                 if name == ENGAGEMENT:
                     signals = self._signals(event, micros)

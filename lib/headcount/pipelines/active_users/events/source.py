@@ -109,6 +109,11 @@ class Fields(NamedTuple):
     earliest: int = instants.EARLIEST  # microseconds since 1970, UTC
     latest: int = zones.LAST_MICROS
 
+    @property
+    def no_user(self) -> str:
+        """What is wrong with an event that names no user."""
+        return f"no {' or '.join(self.user)}"
+
     def instant(self, value: str | int | float) -> int:
         """Microseconds of an event's time.
 

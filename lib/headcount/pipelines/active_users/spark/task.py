@@ -87,7 +87,11 @@ def work(
 
 def _sum(found: Found, lines: int, result, *, everything: bool) -> Found:
     for reject, name, line, raw in result.rejects:
-        shown = reject.reason != UNIDENTIFIED and len(found.rejects) < SHOWN
+        # of those without a user one says it for all
+        if reject.reason == UNIDENTIFIED:
+            shown = all(kept.reason != UNIDENTIFIED for kept, *_ in found.rejects)
+        else:
+            shown = len(found.rejects) <= SHOWN
         if everything or shown:
             found.rejects.append((reject, name, line, raw))
         else:

@@ -1,0 +1,163 @@
+"""What is said of inputs that are not, or not all, what is expected: the way to the number."""
+
+import csv
+import io
+import json
+
+import pytest
+
+from helpers.events import NOON, event
+from helpers.programs import run
+
+FIELDS = ["user=userId", "time=timestamp", "name=event"]
+TRACKED = [
+    {
+        "type": "track",
+        "event": "Order Completed",
+        "userId": f"u{i}",
+        "anonymousId": "x",
+        "messageId": str(i),
+        "timestamp": "2026-01-10T10:00:00Z",
+    }
+    for i in range(3)
+]
+THREE = b"2026-01-10\t3\n"
+GA4 = event(user="ann") + event(user="bob")
+TWO = b"2019-12-31\t2\n"
+PROGRAMS = pytest.mark.parametrize("mode", [[], ["--pipe"], ["--validate"]], ids=str)
+
+
+def lines(events=TRACKED, end="\n"):
+    return "".join(json.dumps(event) + end for event in events).encode()
+
+
+def table(events=TRACKED):
+    with io.StringIO(newline="") as file:
+        writer = csv.DictWriter(file, events[0])
+        writer.writeheader()
+        writer.writerows(events)
+        return file.getvalue().encode()
+
+
+def fields(*given):
+    options = [f"--field={one}" for one in given]
+    return ["--source", "fields", *options]
+
+
+def count(*arguments, data, tmp_path, status=0):
+    path = tmp_path / "events"
+    path.write_bytes(data)
+    done = run("count-active-users", "--tz", "America/Chicago", *arguments, path)
+    assert done.returncode == status, done.stderr
+    return done
+
+
+@PROGRAMS
+@pytest.mark.parametrize("end", [",\n", " ,\r\n", ",\n\n"])
+@pytest.mark.parametrize("last", ["with", "without"])
+def test_commas_behind_the_events(mode, end, last, tmp_path):
+    data = lines(end=end)
+    if last == "without":
+        data = data.rstrip(b",\r\n ")
+    done = count("--source", "segment", *mode, data=data, tmp_path=tmp_path)
+    assert done.stdout == THREE
+
+
+@PROGRAMS
+def test_joined_files_that_begin_with_a_byte_order_mark(mode, tmp_path):
+    """An odd spelling of the time has to be read from the line itself."""
+    mark = b"\xef\xbb\xbf"
+    noon = str(NOON).encode()
+    odd = event(user="cid").replace(noon, noon + b".0")
+    data = mark + event(user="ann") + mark + event(user="bob") + mark + odd
+    done = count(*mode, data=data, tmp_path=tmp_path)
+    assert done.stdout == b"2019-12-31\t3\n"
+    done = count("--source=segment", *mode, data=(mark + lines()) * 2, tmp_path=tmp_path)
+    assert done.stdout == THREE
+
+
+@PROGRAMS
+@pytest.mark.parametrize("order", ["ours first", "theirs first", "theirs far behind"])
+def test_events_of_others_among_these_are_told(mode, order, tmp_path):
+    data = {
+        "ours first": GA4 + lines(),
+        "theirs first": lines() + GA4,
+        "theirs far behind": GA4 * 10_000 + lines() * 20_000,
+    }[order]
+    done = count(*mode, data=data, tmp_path=tmp_path, status=65 if "--validate" in mode else 0)
+    assert done.stdout == TWO
+    note = (
+        f"{tmp_path}/events: not all are events of --source ga4: there are also events of Segment"
+    )
+    assert done.stderr.count(note.encode()) == 1
+    assert b"use --source segment" in done.stderr
+
+
+def test_one_kind_of_events_has_no_such_note(tmp_path):
+    damaged = GA4 + b'{"event_name": "user_engagement"\n' + event("screen_view", user=None) + b"\n"
+    done = count("--validate", data=damaged, tmp_path=tmp_path, status=65)
+    assert b"not all" not in done.stderr
+
+
+REFUSED = {
+    "a table of another tracker": ([], table(), "events of Segment", "use --source segment"),
+    "a batch of events": (
+        ["--source", "segment"],
+        json.dumps({"batch": TRACKED, "sentAt": "2026-01-10T10:00:00Z"}, indent=1).encode(),
+        "JSON objects with the keys batch, sentAt",
+        "jq -c '.batch[]' FILE prints what is in batch",
+    ),
+    "no such column": (
+        fields("user=usrId", *FIELDS[1:]), table(), "CSV with the columns", "without usrId;",
+    ),
+    "no such column of times": (
+        fields(FIELDS[0], "time=at", FIELDS[2]), table(), "CSV with the columns", "without at;",
+    ),
+    "no such keys": (
+        fields(FIELDS[0], "time=at,when", "name=kind"),
+        lines(),
+        "JSON objects with the keys type, event, userId",
+        "without at or when, kind;",
+    ),
+    "no such user": (
+        fields("user=usrId", *FIELDS[1:]), lines(), "events without usrId", "--user FIELD",
+    ),
+    "no such user in other events": (
+        ["--source", "segment", "--user", "traits.id"],
+        lines(), "events without traits.id", "--user FIELD",
+    ),
+}  # fmt: skip
+
+
+@PROGRAMS
+@pytest.mark.parametrize("kind", REFUSED)
+def test_refused_with_the_way_out(mode, kind, tmp_path):
+    options, data, got, way = REFUSED[kind]
+    done = count(*options, *mode, data=data, tmp_path=tmp_path, status=66)
+    assert not done.stdout
+    assert f"got {got}".encode() in done.stderr
+    assert way.encode() in done.stderr
+
+
+@PROGRAMS
+def test_a_field_that_no_event_has_is_named(mode, tmp_path):
+    done = count("--user", "usr_id,id", *mode, data=GA4, tmp_path=tmp_path, status=65)
+    assert not done.stdout
+    assert b"2 rejected as unidentified: no usr_id or id\n" in done.stderr
+
+
+@PROGRAMS
+def test_objects_that_are_text_of_json(mode, tmp_path):
+    """As warehouses export them."""
+    events = [
+        {"event": "a", "properties": json.dumps({"time": 1768060800 + i, "distinct_id": f"u{i}"})}
+        for i in range(3)
+    ]
+    done = count("--source", "mixpanel", *mode, data=lines(events), tmp_path=tmp_path)
+    assert done.stdout == THREE
+    done = count("--source", "mixpanel", *mode, data=table(events), tmp_path=tmp_path)
+    assert done.stdout == THREE
+    half = lines(events) + lines([{"event": "a", "properties": '{"time": 1768060800, "dist'}])
+    done = count("--source", "mixpanel", *mode, data=half, tmp_path=tmp_path, status=65)
+    assert done.stdout == THREE
+    assert b":4: properties.time is missing" in done.stderr
