@@ -100,7 +100,7 @@ def parse_json(line: bytes) -> dict:
 def parse_value(line: bytes):
     """The value on a line, by RFC 8259, its numbers exact."""
     try:
-        text = line.decode()
+        text = line.decode().removeprefix("\ufeff")
     except UnicodeDecodeError:
         raise Bad("not UTF-8") from None
     escaped_surrogate = re.search(r"\\u[dD][89a-fA-F]", text)  # looking for them is slow

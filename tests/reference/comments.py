@@ -18,7 +18,7 @@ def reject_constant(name):
 def parse(line):
     """The object of a line; None if it is none, or no JSON."""
     try:
-        found = json.loads(line.decode(), parse_constant=reject_constant)
+        found = json.loads(line.decode().removeprefix("\ufeff"), parse_constant=reject_constant)
         json.dumps(found, ensure_ascii=False).encode()  # half a surrogate pair is no text
     except ValueError:
         return None

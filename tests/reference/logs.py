@@ -32,7 +32,7 @@ def strict(line):
         raise ValueError(name)
 
     try:
-        found = json.loads(line.decode(), parse_constant=no_constant)
+        found = json.loads(line.decode().removeprefix("\ufeff"), parse_constant=no_constant)
         json.dumps(found, ensure_ascii=False).encode()
     except ValueError:
         raise Rejected from None

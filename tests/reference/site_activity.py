@@ -32,7 +32,9 @@ def no_constant(name: str):
 def said(line: bytes) -> Said | None:
     """What a line says; None if it is a reject. (A blank one is none either, but no reject.)"""
     try:
-        found = json.loads(line.decode(), parse_constant=no_constant, parse_float=Decimal)
+        found = json.loads(
+            line.decode().removeprefix("\ufeff"), parse_constant=no_constant, parse_float=Decimal
+        )
         json.dumps(found, ensure_ascii=False, default=str).encode()  # no lone surrogates
     except (ValueError, RecursionError):
         return None

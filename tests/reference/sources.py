@@ -69,7 +69,7 @@ def decoded(line):
         raise NoEvent(name)
 
     try:
-        event = json.loads(line.decode(), parse_constant=no_constant)
+        event = json.loads(line.decode().removeprefix("\ufeff"), parse_constant=no_constant)
     except (ValueError, RecursionError):
         raise NoEvent("not JSON") from None
     if not isinstance(event, dict):

@@ -13,10 +13,10 @@ from headcount.io.blocks import BOM, All, Some
 from headcount.values.search import is_ascii
 
 
-def record(decode: Callable, line: bytes) -> object | Reject:
+def record(decode: Callable, line: bytes, *, may_have_mark: bool = True) -> object | Reject:
     """What a line holds, by the `decode` of a msgspec decoder; a Reject for a bad line.
 
-    A byte order mark before it is passed over: where files were joined, it begins each of them.
+    One byte order mark before it is passed over: where files were joined, each may begin with one.
     """
     try:
         value = decode(line)
@@ -27,8 +27,8 @@ def record(decode: Callable, line: bytes) -> object | Reject:
     except UnicodeDecodeError:
         return _not_utf8(line)
     except (msgspec.DecodeError, ValueError) as error:
-        if line.startswith(BOM):
-            return record(decode, line.removeprefix(BOM))
+        if may_have_mark and line.startswith(BOM):
+            return record(decode, line.removeprefix(BOM), may_have_mark=False)
         if "UTF-8" in str(error):
             return _not_utf8(line)
         return Reject("not JSON", str(error).removeprefix("JSON is malformed: "))

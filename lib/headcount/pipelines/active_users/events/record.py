@@ -83,7 +83,6 @@ class Parser:
         them: where sums are wanted with engagement_seconds and event_timestamp again (which tells
         copies of an event).
         """
-        line = line.removeprefix(BOM)
         event = jsonl.record(self._decode, line)
         if type(event) is Reject:
             return event
@@ -216,7 +215,7 @@ _ABSENT = Value()
 def _clock_of(line: bytes | None) -> Clock:
     if line is None:
         raise _Unclear
-    return _clock(line)
+    return _clock(line.removeprefix(BOM))
 
 
 def _micros(value: str | int | float | None, fields: Fields, line: bytes | None) -> int:
