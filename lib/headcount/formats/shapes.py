@@ -25,12 +25,11 @@ _DELIMITERS = ("\t", ",", ";", "|")
 _RECORD_SEPARATOR = b"\x1e"
 _WHITE = b" \t\r\n" + _RECORD_SEPARATOR
 
+# Patterns are compiled where they are needed: lines do without.
 # Empty arrays, as far as they are all there is, and an array of objects behind them.
-_ARRAYS = re.compile(rb"(?:\[[ \t\r\n]*\][ \t\r\n]*)*(?:(?P<objects>\[[ \t\r\n]*\{)|\[?[ \t\r\n]*)")
+_ARRAYS = rb"(?:\[[ \t\r\n]*\][ \t\r\n]*)*(?:(?P<objects>\[[ \t\r\n]*\{)|\[?[ \t\r\n]*)"
 # How a pretty-printed object begins: no damage makes two lines of JSON Lines of it.
-_PRETTY = re.compile(rb'\{[ \t\r]*\n[ \t\r\n]*"')
-_ENDS_IN_COMMA = re.compile(rb"[ \t]*,[ \t\r]*\Z")
-_ANOTHER_OBJECT = re.compile(rb"[ \t\r\x1e]*\{")
+_PRETTY = rb'\{[ \t\r]*\n[ \t\r\n]*"'
 _VALUE = json.JSONDecoder(parse_int=str, parse_float=str)
 _ROOM = 16  # an error so near to the end may be the end itself, within a word or an escape
 
@@ -133,7 +132,7 @@ def _shape_of(wanted: Wanted, head: bytes, is_all: bool) -> str | None:
 
 
 def _shape_of_arrays(text: bytes, is_all: bool) -> str | None:
-    arrays = _ARRAYS.match(text)
+    arrays = re.match(_ARRAYS, text)
     if arrays["objects"]:
         return DOCUMENTS
     if arrays.end() < len(text):
@@ -153,7 +152,7 @@ def _shape_of_objects(text: bytes, is_all: bool) -> str | None:
     if end is None:
         return LINES
     if end:
-        if _ENDS_IN_COMMA.match(first, end):
+        if first[end:].strip(_WHITE) == b",":
             return DOCUMENTS
         if not _is_row_of_objects(first):
             return LINES
@@ -162,7 +161,7 @@ def _shape_of_objects(text: bytes, is_all: bool) -> str | None:
             return None
         # a line to which another one was glued is damage, unless the next is like it
         return DOCUMENTS if not second.strip() or _is_row_of_objects(second) else LINES
-    if _PRETTY.match(text):
+    if re.match(_PRETTY, text):
         return DOCUMENTS
     end = _value_end(text)
     if end:
@@ -173,9 +172,10 @@ def _shape_of_objects(text: bytes, is_all: bool) -> str | None:
 def _is_row_of_objects(line: bytes) -> bool:
     """Whether a line begins with two objects; the second may go on beyond what is known of it."""
     end = _value_end(line)
-    if not end or not _ANOTHER_OBJECT.match(line, end):
+    if not end:
         return False
-    return bool(_value_end(line[end:].lstrip(_WHITE))) or len(line) >= _ENOUGH
+    rest = line[end:].lstrip(_WHITE)
+    return rest.startswith(b"{") and (bool(_value_end(rest)) or len(line) >= _ENOUGH)
 
 
 def _first_line(text: bytes) -> tuple[bytes, bool]:

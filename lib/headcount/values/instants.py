@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 from headcount.values import decimals
 
 SECOND = 1_000_000  # microseconds
-_YEAR = re.compile(r"(?<!\d)\d{4}(?!\d)|(?<!\d)\d{8}(?!\d)")
-_DAY_OR_MONTH = re.compile(r"(?<!\d)\d{1,2}[-/.]\d{1,2}[-/.]\d{4}(?!\d)")  # which is which?
+# Patterns are compiled where they are needed, which is rare.
+_YEAR = r"(?<!\d)\d{4}(?!\d)|(?<!\d)\d{8}(?!\d)"
+_DAY_OR_MONTH = r"(?<!\d)\d{1,2}[-/.]\d{1,2}[-/.]\d{4}(?!\d)"  # which is which?
 _DIGITS = 30  # of a whole number: far more than any instant has
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -21,9 +22,7 @@ UNITS = {"s": 6, "ms": 3, "us": 0, "ns": -3}
 UNIT_NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 
 # As web servers write it: https://httpd.apache.org/docs/current/logs.html#common
-_OF_SERVERS = re.compile(
-    r"\[?(\d\d)/([A-Z][a-z][a-z])/(\d{4}):(\d\d:\d\d:\d\d) ([+-]\d{4})\]?", re.ASCII
-)
+_OF_SERVERS = r"(?a)\[?(\d\d)/([A-Z][a-z][a-z])/(\d{4}):(\d\d:\d\d:\d\d) ([+-]\d{4})\]?"
 _NAMES_OF_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec"
 _MONTHS = {name: f"{i:02}" for i, name in enumerate(_NAMES_OF_MONTHS.split(), 1)}
 
@@ -51,7 +50,7 @@ def of_text(text: str) -> int:
 
 
 def _of_unusual(text: str) -> datetime:
-    match = _OF_SERVERS.fullmatch(text)
+    match = re.fullmatch(_OF_SERVERS, text)
     if match and match[2] in _MONTHS:
         day, month, year, time, offset = match.groups()
         return datetime.fromisoformat(f"{year}-{_MONTHS[month]}-{day}T{time}{offset}")
@@ -60,7 +59,7 @@ def _of_unusual(text: str) -> datetime:
 
     if len(text) > 100 or not any(map(str.isdigit, text)):
         raise ValueError("not a date with a time of day")
-    if not _YEAR.search(text) or _DAY_OR_MONTH.search(text):
+    if not re.search(_YEAR, text) or re.search(_DAY_OR_MONTH, text):
         raise ValueError("not one certain date: expected the year in four digits, and first")
 
     def zone(name: str | None, offset: int | None):

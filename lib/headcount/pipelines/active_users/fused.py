@@ -22,7 +22,7 @@ from headcount.io import workers
 from headcount.io.blocks import All, Block, Some
 from headcount.pipelines.active_users import options as engagement_options
 from headcount.pipelines.active_users.definitions import ANY_EVENT, ENGAGED, SUMMED, VALUABLE
-from headcount.pipelines.active_users.events import by_fields, look, qualify, record
+from headcount.pipelines.active_users.events import look, parsers, qualify, record
 from headcount.pipelines.active_users.events.plain import Plain
 from headcount.pipelines.active_users.events.repeats import Repeats
 from headcount.values import decimals, pseudonyms, zones
@@ -42,7 +42,7 @@ class ActiveRows:
 
     def __init__(
         self,
-        parser: record.Parser | by_fields.Parser,
+        parser: parsers.Parser,
         days,
         search: NameSearch | None,
         name: Callable[[str], str] = escape,
@@ -190,7 +190,7 @@ def parsed(parser: Parser, arguments: list[str] | None = None) -> argparse.Names
         days = zones.DeviceDays() if on_device else zones.LocalDays(zones.find(options.tz))
     except ValueError as error:
         parser.error(str(error))
-    events = by_fields.parser(options.wanted)
+    events = parsers.parser(options.wanted)
     daily = options.pseudonyms == engagement_options.DAY
     options.rows = ActiveRows(events, days, search, name, daily=daily)
     options.rows, options.reading = look.reading(options.rows, events, options)

@@ -28,13 +28,6 @@ _PARTS = re.compile(r"(?:[^.\\]|\\.)+", re.DOTALL)
 _any = msgspec.json.Decoder().decode
 
 
-def parser(definition: record.Definition) -> record.Parser | Parser:
-    """The parser of a source's events."""
-    if definition.fields.source == source.GA4:
-        return record.Parser(definition)
-    return Parser(definition)
-
-
 def path(text: str) -> Path:
     """The parts of a dotted path; a backslash stands before a dot, or a plus, within a name."""
     return tuple(re.sub(r"\\(.)", r"\1", part) for part in _PARTS.findall(text))

@@ -18,7 +18,7 @@ from headcount.filters.results import Process, Result
 from headcount.formats import jsonl, shapes
 from headcount.io.blocks import Block
 from headcount.pipelines.active_users.definitions import OWN, SUMMED
-from headcount.pipelines.active_users.events import by_fields, source
+from headcount.pipelines.active_users.events import source
 from headcount.pipelines.active_users.events.qualify import ENGAGEMENT
 from headcount.pipelines.active_users.events.record import Definition
 from headcount.values import instants
@@ -26,7 +26,6 @@ from headcount.values.search import line_around, split_lines
 
 _FIRST = 100  # lines of an input
 _FURTHER = 10  # of each block behind, as long as nothing has been recognised
-_ANY = 1  # of each block behind that
 _any = msgspec.json.Decoder().decode
 _TIME_REASONS = (source.IMPLAUSIBLE, "bad time", "bad event_timestamp")
 _UNLIKE = (
@@ -61,7 +60,7 @@ class Look:
         with what it cannot be meant to count: times in another unit, say.
         """
         if block.name in self._recognised:
-            return 0, self._others(_sample(block, _ANY))
+            return 0, ""
         is_first = block.name not in self._looked_at and block.start < _HEAD
         self._looked_at.add(block.name)
         lines = _sample(block, _FIRST if is_first else _FURTHER)
@@ -88,6 +87,10 @@ class Look:
         if other := self._others(lines):
             return self._told(block, other) if is_first else (0, other)
         return 0, self._seen(block, lines, rejected)
+
+    def others(self, block: Block) -> str:
+        """Whose events a block begins with, if none of this source's."""
+        return self._others(_sample(block, 1))
 
     def _others(self, lines: list[bytes]) -> str:
         """Whose events some of these lines are, if they are none of this source's."""
@@ -193,6 +196,7 @@ def _events_of(name: str) -> str:
 
 def _missing(events: list[dict], fields: source.Fields) -> str:
     """Which of the fields that say when, what and who are in none of some events."""
+    from headcount.pipelines.active_users.events import by_fields  # rarely needed
 
     def is_there(names: Iterable[str]) -> bool:
         paths = [path for name in names for path in by_fields.joined(name)]
@@ -228,6 +232,8 @@ def looking(process: Process, look: Look, event_of: Callable[[bytes], bytes] | N
     def of_block(block: Block) -> Result:
         recognised, like = look(block)
         result = process(block)
+        if not (like or result.kept or result.duplicate):
+            like = look.others(block)
         if like and event_of:
             rows = map(bytes, split_lines(Str(result.rows)))
             recognised = look.recognises(block.name, map(event_of, rows))
@@ -264,6 +270,7 @@ def shape(parser, one_of: Collection[str], *, whole: bool) -> shapes.Wanted:
 
 def has_events(names: Collection[str], fields: source.Fields) -> bool:
     """Whether a table has what says when, what and (GA4 has none without consent) who."""
+    from headcount.pipelines.active_users.events import by_fields  # lines of GA4 do without
 
     def has(paths: Iterable[str]) -> bool:
         return any(by_fields.path(path)[0] in names for path in paths)

@@ -1,7 +1,6 @@
 """The parser of events: which make a user active."""
 
 import operator
-import re
 from collections.abc import Callable
 
 import msgspec
@@ -21,7 +20,6 @@ from headcount.pipelines.active_users.events.source import (
 from headcount.values import decimals, instants, numbers, tsv
 from headcount.values.zones import DAY_SECONDS, LAST_MICROS
 
-_ODD = re.compile(r'["\\\x00-\x1f]')  # characters that no name of a typed record has
 _clock = msgspec.json.Decoder(Clock).decode
 _device = msgspec.json.Decoder(Device | None)
 
@@ -55,10 +53,14 @@ class Parser:
         renamed = {f"user_{i}": key for i, key in enumerate(keys)}
         fields = [(name, str | int | None, None) for name in renamed]
         self._user, *self._other_users = map(operator.attrgetter, renamed)
+        # the parameters that are looked at in every engagement
+        names = dict.fromkeys((MSEC, *definition.valuable_params))
+        self._places = {name: place for place, name in enumerate(names)}
+        self._absent = [_ABSENT] * len(names)
         # so may a parameter be, where the export has been flattened
         names = dict.fromkeys((MSEC, SESSION_ID, *definition.valuable_params))
         taken = {*keys, *Event.__struct_fields__}
-        columns = (name for name in names if name not in taken and not _ODD.search(name))
+        columns = (name for name in names if name not in taken and not _is_odd(name))
         flat = {f"flat_{i}": name for i, name in enumerate(columns)}
         fields += [(attribute, msgspec.Raw, numbers.NULL) for attribute in flat]
         renamed |= flat
@@ -161,25 +163,21 @@ class Parser:
         params = event.event_params
         if type(params) is not list or not params:
             params = self._params(event)
-        first, *others = wanted.valuable_params
-        second = others[0] if others else None
-        msec = value = other = _ABSENT
+        places, found = self._places, self._absent.copy()
         for param in params:
             key = param.key
-            if key == MSEC and msec is _ABSENT:  # of repeated parameters the first counts
-                msec = param.value
-            if key == first and value is _ABSENT:
-                value = param.value
-            elif key == second and other is _ABSENT:
-                other = param.value
-        msec = _number(MSEC, msec)
+            if key in places and found[places[key]] is _ABSENT:  # of repeated ones the first counts
+                found[places[key]] = param.value
+        msec = _number(MSEC, found[0])
         engaged = msec is not None and (wanted.summed or msec >= wanted.min_msec)
         if wanted.valuable_events:
             valuable = ENGAGEMENT in wanted.valuable_events
         else:
-            value = _number(first, value)
-            if value is None and second:
-                value = _number(second, other)
+            value = None
+            for name in wanted.valuable_params:
+                value = _number(name, found[places[name]])
+                if value is not None:
+                    break
             valuable = engaged and value is not None and value >= 1
             if not wanted.summed:
                 engaged = valuable  # both in one event, or nothing
@@ -202,6 +200,11 @@ def row(event: tuple[int, int | None, str, str], name: Callable[[str], str] = ts
     micros, offset, user, signals = event
     time = micros if offset is None else f"{micros}\t{offset}"
     return f"{time}\t{name(user)}\t{signals}\n".encode()
+
+
+def _is_odd(name: str) -> bool:
+    """Whether no name of a typed record can be so."""
+    return '"' in name or "\\" in name or min(name, default=" ") < " "
 
 
 def _with_amount(signals: str, msec, micros: int) -> str:
@@ -292,9 +295,10 @@ def _whole(name: str, raw: msgspec.Raw, lowest: int, highest: int) -> int | None
 
 def _number(name: str, value: Value | None):
     """A parameter's number; None where the parameter, or its value, is absent."""
-    if value is None:
+    if value is None or value is _ABSENT:
         return None
     try:
-        return value.number()
+        number = numbers.number(value.int_value)
+        return value.number() if number is None else number
     except ValueError as error:
         raise _Unclear(Reject("bad event parameter", f"{name}: {error}")) from None
