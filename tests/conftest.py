@@ -8,6 +8,19 @@ from pathlib import Path
 import pytest
 
 from helpers.programs import BARE, REAL
+from helpers.thorough import IN_FULL, leave, sampled, test_of
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "sample(n): without FAULTS=all, only one in n of its cases")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave most cases of some tests to `make faults`. (Those in faults/ are looked at there.)"""
+    if not IN_FULL:
+        faults = Path(__file__).parent / "faults"
+        ours = [item for item in items if item.path.parent != faults]
+        leave(sampled(ours, test_of), config, items)
 
 
 @pytest.fixture(scope="session", autouse=True)

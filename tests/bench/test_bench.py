@@ -11,8 +11,8 @@ from bench.contenders import Contender
 from bench.data import Data
 from bench.targets import AsFast, AtMost, Faster, Memory
 from bench.timing import Timed, rounds, run
-from faults.matrix import ALL as FAULTS
 from helpers.programs import NO_SPARK
+from helpers.thorough import long
 
 TRUTH = "2024-03-08\t2\n"
 SMALL = ["--size", "2MB", "--users", "20000", "--runs", "1"]
@@ -49,7 +49,7 @@ def test_every_case_runs_and_all_answers_agree(data):
 
 
 @pytest.mark.skipif(bool(NO_SPARK), reason=NO_SPARK or "there is one")
-@pytest.mark.skipif(not FAULTS, reason="takes long: FAULTS=all runs it")
+@long
 def test_spark_and_its_peer_agree(data):
     case = spark_cases.spark(Data(data, "2MB"))
     assert [run(contender)[1] for contender in case.contenders] == [case.truth] * 2

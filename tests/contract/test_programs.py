@@ -83,6 +83,7 @@ def test_readme_has_a_line_for_it(program):
     assert f"| `{program}` | {summary} |" in (ROOT / "README.md").read_text()
 
 
+@pytest.mark.sample(2)
 @every_program
 def test_any_locale_gives_the_same_help(program):
     english = run(program, "--help").stdout

@@ -9,7 +9,6 @@ from random import Random
 import pytest
 
 from faults.databases import content, problems, stored
-from faults.matrix import ALL as FAULTS
 from faults.pipelines import PIPELINES
 from faults.pipelines import imported as imported_by
 from headcount.db.postgres import server as postgres
@@ -19,6 +18,7 @@ from headcount.reports import connection as reporting
 from helpers import postgres_server as servers
 from helpers.events import event
 from helpers.programs import BARE, run
+from helpers.thorough import IN_FULL
 from operations.test_erasure import made as made_up
 from operations.test_erasure import person, published
 from pipelines.active_users.test_definitions import ALL, made, options_of
@@ -55,7 +55,8 @@ def masked(text: bytes, *names) -> bytes:
     return text
 
 
-@pytest.mark.parametrize("seed", range(8 if FAULTS else 1))
+@pytest.mark.sample(3)
+@pytest.mark.parametrize("seed", range(8 if IN_FULL else 1))
 @pytest.mark.parametrize("world", ["plain", "events", "device"])
 def test_the_same_rows_as_sqlite(world, seed, server, tmp_path):
     """After files in any pieces, some twice, parts, and days replaced."""
@@ -195,6 +196,7 @@ def test_texts_that_postgresql_cannot_hold(server, tmp_path):
 # ---- all imports
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("pipeline", PIPELINES, ids=lambda pipeline: pipeline.name)
 def test_every_import_makes_the_same_rows(pipeline, db, tmp_path):
     """After files in any order, some twice; and every report says the same of them."""
@@ -354,6 +356,7 @@ def test_doctor_looks_at_what_it_can(db):
 # ---- a person
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("mode", ["keep", "recount"])
 def test_forget_user_does_what_it_does_in_sqlite(mode, server, tmp_path):
     """Numbers are the same, and no byte of the database's files has the name."""

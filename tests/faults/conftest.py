@@ -12,7 +12,6 @@ from typing import NamedTuple
 import pytest
 
 from faults.databases import POSTGRESQL, SQLITE, Db, content, copy_db, on_server
-from faults.matrix import ALL
 from faults.pipelines import PIPELINES, Pipeline, imported
 from faults.report import (  # noqa: F401 -- found here by pytest
     injected,
@@ -23,6 +22,7 @@ from faults.report import (  # noqa: F401 -- found here by pytest
 from helpers import postgres_server as servers
 from helpers.checkouts import copy_of_checkout
 from helpers.programs import BARE
+from helpers.thorough import IN_FULL, leave, sampled, test_of
 
 _SHUTDOWN = 0x8004587D  # FS_IOC_SHUTDOWN
 _NO_LOG_FLUSH = 2  # what has not been synced is lost
@@ -30,37 +30,33 @@ _NO_LOG_FLUSH = 2  # what has not been synced is lost
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "fault(row): which row of the fault matrix a test injects")
-    config.addinivalue_line(
-        "markers", "sample(n): without FAULTS=all, only every n-th of its cases"
-    )
     config.addinivalue_line("markers", "only(kind): about one kind of database alone")
 
 
 def pytest_collection_modifyitems(config, items):
     """Leave most cases of some tests, and of all on a server, to `make faults`."""
 
-    def of(item):
-        return item.parent.nodeid, getattr(item, "originalname", item.name), kind_of(item)
+    def group(item):
+        return *test_of(item), kind_of(item)
 
     ours = [item for item in items if item.path.parent == Path(__file__).parent]
-    counts = Counter(map(of, ours))
-    order = {test: number for number, test in enumerate(counts)}
-    seen, left = Counter(), set()
+    left = set()
     for item in ours:
-        test = of(item)
-        number, mark = seen[test], item.get_closest_marker("sample")
-        seen[test] += 1
-        if kind_of(item) == POSTGRESQL:  # of each test one, each time of another pipeline
-            spared = number != order[test] % counts[test]
-        else:
-            spared = mark and number % mark.args[0]
         only = item.get_closest_marker("only")
-        other = only and kind_of(item) not in ("", only.args[0])
-        if other or (spared and not ALL):
+        if only and kind_of(item) not in ("", only.args[0]):
             left.add(item)
-    if left:
-        config.hook.pytest_deselected(items=list(left))
-        items[:] = [item for item in items if item not in left]
+    if not IN_FULL:
+        left |= sampled((item for item in ours if kind_of(item) != POSTGRESQL), group)
+        counts = Counter(map(group, ours))
+        order = {test: number for number, test in enumerate(counts)}
+        seen = Counter()
+        for item in ours:
+            test = group(item)
+            # of each test one on a server, each time of another pipeline
+            if kind_of(item) == POSTGRESQL and seen[test] != order[test] % counts[test]:
+                left.add(item)
+            seen[test] += 1
+    leave(left, config, items)
 
 
 # ---- what a test starts from

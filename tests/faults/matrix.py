@@ -1,9 +1,5 @@
 """The rows of the fault matrix: what can go wrong around an import."""
 
-import os
-
-ALL = os.environ.get("FAULTS") == "all"  # as `make faults` says; otherwise a few of each, for CI
-
 ROWS = {
     1: "kill -9 at any point",
     2: "kill of one filter only",

@@ -14,10 +14,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from faults.matrix import ALL
 from helpers.events import event
 from helpers.programs import BARE
 from helpers.sessions import query, sound, stages
+from helpers.thorough import IN_FULL
 
 DAYS = 3 * 365
 # With the clocks' oddities in these years: half-hour summer time, changes at a minute past
@@ -81,7 +81,7 @@ def expected(zone, files):
     return {day: len(names) for day, names in users.items()}
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(8)
 @pytest.mark.fault(11)
 @pytest.mark.parametrize("zone", ZONES)
 def test_every_local_day_once(zone, new_db, bin_with_clock, injected, tmp_path):
@@ -107,7 +107,7 @@ def test_every_local_day_once(zone, new_db, bin_with_clock, injected, tmp_path):
         for i in range(2, DAYS)
         if offset(zone, first + timedelta(days=i)) != offset(zone, first + timedelta(days=i - 1))
     }
-    nights = set(range(DAYS)) if ALL else changes | set(dice.sample(range(DAYS), 3))
+    nights = set(range(DAYS)) if IN_FULL else changes | set(dice.sample(range(DAYS), 3))
     due = sorted(files)
     there = []
     for i in sorted(nights):

@@ -8,15 +8,15 @@ import time
 import pytest
 
 from faults.databases import copy_db, differences, on_server, problems
-from faults.matrix import ALL
 from faults.pipelines import attempt, imported
 from faults.tracing import calls, need_strace, traced
 from helpers import postgres_server as server
 from helpers.programs import BARE, run
 from helpers.sessions import kill_session, session, sound
+from helpers.thorough import IN_FULL
 
-CUTS = 25 if ALL else 1
-POINTS = None if ALL else 2
+CUTS = 25 if IN_FULL else 1
+POINTS = None if IN_FULL else 2
 
 
 def fine_again(start, db):
@@ -28,6 +28,7 @@ def fine_again(start, db):
 # ---- power
 
 
+@pytest.mark.sample(3)
 @pytest.mark.fault(3)
 def test_power_is_cut(start, power, placed, injected):
     """What the import has called done is there; the rest comes with the next."""
@@ -54,14 +55,14 @@ def test_power_is_cut(start, power, placed, injected):
 # ---- no space
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(6)
 @pytest.mark.fault(4)
 def test_disk_full_at_a_call(start, db, injected, tmp_path):
     """From any write on, none succeeds."""
     failing(start, db, injected, tmp_path, "pwrite64", "ENOSPC", {74})
 
 
-@pytest.mark.sample(4)
+@pytest.mark.sample(12)
 @pytest.mark.fault(5)
 @pytest.mark.parametrize("call", ["fsync,fdatasync", "pwrite64", "pread64"])
 def test_disk_broken_at_a_call(call, start, db, injected, tmp_path):
@@ -77,7 +78,7 @@ def failing(start, db, injected, tmp_path, call, error, statuses):
     assert traced(command, "-e", f"trace={call}", log=log).returncode == 0
     most = max(calls(log, call).values(), default=0)
     points = range(1, most + 1)
-    if not ALL:
+    if not IN_FULL:
         points = random.Random(start.pipeline.name).sample(points, min(POINTS, most))
     for number in points:
         copy_db(start.one, db)
@@ -100,7 +101,7 @@ def test_a_disk_that_is_full(start, tiny_disk, placed, injected):
     folder, resize = tiny_disk
     resize("24m")
     db = placed(folder)
-    sizes = range(0, 400 << 10, 8 << 10) if ALL else (0, 100 << 10)
+    sizes = range(0, 400 << 10, 8 << 10) if IN_FULL else (0, 100 << 10)
     for left in sizes:
         with injected(start.pipeline.name):
             free = os.statvfs(folder)

@@ -13,10 +13,10 @@ import threading
 import pytest
 
 from faults.databases import content, differences, problems
-from faults.matrix import ALL
 from faults.pipelines import attempt, imported
 from helpers.programs import BARE, ROOT
 from helpers.sessions import query
+from helpers.thorough import IN_FULL
 
 try:  # Python's own, from 3.14 on
     from compression import zstd
@@ -74,7 +74,7 @@ def test_hostile_lines(start, db, injected, tmp_path):
 @pytest.mark.fault(13)
 def test_nothing_but_line_ends(start, db, injected, tmp_path):
     """Ten million of them, around what counts."""
-    count = 5_000_000 if ALL else 50_000
+    count = 5_000_000 if IN_FULL else 50_000
     path, lines = tmp_path / "blank", start.files[1].read_bytes()
     head = lines[: lines.index(b"\n") + 1] if start.pipeline.header else b""
     path.write_bytes(head + b"\n" * count + lines[len(head) :] + b"\n" * count)
@@ -84,11 +84,12 @@ def test_nothing_but_line_ends(start, db, injected, tmp_path):
         assert differences(db, start.golden) == [] and problems(db) == []
 
 
+@pytest.mark.sample(2)
 @pytest.mark.fault(13)
 def test_a_line_without_an_end(start, db, injected, tmp_path):
     """A gigabyte of it: one reject, or no memory for it, and then nothing is imported."""
-    size = 1 << 30 if ALL else 8 << 20
-    if ALL and os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") < 16 << 30:
+    size = 1 << 30 if IN_FULL else 8 << 20
+    if IN_FULL and os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") < 16 << 30:
         pytest.skip("needs 16 GB of memory")
     path = tmp_path / "long"
     with open(path, "wb") as file:
@@ -118,16 +119,16 @@ ARCHIVES = {
 }
 
 
-@pytest.mark.sample(6)
+@pytest.mark.sample(30)
 @pytest.mark.fault(14)
 @pytest.mark.parametrize("kind", ARCHIVES)
 def test_damaged_archives(kind, start, db, injected, tmp_path):
     """All of a file or nothing; after it has come whole, all is as it should be."""
     whole = ARCHIVES[kind](start.files[1].read_bytes())
     dice = random.Random(f"{kind}{start.pipeline.name}")
-    cuts = range(1, len(whole), 1 + len(whole) // (200 if ALL else 3))
+    cuts = range(1, len(whole), 1 + len(whole) // (200 if IN_FULL else 3))
     damaged = [whole[:cut] for cut in cuts]
-    for _ in range(40 if ALL else 2):
+    for _ in range(40 if IN_FULL else 2):
         flipped = bytearray(whole)
         flipped[dice.randrange(10, len(whole))] ^= 1 << dice.randrange(8)
         damaged.append(bytes(flipped))
@@ -153,14 +154,14 @@ def test_damaged_archives(kind, start, db, injected, tmp_path):
     assert differences(db, start.golden) == [] and problems(db) == []
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(4)
 @pytest.mark.fault(15)
 def test_a_file_that_grows(start, db, injected, tmp_path):
     """Cut anywhere, also within a line: when it is whole, all is there once."""
     data = start.files[1].read_bytes()
     path = tmp_path / "growing"
     dice = random.Random(start.pipeline.name)
-    cuts = sorted(dice.sample(range(1, len(data)), 30 if ALL else 3))
+    cuts = sorted(dice.sample(range(1, len(data)), 30 if IN_FULL else 3))
     for cut in cuts:
         with injected(start.pipeline.name):
             with open(path, "ab") as file:
@@ -174,7 +175,7 @@ def test_a_file_that_grows(start, db, injected, tmp_path):
     assert differences(db, start.golden) == [] and problems(db) == []
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(6)
 @pytest.mark.fault(16)
 @pytest.mark.parametrize("how", ["rename", "copytruncate", "same name"])
 def test_rotation(how, start, db, injected, tmp_path):
@@ -197,7 +198,7 @@ def test_rotation(how, start, db, injected, tmp_path):
         assert differences(db, start.golden) == [] and problems(db) == []
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(6)
 @pytest.mark.fault(17)
 @pytest.mark.parametrize("kind", ["missing", "folder", "socket", "loop", "unreadable"])
 def test_what_is_no_input(kind, start, db, injected, tmp_path, unprivileged):

@@ -10,13 +10,13 @@ import time
 import pytest
 
 from faults.databases import copy_db, differences, problems
-from faults.matrix import ALL
 from faults.pipelines import imported
 from faults.tracing import WRITES, calls, need_strace, traced
 from helpers.programs import BARE
 from helpers.sessions import kill_session, members, session, sound
+from helpers.thorough import IN_FULL
 
-TIMES = 40 if ALL else 2  # random moments
+TIMES = 40 if IN_FULL else 2  # random moments
 
 
 def mended(start, db):
@@ -25,6 +25,7 @@ def mended(start, db):
     assert differences(db, start.golden) == [] and problems(db) == []
 
 
+@pytest.mark.sample(5)
 @pytest.mark.fault(1)
 def test_killed_at_a_system_call(start, db, injected, tmp_path):
     """Every one of the calls that write, one run for each of its numbers."""
@@ -35,7 +36,7 @@ def test_killed_at_a_system_call(start, db, injected, tmp_path):
     points = [(call, n + 1) for call, most in calls(log, WRITES).items() for n in range(most)]
     assert len(points) > 20
     dice = random.Random(start.pipeline.name)
-    for call, number in points if ALL else dice.sample(points, 4):
+    for call, number in points if IN_FULL else dice.sample(points, 4):
         copy_db(start.one, db)
         kill = f"inject={call}:signal=KILL:when={number}"
         with injected(start.pipeline.name):
@@ -48,6 +49,7 @@ def test_killed_at_a_system_call(start, db, injected, tmp_path):
             mended(start, db)
 
 
+@pytest.mark.sample(4)
 @pytest.mark.fault(1)
 def test_killed_at_a_moment(start, db, injected):
     """All processes at once."""
@@ -67,6 +69,7 @@ def test_killed_at_a_moment(start, db, injected):
             mended(start, db)
 
 
+@pytest.mark.sample(3)
 @pytest.mark.fault(2)
 def test_one_process_is_killed(start, db, injected):
     """The shell, a filter, a sink, a helper: whichever it was, nothing half-way is committed."""
@@ -88,7 +91,7 @@ def test_one_process_is_killed(start, db, injected):
             mended(start, db)
 
 
-@pytest.mark.sample(4)
+@pytest.mark.sample(8)
 @pytest.mark.fault(18)
 @pytest.mark.parametrize("name", ["TERM", "INT", "HUP"])
 def test_told_to_stop(name, start, db, injected):
@@ -109,7 +112,7 @@ def test_told_to_stop(name, start, db, injected):
             told = time.monotonic()
             process.send_signal(getattr(signal, f"SIG{name}"))
             said = process.communicate(timeout=30)[1]
-            assert time.monotonic() - told < 2 or ALL  # (of a machine that has time for it)
+            assert time.monotonic() - told < 2 or IN_FULL  # (of a machine that has time for it)
             assert b"Traceback" not in said
             if process.returncode == 0:
                 assert differences(db, start.golden) == []

@@ -7,10 +7,10 @@ import subprocess
 import pytest
 
 from faults.databases import copy_db, differences, problems
-from faults.matrix import ALL
 from faults.pipelines import attempt, imported
 from faults.tracing import need_strace, traced
 from helpers.programs import BARE
+from helpers.thorough import IN_FULL, long
 
 
 def limited(start, db, **limits):
@@ -37,7 +37,7 @@ def all_or_nothing(start, db, done):
     assert differences(db, start.golden) == [] and problems(db) == []
 
 
-@pytest.mark.sample(17)
+@pytest.mark.sample(51)
 @pytest.mark.fault(19)
 @pytest.mark.parametrize("megabytes", range(20, 400, 20))
 def test_memory(megabytes, start, db, injected):
@@ -45,7 +45,7 @@ def test_memory(megabytes, start, db, injected):
         all_or_nothing(start, db, limited(start, db, AS=megabytes << 20))
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(4)
 @pytest.mark.fault(20)
 def test_a_slow_disk(start, db, injected, tmp_path):
     """Each sync takes a tenth of a second."""
@@ -57,7 +57,7 @@ def test_a_slow_disk(start, db, injected, tmp_path):
         assert differences(db, start.golden) == [] and problems(db) == []
 
 
-@pytest.mark.sample(5)
+@long
 @pytest.mark.fault(20)
 def test_little_of_a_processor(start, db, injected):
     """Behind others, who take all that there is."""
@@ -81,13 +81,13 @@ def test_descriptors(number, start, db, injected):
         all_or_nothing(start, db, limited(start, db, NOFILE=number))
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(4)
 @pytest.mark.fault(21)
 def test_inodes(start, tiny_disk, placed, injected):
     folder, _ = tiny_disk
     subprocess.run(["mount", "-o", "remount,size=24m,nr_inodes=60", folder], check=True)
     db = placed(folder)
-    for left in range(8) if ALL else (0, 3):
+    for left in range(8) if IN_FULL else (0, 3):
         with injected(start.pipeline.name):
             for i in range(os.statvfs(folder).f_favail - left):
                 (folder / f"filler-{i}").touch()
@@ -100,13 +100,13 @@ def test_inodes(start, tiny_disk, placed, injected):
             copy_db(start.one, db)
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(6)
 @pytest.mark.fault(21)
 def test_processes(start, db, injected, tmp_path):
     """From the n-th on, none can be started any more; or only that one."""
     need_strace()
     forks = "clone,clone3,fork,vfork"
-    for when in (f"{i}{more}" for i in range(1, 7) for more in ("", "+")) if ALL else ["3"]:
+    for when in (f"{i}{more}" for i in range(1, 7) for more in ("", "+")) if IN_FULL else ["3"]:
         copy_db(start.one, db)
         fault = ["-e", f"trace={forks}", "-e", f"inject={forks}:error=EAGAIN:when={when}"]
         with injected(start.pipeline.name):

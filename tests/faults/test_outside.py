@@ -52,7 +52,7 @@ NAMES = [
 # ---- 28, 32: names of files
 
 
-@pytest.mark.sample(9)
+@pytest.mark.sample(18)
 @pytest.mark.fault(28)
 @pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
 def test_names_of_files_are_data(name, start, placed, injected, tmp_path):
@@ -72,6 +72,7 @@ def test_names_of_files_are_data(name, start, placed, injected, tmp_path):
         assert run("show-runs", "--db", db).returncode == 0
 
 
+@pytest.mark.sample(2)
 @pytest.mark.fault(28)
 def test_names_within_the_data_are_data(start, db, injected, tmp_path):
     """Users, sites, metrics and texts that are SQL are stored; no statement of theirs runs."""
@@ -282,7 +283,7 @@ def modes(folder):
     return found
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(4)
 @pytest.mark.fault(34)
 @pytest.mark.parametrize("mask", [0o000, 0o022])
 def test_nobody_else_can_read(mask, start, placed, injected, tmp_path):
@@ -356,7 +357,7 @@ def test_a_user_is_erased(mode, start, injected, tmp_path):
 # ---- 36: what is lost is made again
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(9)
 @pytest.mark.fault(36)
 @pytest.mark.parametrize("lost", ["database", "journal", "ledger", "marks", "locks"])
 def test_state_that_is_lost(lost, start, db, injected):

@@ -9,16 +9,16 @@ import time
 import pytest
 
 from faults.databases import POSTGRESQL, content, copy_db, differences, problems, stored
-from faults.matrix import ALL
 from faults.pipelines import attempt, imported
 from faults.test_disk import failing, fine_again
 from helpers import postgres_server as servers
 from helpers.events import event
 from helpers.programs import BARE, run
 from helpers.sessions import session
+from helpers.thorough import IN_FULL, long
 
 pytestmark = pytest.mark.only(POSTGRESQL)
-TIMES = 10 if ALL else 1  # random moments
+TIMES = 10 if IN_FULL else 1  # random moments
 
 
 def anew(one, db):
@@ -73,6 +73,7 @@ def test_the_server_crashes(start, db, server, injected):
             all_or_nothing(start, db, process)
 
 
+@long
 @pytest.mark.fault(3)
 def test_the_servers_power_is_cut(start, power, injected):
     """What the import has called done is there; the rest comes with the next."""

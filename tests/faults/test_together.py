@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from faults.databases import content, differences, held, opened, problems
-from faults.matrix import ALL
 from faults.pipelines import PIPELINES, attempt, imported
 from helpers.programs import BARE
 from helpers.sessions import beside, query
+from helpers.thorough import IN_FULL
 
 
 def short(pipeline, seconds):
@@ -22,7 +22,7 @@ def short(pipeline, seconds):
     return pipeline._replace(strict=(*pipeline.strict, "--wait", str(seconds)))
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(9)
 @pytest.mark.fault(7)
 @pytest.mark.parametrize("mode", ["IMMEDIATE", "EXCLUSIVE"])
 def test_locked_for_longer_than_it_waits(mode, start, db, injected):
@@ -37,7 +37,7 @@ def test_locked_for_longer_than_it_waits(mode, start, db, injected):
         assert differences(db, start.golden) == [] and problems(db) == []
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(6)
 @pytest.mark.fault(7)
 def test_locked_for_a_while(start, db, injected):
     with injected(start.pipeline.name):
@@ -49,6 +49,7 @@ def test_locked_for_a_while(start, db, injected):
         assert differences(db, start.golden) == [] and problems(db) == []
 
 
+@pytest.mark.sample(2)
 @pytest.mark.fault(7)
 def test_a_reader_keeps_nobody_waiting(start, db, injected):
     with injected(start.pipeline.name), opened(db) as reader:
@@ -58,10 +59,10 @@ def test_a_reader_keeps_nobody_waiting(start, db, injected):
         assert differences(db, start.golden) == []
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(6)
 @pytest.mark.fault(8)
 @pytest.mark.parametrize("same", [True, False])
-@pytest.mark.parametrize("count", [2, 4, 16] if ALL else [3])
+@pytest.mark.parametrize("count", [2, 4, 16] if IN_FULL else [3])
 def test_many_at_once(count, same, start, db, injected):
     """Of the same files, and of different ones: none is counted twice."""
     files = [start.files[:2]] * count if same else [[start.files[i % 2]] for i in range(count)]
@@ -87,6 +88,7 @@ def test_many_at_once(count, same, start, db, injected):
         assert all(times == (1,) for times in read) or start.pipeline.keeps
 
 
+@pytest.mark.sample(4)
 @pytest.mark.fault(8)
 def test_another_pipeline_at_the_same_time(start, starts, db, injected):
     """They take turns at the database, and neither keeps the other out."""
@@ -110,6 +112,7 @@ def test_another_pipeline_at_the_same_time(start, starts, db, injected):
         assert problems(db) == []
 
 
+@pytest.mark.sample(2)
 @pytest.mark.fault(9)
 def test_the_second_start_waits_or_says_so(start, db, injected):
     lock = f"{beside(db)}{start.pipeline.name}.lock"
@@ -129,6 +132,7 @@ def test_the_second_start_waits_or_says_so(start, db, injected):
         assert differences(db, start.golden) == []
 
 
+@pytest.mark.sample(2)
 @pytest.mark.fault(9)
 def test_the_lock_file_is_deleted(start, db, injected):
     """By somebody who tidies up, while an import runs: still none is counted twice."""

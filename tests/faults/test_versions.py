@@ -50,7 +50,7 @@ def schema(db):
     )
 
 
-@pytest.mark.sample(7)
+@pytest.mark.sample(28)
 @pytest.mark.fault(37)
 @pytest.mark.parametrize("version, by", EACH, ids=lambda value: getattr(value, "name", None))
 def test_any_import_brings_it_up_to_date(by, old, version, injected, tmp_path):
@@ -76,7 +76,7 @@ def test_any_import_brings_it_up_to_date(by, old, version, injected, tmp_path):
         assert differences(old, content(new)) == [] and problems(old) == []
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(9)
 @pytest.mark.fault(37)
 @pytest.mark.parametrize("version", OLD)
 def test_reports_answer_or_say_what_to_do(old, version, injected):

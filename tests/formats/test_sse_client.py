@@ -73,6 +73,7 @@ def flood(piece, pieces, end=b""):
     return once(behave)
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(
     "piece, pieces, end, status",
     [

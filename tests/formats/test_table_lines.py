@@ -168,6 +168,7 @@ def test_the_same_events_in_every_kind(kind, tables):
         assert numbers == list(range(2, 502)) and left_out == 1
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("tool", ["gzip", "zstd", "fifo", "stdin", "stdin of gzip"])
 def test_archives_pipes_and_standard_input(kind, tool, tables, tmp_path):
@@ -649,6 +650,7 @@ def test_counts_are_conserved(kind, processes, tables, tmp_path):
             )
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("kind", KINDS)
 def test_blocks_are_small(kind, tmp_path):
     small = write(tmp_path / "small", kind, events(20_000))
@@ -662,6 +664,7 @@ def test_blocks_are_small(kind, tmp_path):
         assert len(found) < 40
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_interrupt_ends_it_quietly(kind, tmp_path, monkeypatch):
     path = write(tmp_path / "input", kind, events(20_000))
@@ -696,6 +699,7 @@ def test_a_quote_that_an_interrupted_writer_left_open_is_no_reject(monkeypatch):
     assert read_all() == (b'{"a":"1","b":"z"}\n', [])
 
 
+@pytest.mark.sample(8)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("source", ["file", "gzip"])
 def test_memory_is_flat(kind, source, tmp_path):

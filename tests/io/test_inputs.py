@@ -97,6 +97,7 @@ def users_of(db):
 # ---- archives
 
 
+@pytest.mark.sample(2)
 @every_archive
 def test_an_archive_counts_as_its_content(kind, tmp_path):
     assert run("count-active-users", stdin=FIRST + SECOND, check=0).stdout == TWO
@@ -123,6 +124,7 @@ def aside(monkeypatch):
     monkeypatch.setattr(processes.Aside, "ROOM", 300)
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("compress", [gzip.compress, zstd, bz2.compress, lzma.compress])
 @pytest.mark.parametrize("seed", range(5))
 def test_another_process_decompresses_the_same(seed, compress, aside, monkeypatch, tmp_path):
@@ -156,6 +158,7 @@ def test_another_process_that_dies_is_a_failure(aside, monkeypatch, tmp_path):
         content(tmp_path / "a", gzip.compress(b"line\n"))
 
 
+@pytest.mark.sample(2)
 @every_archive
 def test_a_cut_anywhere_is_noticed(kind, tmp_path):
     """Unless it falls between two members, or leaves too little to tell what it was."""
@@ -189,6 +192,7 @@ def test_an_archive_of_nothing(kind, tmp_path):
     assert content(tmp_path / "a", b"") == b""
 
 
+@pytest.mark.sample(6)
 @every_archive
 def test_a_flipped_bit_is_noticed_or_harmless(kind, tmp_path):
     """Behind the first bytes, that is; gzip's head holds a time and a name without a checksum."""
@@ -216,6 +220,7 @@ def test_garbage_behind_an_archive_is_noticed(kind, garbage, tmp_path):
         content(tmp_path / "a", b"".join(ARCHIVES[kind]) + garbage)
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("kind", ["gzip", "zstd", "bzip2", "xz"])
 def test_nothing_of_a_broken_archive_is_counted(kind, tmp_path):
     whole = ARCHIVES[kind][0] + ARCHIVES[kind][1]

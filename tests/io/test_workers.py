@@ -208,6 +208,7 @@ KINDS = {
 }
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("validate", [False, True], ids=["", "validate"])
 @pytest.mark.parametrize("kind", [*KINDS, 1, 2, 3])
 def test_one_program_does_what_three_do(kind, validate, tmp_path):

@@ -35,6 +35,7 @@ def command(program):
     return [program, *db, *FIRST.get(program, [])]
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("program", READERS)
 @pytest.mark.parametrize("text, status", [(b"", 2), (b"\n\0\n", 66), (b"none\n", 66)])
 def test_a_list_of_nothing_is_never_standard_input(program, text, status, tmp_path):
@@ -68,6 +69,7 @@ def test_a_folder_without_files_is_no_input(program, tmp_path):
     assert done.stderr.decode() == f"{program}: empty: no files in it\n" and done.stdout == b""
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("how", ["a list", "a list on stdin", "a folder"])
 @pytest.mark.parametrize("more", [[], ["--pipe"]])
 def test_counts_and_imports_of_any_names(how, more, tmp_path):
@@ -199,6 +201,7 @@ def with_few_descriptors(words, folder):
     return done
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("more", [[], ["--pipe"]])
 def test_more_files_than_a_command_line_takes(more, many):
     counted = with_few_descriptors(["count-active-users", *more, "--files-from", "list"], many)

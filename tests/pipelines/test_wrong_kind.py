@@ -77,6 +77,7 @@ def last_run(tmp_path):
         return db.execute(f"SELECT status, {counts} FROM run ORDER BY id DESC").fetchone()
 
 
+@pytest.mark.sample(9)
 @pytest.mark.parametrize("looks", [*FOREIGN, *TEXT])
 @pytest.mark.parametrize("reader", READERS)
 def test_it_is_refused_by_one_message(reader, looks, tmp_path):
@@ -97,6 +98,7 @@ def test_it_is_refused_by_one_message(reader, looks, tmp_path):
         assert status == "failed" and not any(counts)
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("reader", READERS)
 def test_it_may_be_allowed_as_empty(reader, tmp_path):
     sound = READERS[reader][1]
@@ -114,6 +116,7 @@ def test_it_may_be_allowed_as_empty(reader, tmp_path):
         assert lines == kept + filtered + duplicate
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("content", [b"", b"\n \n\r\n"], ids=["no bytes", "blank lines"])
 @pytest.mark.parametrize("reader", READERS)
 def test_an_empty_one_is_fine_and_noted(reader, content, tmp_path):

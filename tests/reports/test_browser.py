@@ -134,6 +134,7 @@ def day(text):
     return time.strftime("%b %d, %Y", time.strptime(text, "%Y-%m-%d"))
 
 
+@pytest.mark.sample(2)
 def test_active_users(page, db):
     page.open("/-/dashboards/active-users")
     points = [mark for mark in page.marks("#chart-daily", "point") if "status" in mark]
@@ -167,6 +168,7 @@ def growth(db, name, *params):
     return json.loads(done.stdout)
 
 
+@pytest.mark.sample(2)
 def test_growth(page, db):
     page.open("/-/dashboards/growth")
     for chart, window in (("monthly", 28), ("weekly", 7)):
@@ -193,6 +195,7 @@ def test_growth(page, db):
     assert len(page.marks("#chart-stickiness", "point")) == 2
 
 
+@pytest.mark.sample(2)
 def test_reports_of_several_columns_draw_their_charts(page, db):
     page.open("/headcount/retention?by=day&last=3")
     cells = page.marks(".chart", "rect mark")
@@ -241,6 +244,7 @@ def test_site_activity(page, db):
             assert sum(int(bar["messages"]) for bar in bars if bar["kind"] == kind) == total
 
 
+@pytest.mark.sample(2)
 def test_comments(page, db):
     page.open("/-/dashboards/comments")
     ((comments, replies),) = query(
@@ -266,6 +270,7 @@ def test_comments(page, db):
     assert sum(int(bar["number"]) for bar in bars) == query(db, typed)[0][0]
 
 
+@pytest.mark.sample(2)
 def test_a_report_with_parameters_draws_its_chart(page, db):
     page.open("/headcount/active_users")
     page.page.fill("[name=since]", "2024-03-12")
@@ -290,6 +295,7 @@ SPOILT_COLUMN = (
 )
 
 
+@pytest.mark.sample(2)
 def test_hostile_titles_and_users_stay_text(page, db):
     """On tables, in search results, on dashboards and their tooltips, in errors."""
     assert query(db, HOSTILE) > [(20,)]

@@ -155,6 +155,7 @@ def rows(db, name, *columns, **params):
     return [tuple(row[column] for column in columns) for row in json.loads(text)]
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("window", [1, 7, 28, 30])
 def test_rolling_active_users(world, window):
     db, truth = world
@@ -207,6 +208,7 @@ def test_by_weekday(world):
     assert found == [pytest.approx(row) for row in truth.weekdays()]
 
 
+@pytest.mark.sample(2)
 def test_compare(world):
     db, truth = world
     week = back(truth.last, 6)
@@ -263,6 +265,7 @@ def test_clocks_of_centuries_ago_and_ahead_do_not_fill_the_years_between(db):
         assert run("show-report", "--db", db, name, check=0).stdout.count(b"\n") < 300
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("name", GROWTH)
 def test_every_format_and_nobody_at_all(name, db, tmp_path):
     run("import-active-users", "--db", tmp_path / "empty.db", "--quiet", check=0)

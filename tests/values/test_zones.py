@@ -96,6 +96,7 @@ def probe(name: str) -> int:
     return len(found)
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_every_change_of_every_zone(chunk):
     probed = sum(probe(name) for name in NAMES[chunk::CHUNKS])
@@ -128,6 +129,7 @@ def end_by_brute_force(zone: tzinfo, day: date) -> datetime:
     return EPOCH + timedelta(seconds=last + 1)
 
 
+@pytest.mark.sample(10)
 @pytest.mark.parametrize(
     "name",
     [

@@ -67,6 +67,7 @@ def copies(path, folder, number):
     return paths
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("target", ["bash", "group"])
 @pytest.mark.parametrize("jobs", [1, 3])
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])

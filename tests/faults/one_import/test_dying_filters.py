@@ -20,6 +20,7 @@ from helpers.sessions import (
 by_status = pytest.mark.parametrize("status", [0, 1, 66, 137])
 
 
+@pytest.mark.sample(5)
 @by_status
 @pytest.mark.parametrize("how", DIES)
 def test_an_import_whose_rows_break_off_commits_nothing(how, status, db, two_files, tmp_path):

@@ -99,6 +99,7 @@ def test_a_file_that_shrinks_while_it_is_read(big, tmp_path):
     assert process.returncode == 65 and b"events.jsonl:" in stderr and b"truncated" in stderr
 
 
+@pytest.mark.sample(2)
 @PIPELINES
 @pytest.mark.parametrize("damage", ["cut", "unreadable", "missing"])
 def test_one_bad_file_among_many_fails_the_run(damage, program, db, unprivileged, tmp_path):

@@ -71,6 +71,7 @@ def count(kind, path, *more):
     return counts(found.stdout), len(rejects.read_bytes().splitlines())
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize(("kind", "form"), FORMS)
 def test_counts(kind, form, seed, tmp_path):
@@ -90,6 +91,7 @@ def key_for(kind, folder):
     return ["--pseudonym-key", folder / "key"]
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize(("kind", "form"), FORMS)
 def test_pipe_and_import_count_the_same(kind, form, tmp_path):
     path, lines, truth = make(tmp_path, kind, form, 7, "--broken", "0.02", "--tz", "Asia/Kathmandu")
@@ -108,6 +110,7 @@ def test_pipe_and_import_count_the_same(kind, form, tmp_path):
     assert dict(query(db, "SELECT * FROM active_user_table")) == truth
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(("kind", "form"), FORMS)
 def test_options(kind, form, tmp_path):
     """Other users, events that count, bots, a zone: alone and together."""

@@ -43,6 +43,7 @@ def files(request, tmp_path):
     return given, [paths[0], f"{paths[1]}.gz"]
 
 
+@pytest.mark.sample(4)
 @VALIDATED
 @pytest.mark.parametrize("definition", DEFINITIONS)
 def test_counts(definition, more, files, tmp_path):
@@ -55,6 +56,7 @@ def test_counts(definition, more, files, tmp_path):
     assert rejects(tmp_path / "piped") == rejects(tmp_path / "fused") != []
 
 
+@pytest.mark.sample(6)
 @VALIDATED
 @pytest.mark.parametrize(
     "definition", ["engaged-valuable", "summed", ALL], ids=["own", "sum", "all"]

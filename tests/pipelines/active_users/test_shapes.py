@@ -166,6 +166,7 @@ def check(path, *options):
 MADE = list(itertools.product(TIMES, PARAMS, VALUES))
 
 
+@pytest.mark.sample(14)
 @pytest.mark.parametrize("archive", ARCHIVES)
 @pytest.mark.parametrize("text", TEXTS)
 def test_every_shape(text, archive, tmp_path):
@@ -178,6 +179,7 @@ def test_every_shape(text, archive, tmp_path):
     check(path)
 
 
+@pytest.mark.sample(15)
 @pytest.mark.parametrize(("time", "params", "value"), MADE)
 def test_every_spelling(time, params, value, tmp_path):
     rng = random.Random(f"{time} {params} {value}")
@@ -188,6 +190,7 @@ def test_every_spelling(time, params, value, tmp_path):
     assert (done.stdout.decode(), done.returncode) == (EXPECTED, 0), done.stderr.decode()
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("text", ["lines", "array", "csv"])
 @pytest.mark.parametrize("unit", UNITS)
 def test_every_unit(unit, text, tmp_path):
@@ -358,6 +361,7 @@ GARBAGE = {
 }
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("what", GARBAGE)
 def test_what_is_no_event_is_refused(what, tmp_path):
     path = tmp_path / "wrong"

@@ -14,7 +14,6 @@ from random import Random
 
 import pytest
 
-from faults.matrix import ALL as FAULTS
 from headcount.filters import runner
 from headcount.filters.account import Account
 from headcount.filters.progress import Progress
@@ -25,6 +24,7 @@ from helpers.checkouts import copy_of_checkout
 from helpers.events import event
 from helpers.programs import BARE, NO_SPARK, ROOT, run
 from helpers.sessions import query, stages
+from helpers.thorough import IN_FULL, long
 from pipelines.active_users.test_definitions import ALL, made, options_of
 from pipelines.active_users.test_part_file import CONTENT, ask
 
@@ -49,8 +49,9 @@ def context():
         yield context
 
 
+@pytest.mark.sample(3)
 @needs_spark
-@pytest.mark.parametrize("seed", range(20 if FAULTS else 3))
+@pytest.mark.parametrize("seed", range(20 if IN_FULL else 2))
 def test_any_cut_order_and_repetition(seed, context, tmp_path, monkeypatch):
     """Rows, account and rejects are those of one reader of all files."""
     from headcount.pipelines.active_users.spark import driver, task
@@ -229,6 +230,7 @@ def parent_named(pid, name):
     raise AssertionError(name)
 
 
+@long
 @needs_spark
 def test_a_cluster_whose_tasks_are_killed(cluster, tmp_path):
     """Two tasks and a whole executor die mid-way; the database is what one machine makes."""
@@ -280,7 +282,7 @@ def test_the_set_up_has_made_an_archive_of_classes():
 
 
 @needs_spark
-@pytest.mark.skipif(not FAULTS, reason="with FAULTS=all")
+@long
 @pytest.mark.parametrize("archive", [None, b"", b"no archive" * 9000])
 def test_an_archive_of_classes_that_is_no_good(archive, tmp_path):
     """Spark starts as it does without."""

@@ -16,6 +16,7 @@ import pytest
 from headcount.db import staging
 from headcount.pipelines.comments.tables import COMMENT, TABLES
 from helpers.programs import BARE, BIN, REAL, run
+from helpers.thorough import long
 from pipelines.comments.test_count import TIME, content, fields, imported, line_of, shown
 
 KILLS = int(os.environ.get("KILLS", "5"))
@@ -50,6 +51,7 @@ def assert_real_numbers(db):
     ]
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("order", ["folders", "shuffled", "pieces", "one file", "reversed"])
 def test_real_crawls_from_any_order_twice_and_in_pieces(real, order, tmp_path):
     db = tmp_path / "my.db"
@@ -214,6 +216,7 @@ def test_deep_lines_are_as_strict(bad):
     assert done.stdout == b"" and done.stderr.count(b"\n") == 1
 
 
+@long
 def test_a_line_of_a_hundred_megabytes(tmp_path):
     path = tmp_path / "crawl.json"
     with open(path, "wb") as file:
@@ -243,6 +246,7 @@ def test_orphans_and_cycles_are_no_threads(tmp_path):
     assert {row[1] for row in shown(db, "most_replied_comments")} == {"top", "a", "b", "self"}
 
 
+@long
 def test_memory_of_an_import_is_flat(tmp_path):
     """Far below what its rows would take; it is the same for twice as many."""
     tables = ["--posts", tmp_path / "p.csv", "--text", tmp_path / "t.csv"]

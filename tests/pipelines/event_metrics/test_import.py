@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from helpers.programs import BARE, BIN, run
+from helpers.thorough import long
 from pipelines.event_metrics.test_record import NAMES, VALUES, content, imported, shown
 from reference import event_metrics as reference
 
@@ -46,6 +47,7 @@ def whole(made, tmp_path_factory):
     return content(db)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("jobs", [2, 4])
 def test_24_files_are_the_same_with_any_number_of_workers(jobs, made, whole, tmp_path):
     imported(tmp_path / "my.db", "--jobs", jobs, *made)
@@ -142,6 +144,7 @@ def test_an_output_that_cannot_be_written_is_an_error(made, tmp_path):
                    capture_output=False, check=74)  # fmt: skip
 
 
+@long
 def test_memory_of_an_import_is_flat(tmp_path):
     """Far below what its rows would take; it is the same for ten times as many."""
     code = (
@@ -310,6 +313,7 @@ OPTIONS = [
 ]
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("options", OPTIONS, ids=lambda options: " ".join(map(str, options)))
 def test_the_truth_of_made_events_is_what_the_reference_and_the_import_find(options, tmp_path):
     folder, truth, db = tmp_path / "made", tmp_path / "truth", tmp_path / "my.db"

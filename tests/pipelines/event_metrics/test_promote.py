@@ -27,6 +27,7 @@ def integers(rng, event):
     return event | {"event_metrics": json.dumps({"metrics": items})}
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("seed", range(4))
 def test_promoted_later_is_the_same_as_promoted_before(seed, tmp_path):
     rng = random.Random(seed)

@@ -86,6 +86,7 @@ def rows(odd):
     return st.lists(row, min_size=1, max_size=12)
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("known", [reference.KNOWN, (), ('q"uote', "a\tb"), ("metric_4",)])
 @given(
     rows(False) | rows(True) | st.tuples(rows(False), rows(True)).map(lambda two: two[0] + two[1])
@@ -203,6 +204,7 @@ def shown(db, name, *options):
     ]
 
 
+@pytest.mark.sample(8)
 @pytest.mark.parametrize("seed", range(8))
 def test_files_of_every_kind_in_any_order(seed, tmp_path):
     rng = random.Random(seed)

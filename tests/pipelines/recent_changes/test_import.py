@@ -425,6 +425,7 @@ def test_words_are_entered_while_a_stream_goes_on_though_batches_fill_up(sane, d
         assert query(db, "SELECT max(pk) FROM recent_change_raw")[0][0] < 1400
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_it_soon_though_the_stream_is_silent(number, status, sane, db):
     with (

@@ -8,6 +8,7 @@ import sqlite3
 import pytest
 
 from helpers.programs import run
+from helpers.thorough import long
 from pipelines.site_activity.test_count import chat, stream
 from reference import site_activity as reference
 
@@ -57,6 +58,7 @@ def run_of(db, columns="status, lines, kept, duplicate, rejected"):
     return rows(db, f"SELECT {columns} FROM run ORDER BY id DESC LIMIT 1")[0]
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("seed", range(12))
 def test_any_lines_in_any_pieces(seed, tmp_path):
     rng = random.Random(seed)
@@ -125,6 +127,7 @@ def test_an_earlier_copy_takes_the_place_of_a_line_in_all_tables(tmp_path):
         is_right(db, lines)
 
 
+@long
 def test_many_small_imports(tmp_path):
     """Parts and rows of lines are joined again, and nothing is lost of them."""
     db = tmp_path / "my.db"

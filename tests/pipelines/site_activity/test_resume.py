@@ -73,6 +73,7 @@ def committed(db):
     return query(db, "SELECT coalesce(sum(lines), 0) FROM chat_lines")[0][0]
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("who", ["all", "one"])
 def test_kill_again_and_again_until_it_is_through(who, chats, undisturbed, tmp_path):
     """Of the whole group, or of one process; started again with no other action."""
@@ -107,6 +108,7 @@ def test_kill_again_and_again_until_it_is_through(who, chats, undisturbed, tmp_p
         print(f"{who}: {killed} kills, {worked:.1f} s of work; undisturbed {seconds:.1f} s")
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 @pytest.mark.parametrize("target", ["bash", "group"])
 def test_a_signal_ends_it_within_two_seconds(number, target, chats, undisturbed, tmp_path):
@@ -128,6 +130,7 @@ def test_a_signal_ends_it_within_two_seconds(number, target, chats, undisturbed,
     is_whole(db, chats, undisturbed, again=number == signal.SIGINT)
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("seconds", [0.0, 0.1, 0.2, 0.3])
 def test_ctrl_c_keeps_what_was_read_up_to_the_first_gap(seconds, chats, undisturbed, tmp_path):
     """Each process stops at its own place: the mark must not count what lies behind a gap."""
