@@ -1,7 +1,8 @@
 """duckdb_sources.py SOURCE FILE - users of each local day by any event, of other trackers' exports
 
 Prints date and count. Only the fields that matter are read, and the types are given, which is the
-fastest way to read JSON with DuckDB; a log is read as lines, each taken apart by one expression.
+fastest way to read JSON with DuckDB; a log is read as lines, each taken apart by one expression,
+and Snowplow's TSV as columns, of which the JSON of contexts is only searched for the user.
 """
 
 import sys
@@ -12,6 +13,7 @@ LOG = (
     r'^(\S+) \S+ .*?\[([^\]]+)\] "((?:[^"\\]|\\.)*)" \d{3} \S+'
     r'(?: "(?:[^"\\]|\\.)*" "((?:[^"\\]|\\.)*)")?'
 )
+SNOWPLOW = ", ".join(f"column{i:03}: 'VARCHAR'" for i in range(131))
 
 
 def json_of(columns: str, user: str, time: str) -> str:
@@ -42,6 +44,24 @@ SOURCES = {
         "person_id: 'VARCHAR', distinct_id: 'VARCHAR', timestamp: 'VARCHAR'",
         "coalesce(person_id, distinct_id)",
         "cast(timestamp AS TIMESTAMPTZ)",
+    ),
+    "snowplow": f"""
+        SELECT coalesce(column015, nullif(regexp_extract(column052,
+                'client_session.*?"userId":"([^"]+)"', 1), '')) AS visitor,
+            cast(coalesce(column124, column003) || 'Z' AS TIMESTAMPTZ) AS instant
+        FROM read_csv($file, delim = '\t', header = false, quote = '', escape = '',
+            all_varchar = true, auto_detect = false, nullstr = '',
+            columns = {{{SNOWPLOW}}})
+    """,
+    "cloudevents": json_of(
+        "time: 'VARCHAR', data: 'STRUCT(userId VARCHAR)'",
+        "data.userId",
+        "cast(time AS TIMESTAMPTZ)",
+    ),
+    "fields": json_of(
+        """"when": 'STRUCT("at" BIGINT)', who: 'STRUCT(id VARCHAR, device VARCHAR)'""",
+        "coalesce(who.id, who.device)",
+        """epoch_ms("when"."at")::TIMESTAMP AT TIME ZONE 'UTC'""",
     ),
     "access-log": f"""
         SELECT (part.address, part.agent) AS visitor,

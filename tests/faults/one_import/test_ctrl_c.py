@@ -80,7 +80,7 @@ def test_interrupted_count_of_a_file(packed, jobs, target, big, tmp_path):
     last.write_bytes(event(micros=NOON + 9 * 86_400_000_000))
     paths = copies(path, tmp_path, 100)
     with session("count-active-users", "--jobs", jobs, *paths, last) as process:
-        wait_until(lambda: has_read(process.pid, COUNTING) > 80_000_000)
+        wait_until(lambda: has_read(process.pid, COUNTING) > 400_000_000)
         (os.kill if target == "bash" else os.killpg)(process.pid, signal.SIGINT)
         stdout, stderr = process.communicate(timeout=EXIT_WITHIN)
     assert process.returncode == 130, stderr
