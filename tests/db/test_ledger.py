@@ -70,6 +70,16 @@ def test_other_settings_are_refused_and_name_the_option(db, path):
     assert caught.value.status == 78
 
 
+def test_a_database_is_made_with_what_there_was_no_option_for(db, path):
+    """One that was made before its options say so, and so cannot be taken for another."""
+    run, _ = begin(db, path)
+    ledger.finish(db, run, SETTINGS, account())
+    begin(db, path, settings=SETTINGS | {"source": "ga4", "pseudonyms": "ever"})
+    for other in ({"source": "segment"}, {"pseudonyms": "day"}):
+        with pytest.raises(Failure, match="made with --(source ga4|pseudonyms ever), not"):
+            begin(db, path, settings=SETTINGS | other)
+
+
 @pytest.mark.parametrize("field", ["kept", "filtered", "duplicate"])
 def test_a_run_whose_lines_do_not_add_up_is_not_done(db, path, field):
     run, _ = begin(db, path)

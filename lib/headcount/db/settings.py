@@ -7,6 +7,10 @@ import sqlite3
 from headcount.errors import OTHER_SETTINGS, Failure
 
 
+# What databases were made with before there was an option for it.
+_BEFORE = {"source": "ga4", "pseudonyms": "ever", "skip-bots": ""}
+
+
 def enter(db: sqlite3.Connection, settings: dict[str, str]) -> None:
     """Keep what the database is made with. Raises Failure 78 if it was made with others."""
     check(db, settings)
@@ -16,6 +20,8 @@ def enter(db: sqlite3.Connection, settings: dict[str, str]) -> None:
 def check(db: sqlite3.Connection, settings: dict[str, str]) -> None:
     """Raises Failure 78 unless the database was made with these settings, or is new."""
     made_with = dict(db.execute("SELECT name, value FROM setting"))
+    if not settings.keys().isdisjoint(made_with):
+        made_with = _BEFORE | made_with
     for name, value in settings.items():
         if made_with.get(name, value) != value:
             raise Failure(
