@@ -33,6 +33,7 @@ def data(tmp_path_factory):
     return tmp_path_factory.mktemp("bench")
 
 
+@long
 def test_every_case_runs_and_all_answers_agree(data):
     names = cases.CASES.keys() - {"spark"}  # which would take as long as half of the others
     done = bench(data, *SMALL, "--cases", *names)

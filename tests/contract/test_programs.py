@@ -67,6 +67,7 @@ def test_runs_through_a_symlink_from_elsewhere(program, tmp_path):
     assert done.returncode == 0 and done.stdout
 
 
+@pytest.mark.sample(2)
 @every_program
 def test_help_is_quiet_under_head_and_loud_on_a_full_disk(program):
     pipe = 'set -o pipefail; "$1" --help | head -1'
@@ -83,7 +84,7 @@ def test_readme_has_a_line_for_it(program):
     assert f"| `{program}` | {summary} |" in (ROOT / "README.md").read_text()
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(4)
 @every_program
 def test_any_locale_gives_the_same_help(program):
     english = run(program, "--help").stdout

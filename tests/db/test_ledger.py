@@ -76,7 +76,7 @@ def test_a_database_is_made_with_what_there_was_no_option_for(db, path):
     ledger.finish(db, run, SETTINGS, account())
     begin(db, path, settings=SETTINGS | {"source": "ga4", "pseudonyms": "ever"})
     for other in ({"source": "segment"}, {"pseudonyms": "day"}):
-        with pytest.raises(Failure, match="made with --(source ga4|pseudonyms ever), not"):
+        with pytest.raises(Failure, match=r"made with --(source ga4|pseudonyms ever), not"):
             begin(db, path, settings=SETTINGS | other)
 
 

@@ -196,7 +196,7 @@ def test_texts_that_postgresql_cannot_hold(server, tmp_path):
 # ---- all imports
 
 
-@pytest.mark.sample(4)
+@pytest.mark.sample(8)
 @pytest.mark.parametrize("pipeline", PIPELINES, ids=lambda pipeline: pipeline.name)
 def test_every_import_makes_the_same_rows(pipeline, db, tmp_path):
     """After files in any order, some twice; and every report says the same of them."""

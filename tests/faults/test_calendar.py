@@ -81,7 +81,7 @@ def expected(zone, files):
     return {day: len(names) for day, names in users.items()}
 
 
-@pytest.mark.sample(8)
+@pytest.mark.sample(16)
 @pytest.mark.fault(11)
 @pytest.mark.parametrize("zone", ZONES)
 def test_every_local_day_once(zone, new_db, bin_with_clock, injected, tmp_path):

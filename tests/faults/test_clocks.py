@@ -20,7 +20,7 @@ CLOCKS = [
 ]
 
 
-@pytest.mark.sample(6)
+@pytest.mark.sample(12)
 @pytest.mark.fault(10)
 def test_clocks_that_jump(start, db, bin_with_clock, injected):
     """Days come from events, and the order of runs from their numbers."""

@@ -28,7 +28,7 @@ def fine_again(start, db):
 # ---- power
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(9)
 @pytest.mark.fault(3)
 def test_power_is_cut(start, power, placed, injected):
     """What the import has called done is there; the rest comes with the next."""
@@ -55,14 +55,14 @@ def test_power_is_cut(start, power, placed, injected):
 # ---- no space
 
 
-@pytest.mark.sample(6)
+@pytest.mark.sample(12)
 @pytest.mark.fault(4)
 def test_disk_full_at_a_call(start, db, injected, tmp_path):
     """From any write on, none succeeds."""
     failing(start, db, injected, tmp_path, "pwrite64", "ENOSPC", {74})
 
 
-@pytest.mark.sample(12)
+@pytest.mark.sample(36)
 @pytest.mark.fault(5)
 @pytest.mark.parametrize("call", ["fsync,fdatasync", "pwrite64", "pread64"])
 def test_disk_broken_at_a_call(call, start, db, injected, tmp_path):
@@ -95,6 +95,7 @@ def failing(start, db, injected, tmp_path, call, error, statuses):
             fine_again(start, db)
 
 
+@pytest.mark.sample(3)
 @pytest.mark.fault(4)
 def test_a_disk_that_is_full(start, tiny_disk, placed, injected):
     """A real one: however much space is left, all is well when there is more."""
@@ -115,6 +116,7 @@ def test_a_disk_that_is_full(start, tiny_disk, placed, injected):
     fine_again(start, db)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.fault(4)
 def test_output_that_cannot_be_written(start, db, injected):
     """What is imported is imported; that it could not be told has a status."""
@@ -128,7 +130,7 @@ def test_output_that_cannot_be_written(start, db, injected):
 # ---- read-only
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(6)
 @pytest.mark.fault(6)
 @pytest.mark.parametrize("what", ["database", "folder", "disk"])
 def test_what_cannot_be_written(what, start, placed, tmp_path, unprivileged, injected, request):

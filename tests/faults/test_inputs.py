@@ -46,6 +46,7 @@ def lenient(pipeline):
     return pipeline._replace(strict=(*pipeline.strict, *pipeline.lenient))
 
 
+@pytest.mark.sample(2)
 @pytest.mark.fault(13)
 def test_hostile_lines(start, db, injected, tmp_path):
     """Each is one reject, with its place; all others count."""
@@ -71,6 +72,7 @@ def test_hostile_lines(start, db, injected, tmp_path):
         assert all(letter["file"] == str(path) and letter["reason"] for letter in letters)
 
 
+@pytest.mark.sample(3)
 @pytest.mark.fault(13)
 def test_nothing_but_line_ends(start, db, injected, tmp_path):
     """Ten million of them, around what counts."""
@@ -84,7 +86,7 @@ def test_nothing_but_line_ends(start, db, injected, tmp_path):
         assert differences(db, start.golden) == [] and problems(db) == []
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(4)
 @pytest.mark.fault(13)
 def test_a_line_without_an_end(start, db, injected, tmp_path):
     """A gigabyte of it: one reject, or no memory for it, and then nothing is imported."""
@@ -119,7 +121,7 @@ ARCHIVES = {
 }
 
 
-@pytest.mark.sample(30)
+@pytest.mark.sample(60)
 @pytest.mark.fault(14)
 @pytest.mark.parametrize("kind", ARCHIVES)
 def test_damaged_archives(kind, start, db, injected, tmp_path):
@@ -154,7 +156,7 @@ def test_damaged_archives(kind, start, db, injected, tmp_path):
     assert differences(db, start.golden) == [] and problems(db) == []
 
 
-@pytest.mark.sample(4)
+@pytest.mark.sample(8)
 @pytest.mark.fault(15)
 def test_a_file_that_grows(start, db, injected, tmp_path):
     """Cut anywhere, also within a line: when it is whole, all is there once."""
@@ -175,7 +177,7 @@ def test_a_file_that_grows(start, db, injected, tmp_path):
     assert differences(db, start.golden) == [] and problems(db) == []
 
 
-@pytest.mark.sample(6)
+@pytest.mark.sample(12)
 @pytest.mark.fault(16)
 @pytest.mark.parametrize("how", ["rename", "copytruncate", "same name"])
 def test_rotation(how, start, db, injected, tmp_path):
@@ -198,7 +200,7 @@ def test_rotation(how, start, db, injected, tmp_path):
         assert differences(db, start.golden) == [] and problems(db) == []
 
 
-@pytest.mark.sample(6)
+@pytest.mark.sample(12)
 @pytest.mark.fault(17)
 @pytest.mark.parametrize("kind", ["missing", "folder", "socket", "loop", "unreadable"])
 def test_what_is_no_input(kind, start, db, injected, tmp_path, unprivileged):
@@ -227,6 +229,7 @@ def test_what_is_no_input(kind, start, db, injected, tmp_path, unprivileged):
         assert differences(db, start.golden) == [] and problems(db) == []
 
 
+@pytest.mark.sample(2)
 @pytest.mark.fault(17)
 def test_an_empty_file_and_a_pipe(start, db, injected, tmp_path):
     empty, fifo = tmp_path / "empty", tmp_path / "fifo"

@@ -25,7 +25,7 @@ def mended(start, db):
     assert differences(db, start.golden) == [] and problems(db) == []
 
 
-@pytest.mark.sample(5)
+@pytest.mark.sample(10)
 @pytest.mark.fault(1)
 def test_killed_at_a_system_call(start, db, injected, tmp_path):
     """Every one of the calls that write, one run for each of its numbers."""
@@ -49,7 +49,7 @@ def test_killed_at_a_system_call(start, db, injected, tmp_path):
             mended(start, db)
 
 
-@pytest.mark.sample(4)
+@pytest.mark.sample(12)
 @pytest.mark.fault(1)
 def test_killed_at_a_moment(start, db, injected):
     """All processes at once."""
@@ -69,7 +69,7 @@ def test_killed_at_a_moment(start, db, injected):
             mended(start, db)
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(9)
 @pytest.mark.fault(2)
 def test_one_process_is_killed(start, db, injected):
     """The shell, a filter, a sink, a helper: whichever it was, nothing half-way is committed."""
@@ -91,7 +91,7 @@ def test_one_process_is_killed(start, db, injected):
             mended(start, db)
 
 
-@pytest.mark.sample(8)
+@pytest.mark.sample(16)
 @pytest.mark.fault(18)
 @pytest.mark.parametrize("name", ["TERM", "INT", "HUP"])
 def test_told_to_stop(name, start, db, injected):
@@ -119,6 +119,7 @@ def test_told_to_stop(name, start, db, injected):
             mended(start, db)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.fault(18)
 def test_stopped_and_continued(start, db, injected):
     with injected(start.pipeline.name):

@@ -45,7 +45,7 @@ def test_memory(megabytes, start, db, injected):
         all_or_nothing(start, db, limited(start, db, AS=megabytes << 20))
 
 
-@pytest.mark.sample(4)
+@pytest.mark.sample(8)
 @pytest.mark.fault(20)
 def test_a_slow_disk(start, db, injected, tmp_path):
     """Each sync takes a tenth of a second."""
@@ -73,7 +73,7 @@ def test_little_of_a_processor(start, db, injected):
             process.wait()
 
 
-@pytest.mark.sample(17)
+@pytest.mark.sample(34)
 @pytest.mark.fault(21)
 @pytest.mark.parametrize("number", range(4, 24))
 def test_descriptors(number, start, db, injected):
@@ -81,7 +81,7 @@ def test_descriptors(number, start, db, injected):
         all_or_nothing(start, db, limited(start, db, NOFILE=number))
 
 
-@pytest.mark.sample(4)
+@pytest.mark.sample(12)
 @pytest.mark.fault(21)
 def test_inodes(start, tiny_disk, placed, injected):
     folder, _ = tiny_disk
@@ -100,7 +100,7 @@ def test_inodes(start, tiny_disk, placed, injected):
             copy_db(start.one, db)
 
 
-@pytest.mark.sample(6)
+@pytest.mark.sample(12)
 @pytest.mark.fault(21)
 def test_processes(start, db, injected, tmp_path):
     """From the n-th on, none can be started any more; or only that one."""

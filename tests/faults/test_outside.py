@@ -90,6 +90,7 @@ def test_names_within_the_data_are_data(start, db, injected, tmp_path):
         assert attack in stored(db)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.fault(32)
 def test_paths_do_not_leave_their_folder(start, placed, injected, tmp_path):
     """The stage of an import, and what stands beside a database, stay beside it."""
@@ -283,7 +284,7 @@ def modes(folder):
     return found
 
 
-@pytest.mark.sample(4)
+@pytest.mark.sample(8)
 @pytest.mark.fault(34)
 @pytest.mark.parametrize("mask", [0o000, 0o022])
 def test_nobody_else_can_read(mask, start, placed, injected, tmp_path):
@@ -357,7 +358,7 @@ def test_a_user_is_erased(mode, start, injected, tmp_path):
 # ---- 36: what is lost is made again
 
 
-@pytest.mark.sample(9)
+@pytest.mark.sample(18)
 @pytest.mark.fault(36)
 @pytest.mark.parametrize("lost", ["database", "journal", "ledger", "marks", "locks"])
 def test_state_that_is_lost(lost, start, db, injected):

@@ -112,6 +112,7 @@ def test_the_network_swallows_all(injected):
         assert time.monotonic() - began < 20 and b"Traceback" not in done.stderr
 
 
+@long
 @pytest.mark.fault(4)
 def test_the_servers_disk_is_full(injected, tiny_disk, tmp_path):
     """Nothing of the run is committed, and once there is room again all is."""

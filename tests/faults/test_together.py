@@ -22,7 +22,7 @@ def short(pipeline, seconds):
     return pipeline._replace(strict=(*pipeline.strict, "--wait", str(seconds)))
 
 
-@pytest.mark.sample(9)
+@pytest.mark.sample(18)
 @pytest.mark.fault(7)
 @pytest.mark.parametrize("mode", ["IMMEDIATE", "EXCLUSIVE"])
 def test_locked_for_longer_than_it_waits(mode, start, db, injected):
@@ -37,7 +37,7 @@ def test_locked_for_longer_than_it_waits(mode, start, db, injected):
         assert differences(db, start.golden) == [] and problems(db) == []
 
 
-@pytest.mark.sample(6)
+@pytest.mark.sample(12)
 @pytest.mark.fault(7)
 def test_locked_for_a_while(start, db, injected):
     with injected(start.pipeline.name):
@@ -59,7 +59,7 @@ def test_a_reader_keeps_nobody_waiting(start, db, injected):
         assert differences(db, start.golden) == []
 
 
-@pytest.mark.sample(6)
+@pytest.mark.sample(12)
 @pytest.mark.fault(8)
 @pytest.mark.parametrize("same", [True, False])
 @pytest.mark.parametrize("count", [2, 4, 16] if IN_FULL else [3])
@@ -88,7 +88,7 @@ def test_many_at_once(count, same, start, db, injected):
         assert all(times == (1,) for times in read) or start.pipeline.keeps
 
 
-@pytest.mark.sample(4)
+@pytest.mark.sample(8)
 @pytest.mark.fault(8)
 def test_another_pipeline_at_the_same_time(start, starts, db, injected):
     """They take turns at the database, and neither keeps the other out."""
@@ -112,7 +112,7 @@ def test_another_pipeline_at_the_same_time(start, starts, db, injected):
         assert problems(db) == []
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(4)
 @pytest.mark.fault(9)
 def test_the_second_start_waits_or_says_so(start, db, injected):
     lock = f"{beside(db)}{start.pipeline.name}.lock"
@@ -132,7 +132,7 @@ def test_the_second_start_waits_or_says_so(start, db, injected):
         assert differences(db, start.golden) == []
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(4)
 @pytest.mark.fault(9)
 def test_the_lock_file_is_deleted(start, db, injected):
     """By somebody who tidies up, while an import runs: still none is counted twice."""

@@ -50,7 +50,7 @@ def schema(db):
     )
 
 
-@pytest.mark.sample(28)
+@pytest.mark.sample(56)
 @pytest.mark.fault(37)
 @pytest.mark.parametrize("version, by", EACH, ids=lambda value: getattr(value, "name", None))
 def test_any_import_brings_it_up_to_date(by, old, version, injected, tmp_path):

@@ -39,6 +39,7 @@ PIPELINES = {
 }
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("pipeline", PIPELINES)
 def test_lines_that_stay_wrong_keep_their_places(pipeline, tmp_path):
     options, good, kind = PIPELINES[pipeline]

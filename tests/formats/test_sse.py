@@ -174,6 +174,7 @@ def test_where_to_begin():
     assert requests[0][1]["Last-Event-ID"] == "[7]"
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_server_that_asks_to_wait_is_left_alone(status):
     data, _, notes = read(

@@ -228,6 +228,7 @@ def certificate(folder, name, year):
     return context, folder / "crt"
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(
     "name, year, trusted, fine",
     [

@@ -19,6 +19,7 @@ from headcount.formats import delimited, tables
 from headcount.io.blocks import Block
 from headcount.values import tsv
 from helpers.programs import BARE, BIN, REAL, run
+from helpers.thorough import long
 
 pa = pytest.importorskip("pyarrow", reason="no pyarrow: make .venv/parquet")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -189,6 +190,7 @@ def test_archives(tool, tmp_path):
     run("read-table", stdin=packed[:-9], check=1)
 
 
+@long
 def test_a_quote_that_never_closes_takes_no_long_time_and_little_memory(tmp_path):
     path = tmp_path / "table.csv"
     # each line opens a quote that the next one closes with something behind it

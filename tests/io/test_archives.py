@@ -53,7 +53,7 @@ def test_refused_with_the_way_out(kind, compress, tmp_path):
 
 @pytest.mark.parametrize("kind", list(ARCHIVES)[:2])
 @pytest.mark.parametrize(
-    "program", ["count-active-users", "count-comments", "count-site-activity", "parse-messages"]
+    "program", ["count-active-users", "parse-comments", "count-site-activity", "parse-chat"]
 )
 def test_nothing_is_counted(kind, program, tmp_path):
     path = tmp_path / "events"

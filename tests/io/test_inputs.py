@@ -332,7 +332,7 @@ def test_bytes_that_are_no_text_are_rejects(tmp_path):
         b"\0",
         event().replace(b"ann", b"a\0n"),
         event().replace(b"ann", b"\xff"),
-        b"\xef\xbb\xbf" + event(),
+        b"\xef\xbb\xbf" * 2 + event(),
     ]
     stdin = event(user="bob") + b"".join(line.rstrip(b"\n") + b"\n" for line in bad) + event()
     rejects = tmp_path / "rejects"
@@ -450,6 +450,7 @@ NAMES = [
 DASHES = [b"-x.jsonl", b"--", b"--help"]
 
 
+@pytest.mark.sample(2)
 @PIPELINES
 @pytest.mark.parametrize("name", NAMES, ids=ascii)
 def test_names_of_files(program, name, tmp_path):
@@ -460,6 +461,7 @@ def test_names_of_files(program, name, tmp_path):
     assert done.stdout == answer(program, 1) and done.stderr == b""
 
 
+@pytest.mark.sample(3)
 @PIPELINES
 @pytest.mark.parametrize(
     "name",

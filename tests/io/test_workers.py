@@ -208,7 +208,7 @@ KINDS = {
 }
 
 
-@pytest.mark.sample(6)
+@pytest.mark.sample(12)
 @pytest.mark.parametrize("validate", [False, True], ids=["", "validate"])
 @pytest.mark.parametrize("kind", [*KINDS, 1, 2, 3])
 def test_one_program_does_what_three_do(kind, validate, tmp_path):
@@ -326,6 +326,7 @@ def test_a_bad_number_of_processes_is_a_usage_error(number):
 # ---- the filters that take --jobs, by themselves
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("name", ["grep-events", "parse-engagement"])
 @pytest.mark.parametrize("seed", range(2))
 def test_a_filter_prints_the_same_with_any_number_of_processes(name, seed, tmp_path):

@@ -89,6 +89,7 @@ def hits(folder, *names):
 PIPELINES = ["import-active-users", "import-site-activity", "import-recent-changes"]
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("pipeline", PIPELINES)
 def test_keep_leaves_numbers_and_no_byte(pipeline, db, raw, tmp_path):
     name, _ = person(raw, pipeline)
@@ -102,6 +103,7 @@ def test_keep_leaves_numbers_and_no_byte(pipeline, db, raw, tmp_path):
     run("forget-user", "--db", db, "--mode", "keep", name, check=66)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("pipeline", PIPELINES)
 def test_recount_is_as_if_they_had_never_been(pipeline, db, raw, tmp_path):
     name, field = person(raw, pipeline)
@@ -229,6 +231,7 @@ def test_a_reader_or_an_import_in_the_way(db, raw):
         subprocess.run(["pkill", "-f", f"{db}.import-comments.lock"])
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("seed", range(4))
 def test_killed_at_any_moment(seed, db, raw, tmp_path):
     """Run again, all is gone."""

@@ -35,7 +35,7 @@ def command(program):
     return [program, *db, *FIRST.get(program, [])]
 
 
-@pytest.mark.sample(4)
+@pytest.mark.sample(8)
 @pytest.mark.parametrize("program", READERS)
 @pytest.mark.parametrize("text, status", [(b"", 2), (b"\n\0\n", 66), (b"none\n", 66)])
 def test_a_list_of_nothing_is_never_standard_input(program, text, status, tmp_path):
@@ -51,6 +51,7 @@ def test_a_list_of_nothing_is_never_standard_input(program, text, status, tmp_pa
         assert said in done.stderr.decode() and done.stdout == b""
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("program", READERS)
 def test_standard_input_is_an_input_or_a_list(program, tmp_path):
     option = list_option(program)

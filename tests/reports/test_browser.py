@@ -216,6 +216,7 @@ def test_reports_of_several_columns_draw_their_charts(page, db):
         assert shown == sum(row[kind] for row in rows) > 0
 
 
+@pytest.mark.sample(2)
 def test_recent_changes(page, db):
     page.open("/-/dashboards/recent-changes")
     last = "(SELECT max(timestamp) FROM recent_change_raw)"
@@ -234,6 +235,7 @@ def test_recent_changes(page, db):
     assert {area["who"] for area in page.marks("#chart-minutes", "area mark")} == {"bots", "people"}
 
 
+@pytest.mark.sample(2)
 def test_site_activity(page, db):
     page.open("/-/dashboards/site-activity")
     ((chats, emails),) = query(db, "SELECT sum(messages), sum(emails) FROM site_activity")
@@ -324,6 +326,7 @@ def test_hostile_titles_and_users_stay_text(page, db):
     page.wrong = [text for text in page.wrong if "Failed to load resource" not in text]  # 404, 400
 
 
+@pytest.mark.sample(2)
 def test_what_turns_the_direction_of_text_stays_in_its_cell(page):
     page.open("/headcount/v_recent_change?title__contains=‮")
     cells = page.page.locator("td.col-title")
@@ -331,6 +334,7 @@ def test_what_turns_the_direction_of_text_stays_in_its_cell(page):
     assert cells.first.evaluate("cell => getComputedStyle(cell).unicodeBidi") == "isolate"
 
 
+@pytest.mark.sample(2)
 def test_a_script_that_came_into_a_page_would_not_run(page):
     """The last line: the policy of the page, should a text ever become HTML."""
     page.open("/headcount/run")

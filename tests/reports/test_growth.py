@@ -155,7 +155,7 @@ def rows(db, name, *columns, **params):
     return [tuple(row[column] for column in columns) for row in json.loads(text)]
 
 
-@pytest.mark.sample(6)
+@pytest.mark.sample(30)
 @pytest.mark.parametrize("window", [1, 7, 28, 30])
 def test_rolling_active_users(world, window):
     db, truth = world
@@ -170,6 +170,7 @@ def test_rolling_active_users(world, window):
     assert part == [row for row in found if row[0] >= "2024-03-15"]
 
 
+@pytest.mark.sample(5)
 def test_stickiness(world):
     db, truth = world
     for window in (28, 7):
@@ -180,6 +181,7 @@ def test_stickiness(world):
         assert status[0] == status[window - 4] == "partial" and status[window] == "final"
 
 
+@pytest.mark.sample(3)
 def test_retention(world):
     db, truth = world
     for by, days, last in (("week", 7, 12), ("day", 1, 60), ("day", 1, 3)):
@@ -192,6 +194,7 @@ def test_retention(world):
     assert any(row[3] == 0 for row in truth.retention(1, 60)) and len(found) > 200
 
 
+@pytest.mark.sample(2)
 def test_new_returning_and_resurrected(world):
     db, truth = world
     for away in (28, 7):
@@ -208,7 +211,7 @@ def test_by_weekday(world):
     assert found == [pytest.approx(row) for row in truth.weekdays()]
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(6)
 def test_compare(world):
     db, truth = world
     week = back(truth.last, 6)
@@ -265,7 +268,7 @@ def test_clocks_of_centuries_ago_and_ahead_do_not_fill_the_years_between(db):
         assert run("show-report", "--db", db, name, check=0).stdout.count(b"\n") < 300
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("name", GROWTH)
 def test_every_format_and_nobody_at_all(name, db, tmp_path):
     run("import-active-users", "--db", tmp_path / "empty.db", "--quiet", check=0)

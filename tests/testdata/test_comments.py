@@ -18,6 +18,7 @@ OPTIONS = [
 ]
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("options", OPTIONS, ids=lambda options: " ".join(map(str, options)))
 def test_the_truth_is_what_the_reference_finds(options, tmp_path):
     posts, texts, truth = tmp_path / "posts.csv", tmp_path / "text.csv", tmp_path / "truth"

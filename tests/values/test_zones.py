@@ -12,6 +12,7 @@ from importlib import resources
 import pytest
 
 from headcount.values import zones
+from helpers.thorough import long
 from reference import active_users as reference
 
 zoneinfo.reset_tzpath([])  # the pinned tzdata package alone
@@ -96,7 +97,7 @@ def probe(name: str) -> int:
     return len(found)
 
 
-@pytest.mark.sample(4)
+@long
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_every_change_of_every_zone(chunk):
     probed = sum(probe(name) for name in NAMES[chunk::CHUNKS])

@@ -6,7 +6,6 @@ import sqlite3
 
 from headcount.errors import OTHER_SETTINGS, Failure
 
-
 # What databases were made with before there was an option for it.
 _BEFORE = {"source": "ga4", "pseudonyms": "ever", "skip-bots": ""}
 

@@ -20,7 +20,7 @@ from helpers.sessions import (
 by_status = pytest.mark.parametrize("status", [0, 1, 66, 137])
 
 
-@pytest.mark.sample(5)
+@pytest.mark.sample(10)
 @by_status
 @pytest.mark.parametrize("how", DIES)
 def test_an_import_whose_rows_break_off_commits_nothing(how, status, db, two_files, tmp_path):
@@ -36,6 +36,7 @@ def test_an_import_whose_rows_break_off_commits_nothing(how, status, db, two_fil
     assert truth(db)[0] == {"2019-12-31": 1001}
 
 
+@pytest.mark.sample(2)
 @by_status
 @pytest.mark.parametrize("how", [how for how in DIES if how not in ("after a row", "half-way")])
 def test_a_count_that_breaks_off_fails_and_prints_nothing(how, status, two_files, tmp_path):
@@ -54,6 +55,7 @@ def test_a_count_of_sites_that_dies_fails(status, tmp_path):
     assert status or b"stopped early" in done.stderr
 
 
+@pytest.mark.sample(3)
 @by_status
 @pytest.mark.parametrize("how", SINK_DIES)
 def test_an_import_with_a_dying_sink_commits_nothing(how, status, db, two_files, tmp_path):

@@ -57,6 +57,7 @@ def test_an_import_that_cannot_print_says_that_it_has_committed(db):
     assert runs(db)[-1] == "done"
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize("option", ["--help", "--version"])
 def test_help_to_a_full_disk(program, option):
@@ -73,6 +74,7 @@ def test_a_full_disk_behind_other_files(option):
     assert b"/dev/full" in done.stderr and b"No space left" in done.stderr
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("users", [60_000, 18_000], ids=["stage", "database"])
 def test_a_full_disk(users, tiny_disk, imported, tmp_path):
     folder, resize = tiny_disk

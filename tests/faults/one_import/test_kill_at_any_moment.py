@@ -26,7 +26,7 @@ from helpers.sessions import (
 )
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("seed", range(3))
 def test_kill_at_any_moment(seed, big, imported, golden, tmp_path):
     """Five times each, one process or all are killed; a re-run is as if nothing had been."""

@@ -27,6 +27,7 @@ from helpers.sessions import (
 )
 
 
+@pytest.mark.sample(2)
 @PIPELINES
 @VICTIMS
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])

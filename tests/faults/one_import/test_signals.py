@@ -53,7 +53,7 @@ def test_a_signal_while_the_stage_is_made(number, db, tmp_path):
     assert not stages(db)
 
 
-@pytest.mark.sample(6)
+@pytest.mark.sample(12)
 @pytest.mark.parametrize("number, target", SIGNALS, ids=lambda value: getattr(value, "name", value))
 @pytest.mark.parametrize("phase", PHASES)
 def test_a_signal_in_each_phase(phase, number, target, db, long_files):
@@ -102,7 +102,7 @@ def test_a_signal_in_each_phase(phase, number, target, db, long_files):
     assert truth(db)[0] == {"2019-12-31": 2}
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("number, target", SIGNALS, ids=lambda value: getattr(value, "name", value))
 def test_a_signal_at_any_moment(number, target, big, imported, golden, tmp_path):
     whole, seconds = golden

@@ -49,7 +49,7 @@ def test_few_descriptors_for_many_processes(descriptors, two_files):
         assert (done.stdout, done.stderr) == (b"1000\n", b"")
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(4)
 @PIPELINES
 @pytest.mark.parametrize("long_first", [True, False])
 def test_no_more_memory_in_a_process(program, long_first, db, small, tmp_path):

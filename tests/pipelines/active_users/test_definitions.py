@@ -101,6 +101,7 @@ def kept(db):
     return {(name, day): count for name, day, count in rows}
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("world", WORLDS)
 def test_counts_by_every_definition(world):
     lines, (_, _, given) = made(1), options_of(world)
@@ -114,7 +115,7 @@ def test_counts_by_every_definition(world):
         assert sum(key[0] == name for key in truth) >= 2, name
 
 
-@pytest.mark.sample(5)
+@pytest.mark.sample(15)
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("world", WORLDS)
 def test_side_by_side_in_any_pieces_and_order(world, seed, tmp_path):
@@ -168,7 +169,7 @@ def test_one_alone_needs_no_signals_of_others(tmp_path):
         assert run("why-day", "--db", db, sorted(counts)[0]).returncode == 0
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("world", WORLDS)
 def test_lines_that_are_not_looked_at_do_not_matter(world, tmp_path):
     """Where no sessions are asked for, most lines are not even parsed."""

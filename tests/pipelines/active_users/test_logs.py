@@ -91,7 +91,7 @@ def key_for(kind, folder):
     return ["--pseudonym-key", folder / "key"]
 
 
-@pytest.mark.sample(5)
+@pytest.mark.sample(10)
 @pytest.mark.parametrize(("kind", "form"), FORMS)
 def test_pipe_and_import_count_the_same(kind, form, tmp_path):
     path, lines, truth = make(tmp_path, kind, form, 7, "--broken", "0.02", "--tz", "Asia/Kathmandu")
@@ -110,7 +110,7 @@ def test_pipe_and_import_count_the_same(kind, form, tmp_path):
     assert dict(query(db, "SELECT * FROM active_user_table")) == truth
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(6)
 @pytest.mark.parametrize(("kind", "form"), FORMS)
 def test_options(kind, form, tmp_path):
     """Other users, events that count, bots, a zone: alone and together."""
@@ -129,6 +129,7 @@ def test_options(kind, form, tmp_path):
     ) == (reference.answer(lines, kind, user=user, valuable=valuable, tz="Pacific/Auckland"))
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("form", ["combined", "nginx", "caddy"])
 def test_bots_are_left_out(form, tmp_path):
     path, lines, truth = make(tmp_path, "access-log", form, 4, "--bots", "0.3", "--skip-bots")

@@ -42,7 +42,7 @@ def merge(db, *arguments, **options):
     return run("merge-parts", "--db", db, "--quiet", "--max-rejects", "100%", *arguments, **options)
 
 
-@pytest.mark.sample(4)
+@pytest.mark.sample(8)
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(
     "world, definition", [("plain", ""), ("plain", "summed"), ("events", ALL), ("device", ALL)]

@@ -429,7 +429,7 @@ def test_a_line_means_what_the_reference_says(rng):
         check_parser(line, options)
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("seed", range(8))
 def test_many_lines_mean_what_the_reference_says(seed):
     """The same on more lines than hypothesis has time for."""
@@ -736,7 +736,7 @@ def raw_line(entry: dict) -> bytes:
     return base64.b64decode(entry["raw_base64"], validate=True)
 
 
-@pytest.mark.sample(5)
+@pytest.mark.sample(15)
 @pytest.mark.parametrize("seed", range(STREAMS))
 def test_the_pipelines_find_what_the_reference_finds(seed, tmp_path):
     rng = Random(f"stream {seed}")
@@ -835,7 +835,7 @@ STORES = [
 ]
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("seed", range(len(STORES)))
 def test_any_order_of_imports_ends_in_the_same_store(seed, tmp_path):
     rng = Random(f"store {seed}")

@@ -166,7 +166,7 @@ def check(path, *options):
 MADE = list(itertools.product(TIMES, PARAMS, VALUES))
 
 
-@pytest.mark.sample(14)
+@pytest.mark.sample(42)
 @pytest.mark.parametrize("archive", ARCHIVES)
 @pytest.mark.parametrize("text", TEXTS)
 def test_every_shape(text, archive, tmp_path):
@@ -190,7 +190,7 @@ def test_every_spelling(time, params, value, tmp_path):
     assert (done.stdout.decode(), done.returncode) == (EXPECTED, 0), done.stderr.decode()
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("text", ["lines", "array", "csv"])
 @pytest.mark.parametrize("unit", UNITS)
 def test_every_unit(unit, text, tmp_path):

@@ -49,7 +49,7 @@ def context():
         yield context
 
 
-@pytest.mark.sample(3)
+@long
 @needs_spark
 @pytest.mark.parametrize("seed", range(20 if IN_FULL else 2))
 def test_any_cut_order_and_repetition(seed, context, tmp_path, monkeypatch):

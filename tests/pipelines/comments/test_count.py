@@ -143,7 +143,7 @@ def fields(output):
     return [tuple(map(tsv.unescape, line.split("\t"))) for line in output.decode().split("\n")[:-1]]
 
 
-@pytest.mark.sample(5)
+@pytest.mark.sample(10)
 @pytest.mark.parametrize("seed", range(60))
 def test_parsed_as_the_reference_does(seed):
     _, lines, _ = some_crawls(seed)
@@ -171,7 +171,7 @@ def test_parsed_as_the_reference_does(seed):
     assert done.returncode == (65 if expected.rejects else 0)
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("seed", range(30))
 def test_counted_as_the_reference_does(seed, tmp_path):
     rng, lines, types = some_crawls(seed)
@@ -211,7 +211,7 @@ def shown(db, report, **params):
     return fields(done.stdout)[1:]
 
 
-@pytest.mark.sample(6)
+@pytest.mark.sample(12)
 @pytest.mark.parametrize("seed", range(20))
 def test_imported_as_the_reference_does(seed, tmp_path):
     """In any order of files and runs, in pieces, and once more."""

@@ -16,6 +16,7 @@ from helpers.change_server import Stream
 from helpers.programs import BARE, BIN, REAL, run
 from helpers.sessions import members, query, session, sound, stages, wait_until
 from helpers.sse_server import Answer, serving
+from helpers.thorough import long
 
 CHANGES = "SELECT id, timestamp, wiki, type, bot, user, event FROM recent_change_raw ORDER BY id"
 GAPS = "SELECT topic, partition, first_offset, last_offset FROM stream_gap ORDER BY 1, 2, 3"
@@ -535,6 +536,7 @@ def test_a_full_disk_loses_nothing_of_what_was_committed(sane, tiny_disk):
 # ---- cut off, killed
 
 
+@long
 def test_cut_off_again_and_again_every_event_comes_once(sane, db):
     """In the midst of events, too; a server resumed repeats the last millisecond."""
     stream, rng = Stream(sane.body), random.Random(8)

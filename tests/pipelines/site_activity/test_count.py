@@ -70,7 +70,7 @@ def stream(rng):
     return lines + rng.choices([b"", b" \t", b"\r"], k=3)
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("seed", range(25))
 def test_the_answer_is_the_references_in_any_order(seed, tmp_path):
     rng = random.Random(seed)

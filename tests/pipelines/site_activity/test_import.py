@@ -58,7 +58,7 @@ def run_of(db, columns="status, lines, kept, duplicate, rejected"):
     return rows(db, f"SELECT {columns} FROM run ORDER BY id DESC LIMIT 1")[0]
 
 
-@pytest.mark.sample(4)
+@pytest.mark.sample(8)
 @pytest.mark.parametrize("seed", range(12))
 def test_any_lines_in_any_pieces(seed, tmp_path):
     rng = random.Random(seed)

@@ -15,6 +15,7 @@ import pytest
 
 from helpers.programs import BIN, run
 from helpers.sessions import members, query, session, sound, stages, wait_until
+from helpers.thorough import long
 
 LINES = int(os.environ.get("KILL_LINES", 1_200_000))
 KILLS = int(os.environ.get("KILLS", 8))
@@ -73,7 +74,7 @@ def committed(db):
     return query(db, "SELECT coalesce(sum(lines), 0) FROM chat_lines")[0][0]
 
 
-@pytest.mark.sample(2)
+@long
 @pytest.mark.parametrize("who", ["all", "one"])
 def test_kill_again_and_again_until_it_is_through(who, chats, undisturbed, tmp_path):
     """Of the whole group, or of one process; started again with no other action."""

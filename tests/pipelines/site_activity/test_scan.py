@@ -85,7 +85,7 @@ def test_what_make_data_writes_is_taken_apart():
     assert scanned(text) == parsed(text) and scanned(text)
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("seed", range(8))
 def test_a_wrong_byte_anywhere_is_not_taken_for_a_right_one(seed):
     rng = random.Random(seed)

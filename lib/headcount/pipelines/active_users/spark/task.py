@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from headcount.cli.parser import Parser
 from headcount.errors import Failure
-from headcount.filters.rejects import SHOWN, UNIDENTIFIED
+from headcount.filters.rejects import SHOWN, UNIDENTIFIED, Reject
 from headcount.filters.results import of_block
 from headcount.io import inputs
 from headcount.io.splits import Split
@@ -85,14 +85,17 @@ def work(
         yield bucket, b"".join(bucketed)
 
 
+def _count(rejects: list, like: Reject) -> int:
+    """How many of these are without a user, or how many are not: as the one is."""
+    is_unidentified = like.reason == UNIDENTIFIED
+    return sum((reject.reason == UNIDENTIFIED) == is_unidentified for reject, *_ in rejects)
+
+
 def _sum(found: Found, lines: int, result, *, everything: bool) -> Found:
     for reject, name, line, raw in result.rejects:
         # of those without a user one says it for all
-        if reject.reason == UNIDENTIFIED:
-            shown = all(kept.reason != UNIDENTIFIED for kept, *_ in found.rejects)
-        else:
-            shown = len(found.rejects) <= SHOWN
-        if everything or shown:
+        most = 1 if reject.reason == UNIDENTIFIED else SHOWN
+        if everything or _count(found.rejects, reject) < most:
             found.rejects.append((reject, name, line, raw))
         else:
             found.reasons[reject.reason] += 1
