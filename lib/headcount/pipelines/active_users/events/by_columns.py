@@ -8,7 +8,7 @@ from collections.abc import Callable
 from headcount.filters.rejects import Reject
 from headcount.io.blocks import All, Some
 from headcount.pipelines.active_users.definitions import ANY_EVENT
-from headcount.pipelines.active_users.events import bots
+from headcount.pipelines.active_users.events import bots, plain
 from headcount.pipelines.active_users.events.source import Fields, Source
 from headcount.values import instants
 
@@ -43,17 +43,43 @@ class Columns:
             [place[name] for name in texts if name in place]
             for texts in (fields.time, fields.name, fields.agent)
         )
+        self._fields = fields
         self._instants = _Instants(fields)
         self._counts = _Counts(wanted, known.named) if wanted else None
         self._is_bot = bots.known() if fields.agent else None
 
     def __call__(self, lines: All | Some) -> list[tuple | Reject | None]:
         """What each of the lines is."""
-        rows = self._rows(bytes(lines.text).replace(b"\r\n", b"\n"))
-        if len(rows) != lines.count or not rows:
+        columns = self._columns(lines)
+        return [UNUSUAL] * lines.count if columns is None else self._each(columns)
+
+    def plain(self, lines: All | Some) -> plain.Plain | list[tuple | Reject | None]:
+        """Likewise, but in columns where none of the lines is unusual."""
+        columns = self._columns(lines)
+        if columns is None:
             return [UNUSUAL] * lines.count
-        columns = list(zip(*rows, strict=True))
-        absent = ("",) * len(rows)
+        return self._plain(columns) or self._each(columns)
+
+    def _columns(self, lines: All | Some) -> list[tuple[str, ...]] | None:
+        text = bytes(lines.text)
+        rows = self._rows(text.replace(b"\r\n", b"\n") if b"\r\n" in text else text)
+        if len(rows) != lines.count or not rows:
+            return None
+        return list(zip(*rows, strict=True))
+
+    def _plain(self, columns: list[tuple[str, ...]]) -> plain.Plain | None:
+        whole = [user[0] for user in self._users if len(user) == 1]
+        if self._agents or len(whole) < len(self._users):
+            return None
+        found = [_filled(columns, places) for places in (whole, self._times, self._names)]
+        if None in found:
+            return None
+        users, times, names = found
+        keep = None if self._counts is None else list(map(self._counts.__getitem__, names))
+        return plain.of_texts(users, times, self._fields, keep)
+
+    def _each(self, columns: list[tuple[str, ...]]) -> list[tuple | Reject | None]:
+        absent = ("",) * len(columns[0])
 
         def first(places: list[int]) -> tuple[str, ...] | list[str]:
             """The first value that is present, of each row."""
@@ -62,6 +88,7 @@ class Columns:
                 found = [a or b for a, b in zip(found, other, strict=True)]
             return found
 
+        rows = columns[0]
         users, *others = [_joined(user, columns, absent) for user in self._users] or [absent]
         for other in others:
             users = [a or b for a, b in zip(users, other, strict=True)]
@@ -79,6 +106,19 @@ class Columns:
             else None
             for at, user, name, kept in zip(times, users, names, keep, strict=True)
         ]
+
+
+def _filled(columns: list[tuple[str, ...]], places: list[int | None]) -> list[str] | None:
+    """The first value that is present, of each row; None where there is none, in any of them."""
+    known = [columns[place] for place in places if place is not None]
+    if not known:
+        return None
+    found = known[0]
+    for other in known[1:]:
+        if "" not in found:
+            break
+        found = [a or b for a, b in zip(found, other, strict=True)]
+    return None if "" in found else list(found)
 
 
 def _joined(user: list[int | None], columns: list[tuple[str, ...]], absent) -> list[str]:

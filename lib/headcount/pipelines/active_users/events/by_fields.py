@@ -96,6 +96,9 @@ class Parser:
     def parse_plain(self, lines: All | Some) -> plain.Plain | list[tuple | Reject | None]:
         """As `parse_all`, but columns where none of the events is unusual."""
         events = jsonl.records(self._decode_lines, lines)
+        if events is None and self._table:
+            found = self._table.plain(lines)
+            return found if type(found) is plain.Plain else self._usual(lines, found)
         columns = None
         if events and not self.fields.agent and not self._named:
             wanted = self.definition.valuable_events
@@ -105,9 +108,12 @@ class Parser:
     def _each(self, lines: All | Some, events: list | None) -> list[tuple | Reject | None]:
         if events is None:
             judged = self._table(lines) if self._table else [UNUSUAL] * lines.count
-            return [self.parse(lines[i]) if it is UNUSUAL else it for i, it in enumerate(judged)]
+            return self._usual(lines, judged)
         judge, typed = self._judge, self._typed
         return [judge(event, typed) for event in events]
+
+    def _usual(self, lines: All | Some, judged: list) -> list[tuple | Reject | None]:
+        return [self.parse(lines[i]) if it is UNUSUAL else it for i, it in enumerate(judged)]
 
     @functools.cached_property
     def _by_name(self) -> _Getters:

@@ -183,8 +183,8 @@ def _sample(block: Block, most: int) -> list[bytes]:
     text, start, lines = block.text, 0, []
     while start < len(text) and len(lines) < most:
         _, end = line_around(text, start)
-        line = bytes(text[start:end]).strip()
-        if line:
+        line = bytes(text[start:end]).rstrip(b"\r\n")  # of TSV the last columns may be empty
+        if line.strip():
             lines.append(line)
         start = end
     return lines

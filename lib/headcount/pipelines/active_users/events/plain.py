@@ -110,6 +110,20 @@ def columns(
     return Plain(when, who, scale)
 
 
+def of_texts(
+    users: list[str], times: list[str], fields: Fields, keep: list[bool] | None
+) -> Plain | None:
+    """The columns of events whose values are text, of which `keep` says which count."""
+    found = _times(times, fields)
+    if found is None:
+        return None
+    when, scale = found
+    if keep is not None and not all(keep):
+        when = list(itertools.compress(when, keep))
+        users = list(itertools.compress(users, keep))
+    return Plain(when, users, scale)
+
+
 def _filled(events: list, getters: list[Callable]) -> list:
     """Of each event the first value that is present; None where there is none."""
     try:

@@ -6,6 +6,7 @@ has one name of its own, SOURCE.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -53,10 +54,11 @@ class Source(NamedTuple):
     is_personal: bool = False  # whether the user is made of what may not be kept as it is
 
 
-def names() -> list[str]:
+@functools.cache
+def names() -> tuple[str, ...]:
     """The names of all sources, sorted."""
     found = (name.removesuffix(".py") for name in os.listdir(_SOURCES) if name.endswith(".py"))
-    return sorted(name.replace("_", "-") for name in found if not name.startswith("_"))
+    return tuple(sorted(name.replace("_", "-") for name in found if not name.startswith("_")))
 
 
 def check(name: str) -> None:

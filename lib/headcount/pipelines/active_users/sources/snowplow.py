@@ -113,17 +113,21 @@ def table(names: tuple[str, ...]) -> Callable[[bytes], list[tuple[str, ...]]]:
 
     get = operator.itemgetter(*map(index, names), 0)  # a tuple, of one column too
     unusual = ("",) * len(names)
+    wants_session = _SESSION_USER in names
+    user = names.index("domain_userid") if "domain_userid" in names else len(names)
 
     def row(line: str) -> tuple[str, ...]:
         if line.count("\t") != _TABS or line.startswith(_HEADER):
             return unusual
-        if _SESSION_USER in names and _CLIENT_SESSION in line:
+        parts = line.split("\t", left)
+        parts += parts.pop().rsplit("\t", right) if right else ()
+        parts.append("")
+        found = get(parts)
+        # the session's user is looked for where there is no other
+        if wants_session and not (user < len(names) and found[user]) and _CLIENT_SESSION in line:
             event = text(line.encode())
             return tuple(event.get(name) or "" for name in names)
-        parts = line.split("\t", left)
-        parts[left:] = parts[left].rsplit("\t", right) if right else [""]
-        parts.append("")
-        return get(parts)[:-1]
+        return found[:-1]
 
     def row_of(line: bytes) -> tuple[str, ...]:
         try:
@@ -132,11 +136,13 @@ def table(names: tuple[str, ...]) -> Callable[[bytes], list[tuple[str, ...]]]:
             return unusual
 
     def rows(lines: bytes) -> list[tuple[str, ...]]:
-        lines = lines.removesuffix(b"\n")
         try:
-            return [row(line) for line in lines.decode().split("\n")]
+            found = [row(line) for line in lines.decode().split("\n")]
         except UnicodeDecodeError:
-            return [row_of(line) for line in lines.split(b"\n")]
+            found = [row_of(line) for line in lines.split(b"\n")]
+        if lines.endswith(b"\n"):
+            found.pop()
+        return found
 
     return rows
 
