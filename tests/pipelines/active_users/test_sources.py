@@ -87,7 +87,7 @@ def test_truth(name, seed, tmp_path):
 def test_nothing_is_said_of_what_is_as_expected(name, tmp_path):
     """The last columns of a TSV are empty in all of these lines."""
     path, truth = made(name, tmp_path / "events", "--unusual", "0")
-    done = count(name, path, check=0)
+    done = run("count-active-users", "--source", name, path, check=0)
     assert (done.stdout, done.stderr) == (truth, b"")
 
 
