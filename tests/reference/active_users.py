@@ -264,12 +264,15 @@ def event_of(record: dict, options: Options) -> Event | None:
     offset = offset_of(record) if options.tz == "device" else None
     user = user_of(record, options.user)
     listed = name in options.valuable_events
-    if name != "user_engagement":
+    adds_up = options.definition == "summed" and record.get("platform") == "WEB"
+    if name != "user_engagement" and not adds_up:
         return Event(micros, offset, user, False, True, None) if listed else None
     params = params_of(record)
     msec = param_value(params, "engagement_time_msec")
     if options.valuable_events:
         valuable = listed
+    elif name != "user_engagement":
+        valuable = False
     else:
         value = valuable_value(params, options)
         valuable = msec is not None and value is not None and value >= 1
@@ -352,34 +355,41 @@ class Fact(NamedTuple):
     msec: Decimal | None
     session: int | None
     event: Event | None  # as `summed` sees it
+    own: Event | None  # and engaged-valuable
 
 
-def readable(params: dict, name: str) -> Decimal | None:
-    try:
-        return param_value(params, name)
-    except Bad:
+def session_of(params: dict) -> int | None:
+    """A number, or a text of the cookie: s, the number, a dollar sign and more."""
+    cookie = (params.get("ga_session_id") or {}).get("string_value")
+    if is_text(cookie) and (found := re.fullmatch(r's([0-9]{1,18})\$[^"\\]*', cookie)):
+        return int(found[1])
+    session = param_value(params, "ga_session_id")
+    if session is None:
         return None
+    return whole(session, "ga_session_id", 1 - 2**63, 2**63 - 1)
 
 
-def fact_of(record: dict, options: Options) -> Fact:
-    event_of(record, options)  # is it an event at all?
+def fact_of(record: dict, options: Options, asked: Iterable[str]) -> Fact:
+    """Raises Bad for what cannot be read, of what these definitions look at."""
+    own = event_of(record, options)  # is it an event at all?
     name = name_of(record)
-    try:
-        params = params_of(record)
-    except Bad:
-        params = {}
-    session = readable(params, "ga_session_id")
-    if session is not None and (session != int(session) or not -(2**63) < session < 2**63):
-        session = None
+    asked, summed = set(asked), None
+    if "summed" in asked:
+        summed = event_of(record, options._replace(definition="summed"))
+    timed = asked & {"google-n-day", "ga4-active"}
+    in_sessions = asked & {"engaged-session", "ga4-active"}
+    params = params_of(record) if timed or in_sessions else {}
+    session = session_of(params) if in_sessions else None
     return Fact(
         time_of(record),
         offset_of(record) if options.tz == "device" else None,
         user_of(record, options.user),
         name,
         record.get("platform"),
-        readable(params, "engagement_time_msec"),
-        None if session is None else int(session),
-        event_of(record, options._replace(definition="summed")),
+        param_value(params, "engagement_time_msec") if timed else None,
+        session,
+        summed,
+        own,
     )
 
 
@@ -417,18 +427,22 @@ def users_by(
         return {fact.user for fact in facts if not listed or fact.name in listed}
     if definition == "google-n-day":
         return {fact.user for fact in facts if fact.msec is not None and fact.msec > 0}
+    if definition == "engaged-valuable":
+        return active_users([fact.own for fact in facts if fact.own], options)
     engaged = in_engaged_sessions(facts, key_events)
     if definition == "engaged-session":
         return engaged
     return engaged | {fact.user for fact in facts if ga4_by_itself(fact)}
 
 
-def days_of_facts(lines: Iterable[bytes], options: Options) -> dict[str, list[Fact]]:
-    """What the lines say, by local day; what is no event says nothing."""
+def days_of_facts(
+    lines: Iterable[bytes], options: Options, asked: Iterable[str]
+) -> dict[str, list[Fact]]:
+    """What the lines say by these definitions, by local day; what is no event says nothing."""
     days = defaultdict(list)
     for line in lines:
         try:
-            fact = fact_of(parse_json(line), options)
+            fact = fact_of(parse_json(line), options, asked)
         except Bad:
             continue
         days[local_day(fact.micros, options.tz, fact.offset)].append(fact)

@@ -10,7 +10,7 @@ import pytest
 
 from headcount.pipelines.active_users.definitions import DEFINITIONS, KEY_EVENTS
 from helpers.events import NOON, event
-from helpers.programs import run
+from helpers.programs import REAL, run
 from helpers.sessions import query
 from reference import active_users as reference
 from reference.active_users import Options
@@ -18,6 +18,7 @@ from reference.active_users import Options
 OTHERS = [name for name in DEFINITIONS if name != "engaged-valuable"]
 ALL = ",".join(DEFINITIONS)
 DAY = 86_400 * 10**6
+GA4_CASES = REAL.parent / "cases" / "ga4"
 
 WORLDS = {  # zone, valuable events, key events, least engagement
     "plain": ("America/Chicago", (), (), "3"),
@@ -37,6 +38,11 @@ def param(rng, key):
     if rng.random() < 0.03:
         value = rng.choice(["many", "", {}, True])
     kind = rng.choice(["int_value", "int_value", "double_value", "float_value"])
+    if key == "ga_session_id" and rng.random() < 0.2:  # as the web's cookie has it
+        kind, value = (
+            "string_value",
+            rng.choice(["s2$o5$g1$t1747075570", "s7$o1", "s3", "s$o", "1"]),
+        )
     return {"key": key, "value": {kind: value}}
 
 
@@ -82,17 +88,15 @@ def options_of(world):
     return Options(tz=tz, valuable_events=valuable, min_engagement=least), key_events, given
 
 
-def expected(lines, world):
-    """The count of each definition and day."""
+def expected(lines, world, asked=DEFINITIONS):
+    """The count of each definition and day, where all of these are asked for side by side."""
     options, key_events, _ = options_of(world)
-    days = reference.days_of_facts(lines, options)
+    days = reference.days_of_facts(lines, options, asked)
     counts = {
         (name, day): len(reference.users_by(name, facts, options, key_events or KEY_EVENTS))
-        for name in OTHERS
+        for name in asked
         for day, facts in days.items()
     }
-    own = reference.answer(lines, options).counts
-    counts |= {("engaged-valuable", day): count for day, count in own.items()}
     return {key: count for key, count in counts.items() if count}
 
 
@@ -105,8 +109,9 @@ def kept(db):
 @pytest.mark.parametrize("world", WORLDS)
 def test_counts_by_every_definition(world):
     lines, (_, _, given) = made(1), options_of(world)
-    truth, found = expected(lines, world), {}
+    truth, found = {}, {}
     for name in DEFINITIONS:
+        truth |= expected(lines, world, [name])
         more = ["--definition", name, *given, "--quiet", "--validate"]
         text = run("count-active-users", *more, stdin=b"".join(lines)).stdout.decode()
         found |= {(name, row.split("\t")[0]): int(row.split("\t")[1]) for row in text.splitlines()}
@@ -162,7 +167,7 @@ def test_one_alone_needs_no_signals_of_others(tmp_path):
         db = tmp_path / f"{name}.db"
         given = ["--db", db, "--definition", name, "--quiet", "--max-rejects", "100%", "--validate"]
         run("import-active-users", *given, stdin=lines)
-        counts = {day: count for (n, day), count in expected(made(3), "plain").items() if n == name}
+        counts = {day: count for (_, day), count in expected(made(3), "plain", [name]).items()}
         assert dict(query(db, "SELECT * FROM active_user_table")) == counts
         wanted = {signal for some in DEFINITIONS[name] for signal in some}
         assert {row[0] for row in query(db, "SELECT DISTINCT signal FROM active_day")} <= wanted
@@ -175,12 +180,23 @@ def test_lines_that_are_not_looked_at_do_not_matter(world, tmp_path):
     """Where no sessions are asked for, most lines are not even parsed."""
     fast = [name for name in DEFINITIONS if name in ("engaged-valuable", "google-n-day", "summed")]
     lines, (_, _, given) = made(8), options_of(world)
-    truth = expected(lines, world)
     for number, pair in enumerate(itertools.permutations(fast, 2)):
         db = tmp_path / f"{number}.db"
         common = ["--db", db, *given, "--quiet", "--max-rejects", "100%"]
         run("import-active-users", *common, "--definition", ",".join(pair), stdin=b"".join(lines))
-        assert kept(db) == {key: count for key, count in truth.items() if key[0] in pair}
+        assert kept(db) == expected(lines, world, pair)
+
+
+def test_on_the_web_the_time_of_all_events_is_added_up(tmp_path):
+    path = GA4_CASES / "53-web-summed.jsonl"
+    if not path.exists():
+        pytest.skip(f"no sample at {path}")
+    text = path.read_bytes()
+    for mode in ([], ["--pipe"], ["--validate"]):
+        given = ["--tz", "UTC", "--definition", "summed", *mode]
+        assert run("count-active-users", *given, path, check=0).stdout == b"2026-01-10\t1\n"
+        app = text.replace(b'"WEB"', b'"ANDROID"')  # an app says it in its engagements alone
+        assert run("count-active-users", *given, stdin=app, check=0).stdout == b""
 
 
 def test_replaced_days_forget_what_was_pending(tmp_path):

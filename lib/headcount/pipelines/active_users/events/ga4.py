@@ -44,6 +44,9 @@ class Value(msgspec.Struct, gc=False):
         return None if raw is numbers.NULL or bytes(raw) == b'""' else numbers.number(raw)
 
 
+ABSENT = Value()
+
+
 class Param(msgspec.Struct, gc=False):
     """One entry of event_params."""
 
@@ -66,6 +69,11 @@ _params = msgspec.json.Decoder(Params).decode
 _elements = msgspec.json.Decoder(list[dict[str, Param]]).decode
 _value = msgspec.json.Decoder(Value).decode
 _BOOLEANS = {b"true": msgspec.Raw(b"1"), b"false": msgspec.Raw(b"0")}
+
+
+def platform(raw: msgspec.Raw) -> object:
+    """What an event's `platform` says: IOS, ANDROID, WEB; None where it says nothing."""
+    return msgspec.json.decode(raw)
 
 
 def params_of(event: Event, flat: dict[str, str]) -> list[Param]:

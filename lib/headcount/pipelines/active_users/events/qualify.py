@@ -8,19 +8,25 @@ from its first event to its last, or with a key event, or with two or more views
 those that Google marks by itself ("[GA4] About key events"), unless others are named.
 `google-n-day`: any event with an `engagement_time_msec` above 0; the N days are a report's window.
 Source: Google, "Sample queries for audiences based on BigQuery data".
-`summed`: engagements that add up to the least over the day, and a valuable event (of any length).
-Source: users, for whom three visits of 2 s are a visit of 6 s.
+`summed`: engagement that adds up to the least over the day, and a valuable event (of any length).
+Source: users, for whom three visits of 2 s are a visit of 6 s. An app says how long one was engaged
+in its `user_engagement` events; the web says in any event how long one was engaged since the one
+before: there the `engagement_time_msec` of all events is added up. Source: Google Analytics help,
+"[GA4] User engagement", https://support.google.com/analytics/answer/11109416
 `any-event`: any event at all; with valuable events named, any of those.
 Source: what most trackers count, see each of sources/.
 
-What an event says by engaged-valuable stays the same beside these: so a parameter that only these
-look at, and that is no number, says nothing, and does not make the event a reject.
+A parameter that one of the definitions looks at, and that is no number, makes the event a reject.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+
 import msgspec
 
+from headcount.filters.rejects import Reject
 from headcount.pipelines.active_users.definitions import (
     AMOUNT,
     ANY_EVENT,
@@ -36,6 +42,7 @@ from headcount.pipelines.active_users.definitions import (
     needed,
 )
 from headcount.pipelines.active_users.events import ga4, source
+from headcount.values import numbers
 
 FIRST = frozenset(("first_visit", "first_open"))
 VIEWS = frozenset(("page_view", "screen_view"))
@@ -44,6 +51,7 @@ MSEC = "engagement_time_msec"
 SESSION_ID = "ga_session_id"
 
 _LARGEST = (1 << 63) - 1
+_IN_COOKIE = re.compile(rb'"s([0-9]{1,18})\$[^"\\]*"')
 
 
 def names(wanted) -> list[str] | None:
@@ -54,7 +62,7 @@ def names(wanted) -> list[str] | None:
     signals = needed(wanted.named) or {ENGAGED}
     if ENGAGED_SESSION in signals or (ANY_EVENT in signals and not wanted.valuable_events):
         return None
-    searched = [MSEC] if TIMED in signals else []
+    searched = [MSEC] if signals & {TIMED, SUMMED} or wanted.summed else []
     if signals - {TIMED, ANY_EVENT}:
         searched.append(ENGAGEMENT)
     return searched + (list(wanted.valuable_events) if signals - {TIMED} else [])
@@ -68,29 +76,42 @@ def may_be_pending(wanted) -> bool:
 class Evidence:
     """Adds to the signals of engaged-valuable what the other definitions want."""
 
-    def __init__(self, wanted, flat: dict[str, str]):
-        """`flat`: as `ga4.params_of` takes it."""
-        self._wanted, self._flat = wanted, flat
-        self._signals = needed(wanted.named)
+    def __init__(self, wanted):
+        self._wanted = wanted
+        self._signals = signals = needed(wanted.named)
+        self._times = bool(signals & {TIMED, GA4_EVENT})
+        self._looks = self._times or ENGAGED_SESSION in signals
 
-    def __call__(self, signals: str | None, event, name: str, micros: int) -> str | None:
+    def __call__(
+        self,
+        signals: str | None,
+        event,
+        name: str,
+        micros: int,
+        params_of: Callable[[ga4.Event], list[ga4.Param]],
+    ) -> str | None:
         """Signals of an event, and what may be enough together with others.
 
         With the latter, and tabs between, come event_timestamp, engagement_time_msec (at most the
-        least that is wanted) and ga_session_id. None if it says nothing.
+        least that is wanted) and ga_session_id. None if it says nothing. Raises Unclear.
         """
         asked, wanted = self._signals, self._wanted
-        params = self._params(event)
-        msec = _number(params.get(MSEC))
+        sums = SUMMED in asked and has_amount(name, event.platform)
+        params, msec = {}, None
+        if sums or self._looks:  # of repeated ones the first counts
+            params = {param.key: param.value for param in reversed(params_of(event))}
+        if sums or self._times:
+            msec = number(MSEC, params.get(MSEC))
         if signals and ENGAGED not in asked:
             signals = VALUABLE if VALUABLE in asked and signals != ENGAGED else None
         kinds = [signals] if signals else []
         amount = session = None
-        if SUMMED in asked and name == ENGAGEMENT and msec is not None:
+        if sums and msec is not None:
             amount = min(max(msec, 0), wanted.min_msec)
             kinds.append(AMOUNT)
-            value = self._valuable(params)
-            if not wanted.valuable_events and not signals and value is not None and value >= 1:
+            is_engagement = name == ENGAGEMENT and not wanted.valuable_events
+            value = self._valuable(params) if is_engagement and not signals else None
+            if value is not None and value >= 1:
                 kinds.append(VALUABLE)
         if ANY_EVENT in asked and (not wanted.valuable_events or name in wanted.valuable_events):
             kinds.append(ANY_EVENT)
@@ -113,20 +134,14 @@ class Evidence:
         amount = "" if amount is None else str(amount)
         return f"{','.join(kinds)}\t{micros}\t{amount}\t{'' if session is None else session}"
 
-    def _params(self, event) -> dict:
-        """The parameters' values by name; of a repeated one the first."""
-        try:
-            params = ga4.params_of(event, self._flat)
-        except (msgspec.DecodeError, RecursionError):
-            params = []
-        values = {}
-        for param in params:
-            values.setdefault(param.key, param.value)
-        return values
-
     def _valuable(self, params: dict):
-        numbers = (_number(params.get(name)) for name in self._wanted.valuable_params)
-        return next((number for number in numbers if number is not None), None)
+        numbers = (number(name, params.get(name)) for name in self._wanted.valuable_params)
+        return next((found for found in numbers if found is not None), None)
+
+
+def has_amount(name: str, platform: msgspec.Raw) -> bool:
+    """Whether an event's `engagement_time_msec` is one of those that `summed` adds up."""
+    return name == ENGAGEMENT or ga4.platform(platform) == "WEB"
 
 
 def _is_active(name: str, msec, platform: msgspec.Raw) -> bool:
@@ -134,23 +149,38 @@ def _is_active(name: str, msec, platform: msgspec.Raw) -> bool:
         return True
     if name != ENGAGEMENT and msec is None:
         return False
-    written = bytes(platform)
-    if written == b"null":
-        return True
-    ios = msgspec.json.decode(written) == "IOS"
-    return ios if name == ENGAGEMENT else not ios
+    found = ga4.platform(platform)
+    return found is None or (found == "IOS") == (name == ENGAGEMENT)
 
 
-def _number(value):
-    """A parameter's number; None where there is none."""
+class Unclear(Exception):
+    """A field that cannot be used, with the Reject that says so; or not without the line."""
+
+    def __init__(self, reject: Reject | None = None):
+        self.reject = reject
+
+
+def number(name: str, value: ga4.Value | None):
+    """A parameter's number; None where the parameter, or its value, is absent. Raises Unclear."""
+    if value is None or value is ga4.ABSENT:
+        return None
     try:
-        return value and value.number()
-    except ValueError:
-        return None
+        found = numbers.number(value.int_value)
+        return value.number() if found is None else found
+    except ValueError as error:
+        raise Unclear(Reject("bad event parameter", f"{name}: {error}")) from None
 
 
-def _session(value) -> int | None:
-    number = _number(value)
-    if number is None or not -_LARGEST <= number <= _LARGEST or number != int(number):
+def _session(value: ga4.Value | None) -> int | None:
+    """A session's number; None where there is none. On the web it may be within a text, behind
+    an s and before a dollar sign, as in the cookie that it is from. Raises Unclear."""
+    written = bytes(value.string_value) if value else b""
+    if in_cookie := _IN_COOKIE.fullmatch(written):
+        return int(in_cookie[1])
+    found = number(SESSION_ID, value)
+    if found is None:
         return None
-    return int(number)
+    if not -_LARGEST <= found <= _LARGEST or found != int(found):
+        error = "not a whole number within bounds"
+        raise Unclear(Reject("bad event parameter", f"{SESSION_ID}: {error}"))
+    return int(found)

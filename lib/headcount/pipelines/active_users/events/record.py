@@ -10,8 +10,16 @@ from headcount.formats import jsonl
 from headcount.io.blocks import BOM, All, Some
 from headcount.pipelines.active_users.definitions import BOTH, ENGAGED, VALUABLE
 from headcount.pipelines.active_users.events import ga4
-from headcount.pipelines.active_users.events.ga4 import Clock, Device, Event, Param, Value
-from headcount.pipelines.active_users.events.qualify import ENGAGEMENT, MSEC, SESSION_ID, Evidence
+from headcount.pipelines.active_users.events.ga4 import Clock, Device, Event, Param
+from headcount.pipelines.active_users.events.qualify import (
+    ENGAGEMENT,
+    MSEC,
+    SESSION_ID,
+    Evidence,
+    Unclear,
+    has_amount,
+    number,
+)
 from headcount.pipelines.active_users.events.source import (
     IMPLAUSIBLE,
     Fields,
@@ -20,6 +28,7 @@ from headcount.pipelines.active_users.events.source import (
 from headcount.values import decimals, instants, numbers, tsv
 from headcount.values.zones import DAY_SECONDS, LAST_MICROS
 
+UNCLEAR = Reject("unclear")  # without its line
 _clock = msgspec.json.Decoder(Clock).decode
 _device = msgspec.json.Decoder(Device | None)
 
@@ -56,7 +65,7 @@ class Parser:
         # the parameters that are looked at in every engagement
         names = dict.fromkeys((MSEC, *definition.valuable_params))
         self._places = {name: place for place, name in enumerate(names)}
-        self._absent = [_ABSENT] * len(names)
+        self._absent = [ga4.ABSENT] * len(names)
         # so may a parameter be, where the export has been flattened
         names = dict.fromkeys((MSEC, SESSION_ID, *definition.valuable_params))
         taken = {*keys, *Event.__struct_fields__}
@@ -65,9 +74,9 @@ class Parser:
         fields += [(attribute, msgspec.Raw, numbers.NULL) for attribute in flat]
         renamed |= flat
         self._flat = {name: attribute for attribute, name in flat.items()}
-        if definition.named:
+        if definition.named or definition.summed:
             fields.append(("platform", msgspec.Raw, numbers.NULL))
-        self._more = Evidence(definition, self._flat) if definition.named else None
+        self._more = Evidence(definition) if definition.named else None
         record = msgspec.defstruct("UserEvent", fields, bases=(Event,), rename=renamed, gc=False)
         self._decode = msgspec.json.Decoder(record).decode
         if definition.named or not definition.valuable_events:
@@ -146,36 +155,38 @@ class Parser:
                         continue
                 if name == ENGAGEMENT:
                     signals = self._signals(event, micros)
+                elif summed:
+                    signals = self._amount(event, name, micros)
                 elif name in valuable:
-                    signals = VALUABLE if not summed else _with_amount(VALUABLE, 0, micros)
+                    signals = VALUABLE
                 else:
                     signals = None
                 if more:
-                    signals = more(signals, event, name, micros)
+                    signals = more(signals, event, name, micros, self._params)
                 judged.append(signals and (micros, offset, user, signals))
-            except _Unclear as unclear:
+            except Unclear as unclear:
                 judged.append(unclear.reject)
         return judged
 
     def _signals(self, event: Event, micros: int) -> str | None:
         """What an engagement says of its user's day; with sums, also how long it was, and when."""
         wanted = self.definition
-        params = event.event_params
-        if type(params) is not list or not params:
-            params = self._params(event)
+        params = self._params(event)
         places, found = self._places, self._absent.copy()
         for param in params:
             key = param.key
-            if key in places and found[places[key]] is _ABSENT:  # of repeated ones the first counts
+            if (
+                key in places and found[places[key]] is ga4.ABSENT
+            ):  # of repeated ones the first counts
                 found[places[key]] = param.value
-        msec = _number(MSEC, found[0])
+        msec = number(MSEC, found[0])
         engaged = msec is not None and (wanted.summed or msec >= wanted.min_msec)
         if wanted.valuable_events:
             valuable = ENGAGEMENT in wanted.valuable_events
         else:
             value = None
             for name in wanted.valuable_params:
-                value = _number(name, found[places[name]])
+                value = number(name, found[places[name]])
                 if value is not None:
                     break
             valuable = engaged and value is not None and value >= 1
@@ -186,13 +197,30 @@ class Parser:
         signals = BOTH if engaged and valuable else ENGAGED if engaged else VALUABLE
         return _with_amount(signals, msec or 0, micros) if wanted.summed else signals
 
+    def _amount(self, event: Event, name: str, micros: int) -> str | None:
+        """Where sums are wanted: what another event than an engagement says."""
+        msec = None
+        if has_amount(name, event.platform):
+            params = {param.key: param.value for param in reversed(self._params(event))}
+            msec = number(MSEC, params.get(MSEC))
+        if name in self.definition.valuable_events:
+            signals = VALUABLE if msec is None else BOTH
+        elif msec is None:
+            return None
+        else:
+            signals = ENGAGED
+        return _with_amount(signals, msec or 0, micros)
+
     def _params(self, event: Event) -> list[Param]:
+        params = event.event_params
+        if type(params) is list and params:
+            return params
         try:
             return ga4.params_of(event, self._flat)
         except (msgspec.ValidationError, RecursionError) as error:
-            raise _Unclear(Reject("wrong type", f"event_params: {error}")) from None
+            raise Unclear(Reject("wrong type", f"event_params: {error}")) from None
         except msgspec.DecodeError as error:  # in a text of JSON
-            raise _Unclear(Reject("bad event_params", str(error))) from None
+            raise Unclear(Reject("bad event_params", str(error))) from None
 
 
 def row(event: tuple[int, int | None, str, str], name: Callable[[str], str] = tsv.escape) -> bytes:
@@ -212,12 +240,9 @@ def _with_amount(signals: str, msec, micros: int) -> str:
     return f"{signals}\t{decimals.shifted(msec, -3)}\t{micros}"
 
 
-_ABSENT = Value()
-
-
 def _clock_of(line: bytes | None) -> Clock:
     if line is None:
-        raise _Unclear
+        raise Unclear(UNCLEAR)
     return _clock(line.removeprefix(BOM))
 
 
@@ -227,17 +252,17 @@ def _micros(value: str | int | float | None, fields: Fields, line: bytes | None)
     try:
         if type(value) is str and not value.isdigit() and _is_no_number(value):
             return fields.plausible(instants.of_text(value))
-        number = value if type(value) is int else numbers.number(_clock_of(line).event_timestamp)
-        if number is None:
-            raise _Unclear(Reject(f"{name} is missing"))
-        at = instants.of_number(number, fields.unit)
-        if not 0 <= at <= LAST_MICROS or (fields.unit == "us" and at != number):
-            raise _Unclear(Reject(f"bad {name}", "not a whole number within bounds"))
+        found = value if type(value) is int else numbers.number(_clock_of(line).event_timestamp)
+        if found is None:
+            raise Unclear(Reject(f"{name} is missing"))
+        at = instants.of_number(found, fields.unit)
+        if not 0 <= at <= LAST_MICROS or (fields.unit == "us" and at != found):
+            raise Unclear(Reject(f"bad {name}", "not a whole number within bounds"))
         return fields.plausible(at)
     except ImplausibleTimeError as error:
-        raise _Unclear(Reject(IMPLAUSIBLE, f"{name}: {error}")) from None
+        raise Unclear(Reject(IMPLAUSIBLE, f"{name}: {error}")) from None
     except ValueError as error:
-        raise _Unclear(Reject(f"bad {name}", str(error))) from None
+        raise Unclear(Reject(f"bad {name}", str(error))) from None
 
 
 def _is_no_number(text: str) -> bool:
@@ -265,40 +290,19 @@ def _offset(line: bytes | None) -> int:
         raw = device.time_zone_offset_seconds if device else raw
     offset = _whole("time_zone_offset_seconds", raw, -DAY_SECONDS, DAY_SECONDS)
     if offset is None:
-        raise _Unclear(Reject("time_zone_offset_seconds is missing"))
+        raise Unclear(Reject("time_zone_offset_seconds is missing"))
     return offset
-
-
-UNCLEAR = Reject("unclear")
-
-
-class _Unclear(Exception):
-    """A field that cannot be used, with the Reject that says so; or not without the line."""
-
-    def __init__(self, reject: Reject = UNCLEAR):
-        self.reject = reject
 
 
 def _decode(name: str, decoder: msgspec.json.Decoder, raw: msgspec.Raw):
     try:
         return decoder.decode(raw)
     except (msgspec.ValidationError, RecursionError) as error:
-        raise _Unclear(Reject("wrong type", f"{name}: {error}")) from None
+        raise Unclear(Reject("wrong type", f"{name}: {error}")) from None
 
 
 def _whole(name: str, raw: msgspec.Raw, lowest: int, highest: int) -> int | None:
     try:
         return numbers.whole_number(raw, lowest, highest)
     except ValueError as error:
-        raise _Unclear(Reject(f"bad {name}", str(error))) from None
-
-
-def _number(name: str, value: Value | None):
-    """A parameter's number; None where the parameter, or its value, is absent."""
-    if value is None or value is _ABSENT:
-        return None
-    try:
-        number = numbers.number(value.int_value)
-        return value.number() if number is None else number
-    except ValueError as error:
-        raise _Unclear(Reject("bad event parameter", f"{name}: {error}")) from None
+        raise Unclear(Reject(f"bad {name}", str(error))) from None
