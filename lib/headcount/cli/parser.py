@@ -70,7 +70,8 @@ _SHARED = {
         "metavar": "N|N%",
         "type": types.allowance,
         "default": "1%",
-        "help": "refuse to commit if more lines were rejected (default: 1%%)",
+        "help": "refuse to commit if more of the lines that were looked at are rejected "
+        "(default: 1%%)",
     },
     "--wait": {
         "metavar": "SECONDS",

@@ -204,11 +204,18 @@ def unpublished(db: sqlite3.Connection, run_id: int) -> tuple[int, int]:
     return sums.fetchone()
 
 
-def refuse_rejects(rejected: int, lines: int, max_rejects: str, consequence: str) -> None:
-    """Raises Failure if more of the lines were rejected than `max_rejects` (N or N%) allows."""
+def refuse_rejects(
+    rejected: int, lines: int, max_rejects: str, consequence: str, passed: int = 0
+) -> None:
+    """Raises Failure if more of the lines were rejected than `max_rejects` (N or N%) allows.
+
+    Lines that a search `passed` over are no part of the whole: nobody has looked at them.
+    """
+    lines -= passed
     if rejected > types.allowed(max_rejects, lines):
+        which = "lines that were looked at" if passed else "lines"
         raise Failure(
-            f"{rejected} of {lines} lines were rejected, more than --max-rejects {max_rejects}: "
+            f"{rejected} of {lines} {which} were rejected, more than --max-rejects {max_rejects}: "
             f"{consequence}. See them with --rejects FILE, then mend them or allow them with a "
             "larger --max-rejects"
         )

@@ -22,6 +22,7 @@ class Account:
     def __init__(self, prog: str, reasons: dict[str, int] | None = None):
         self.prog = prog
         self.lines = self.kept = self.filtered = self.duplicate = 0
+        self.passed = 0  # of those filtered, how many a search passed over
         self.reasons: Counter[str] = Counter() if reasons is None else reasons
         self.inputs: dict[str, int] = {}
 
@@ -76,6 +77,7 @@ def total(accounts: list[Account]) -> Account:
         account.check()
         whole.filtered += account.filtered
         whole.duplicate += account.duplicate
+        whole.passed += account.passed
         whole.reasons += account.reasons
     whole.check()
     return whole

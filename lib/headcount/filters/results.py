@@ -31,6 +31,7 @@ class Result(NamedTuple):
     records: int | None = None  # None: as many as lines
     recognised: int = 0
     like: str = ""
+    passed: int = 0  # of those filtered, how many a search passed over: nobody looked at them
 
 
 Process = Callable[[Block], Result]
@@ -94,7 +95,7 @@ def _spread(
     current = None
     before = counted = 0  # lines before this split in its input, and of it so far
     done = workers.in_order(range(len(splits)), work, processes, at_end)
-    for index, lines, read, rejects, records, recognised, like, *result in done:
+    for index, lines, read, rejects, records, recognised, like, passed, *result in done:
         if index != current:
             offset = offsets.get(splits[index].path, Offset())
             before = offset.lines if splits[index].start == offset.bytes else before + counted
@@ -102,7 +103,7 @@ def _spread(
         counted += lines
         on_read(read)
         numbered = [(Reject(*why), name, before + at, raw) for why, name, at, raw in rejects]
-        found = Result(*result, numbered, records, recognised, like)
+        found = Result(*result, numbered, records, recognised, like, passed)
         yield splits[index].path, lines, found
 
 
@@ -117,7 +118,7 @@ class _Batch:
         self._rows: list[bytes] = []
         self._rejects: list[tuple] = []
         self._counts = [0, 0, 0]
-        self._records = self._recognised = 0
+        self._records = self._recognised = self._passed = 0
         self._like = ""
 
     def read(self, count: int) -> None:
@@ -125,7 +126,8 @@ class _Batch:
         self._read += count
 
     def add(self, lines: int, result: Result) -> None:
-        rows, *counts, rejects, records, recognised, like = result
+        rows, *counts, rejects, records, recognised, like, passed = result
+        self._passed += passed
         self._recognised += recognised
         self._like = self._like or like
         self._lines += lines
@@ -141,6 +143,7 @@ class _Batch:
         """Empties it. What `_spread` wants, for marshal."""
         rows = b"".join(self._rows)
         head = (self._lines, self._read, self._rejects, self._records)
-        content = (*head, self._recognised, self._like, rows, *self._counts)
+        looks = (self._recognised, self._like, self._passed)
+        content = (*head, *looks, rows, *self._counts)
         self._empty()
         return content

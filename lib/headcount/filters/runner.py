@@ -132,6 +132,7 @@ def tally(
         ours.kept += result.kept
         ours.filtered += result.filtered
         ours.duplicate += result.duplicate
+        ours.passed += result.passed
     take(b"".join(pending))
 
 

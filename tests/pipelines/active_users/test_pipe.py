@@ -132,3 +132,20 @@ def test_ctrl_c_ends_the_input_of_the_whole_pipe():
         process.send_signal(signal.SIGINT)
         stdout, stderr = process.communicate(timeout=20)
     assert (process.returncode, stdout, stderr) == (130, b"2019-12-31\t2\n", b"")
+
+
+@pytest.mark.parametrize("mode", [[], ["--pipe"], ["--jobs", "2"]], ids=str)
+def test_rejects_are_judged_by_the_lines_that_were_looked_at(mode, tmp_path):
+    """Ten of ten engagements are all of them, however many other events there are."""
+    others = event("screen_view") * 2000
+    engagements = b"".join(event(user=f"u{i}") for i in range(10))
+    bad = engagements.replace(b"3000", b"30x0")
+    assert bad.count(b"30x0") == 10
+    path, db = tmp_path / "events.jsonl", tmp_path / "my.db"
+    for _ in range(2):  # it is not known the second time
+        path.write_bytes(others + bad)
+        done = run("import-active-users", "--db", db, *mode, path, check=1)
+        assert b"10 of 10 lines that were looked at were rejected" in done.stderr
+    path.write_bytes(others + engagements * 99 + bad)
+    run("import-active-users", "--db", db, *mode, path, check=65)
+    assert query(db, "SELECT status FROM run WHERE id = 3") == [("done",)]

@@ -70,13 +70,16 @@ class ActiveRows:
             self._seen.clear()
             self._size = 0
         lines, kept = self._lines(block)
+        passed = block.lines() - lines.count - kept
         found = self._parse(lines)
         if type(found) is Plain:
             rows = self._plain_rows(found)
             self._size += len(rows)
             kept += len(found.users)
             duplicate = kept - len(rows)
-            return Result("".join(rows).encode(), len(rows), block.lines() - kept, duplicate)
+            filtered = block.lines() - kept
+            text = "".join(rows).encode()
+            return Result(text, len(rows), filtered, duplicate, passed=passed)
         rows, rejects = [], []
         since = until = 0
         for i, event in enumerate(found):
@@ -101,7 +104,8 @@ class ActiveRows:
             self._latest = since, until, day
         filtered = block.lines() - kept - len(rejects)
         self._dense = kept > filtered
-        return Result("".join(rows).encode(), len(rows), filtered, kept - len(rows), rejects)
+        text = "".join(rows).encode()
+        return Result(text, len(rows), filtered, kept - len(rows), rejects, passed=passed)
 
     def _plain_rows(self, found: Plain) -> list[str]:
         """Rows of events that are in columns, without those that it remembers."""

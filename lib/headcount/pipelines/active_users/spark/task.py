@@ -42,6 +42,7 @@ class Found(NamedTuple):
     reasons: Counter[str]
     recognised: int = 0  # as a Result has it, and the next, too
     like: str = ""
+    passed: int = 0
 
 
 class Failed(NamedTuple):
@@ -106,6 +107,7 @@ def _sum(found: Found, lines: int, result, *, everything: bool) -> Found:
         duplicate=found.duplicate + result.duplicate,
         recognised=found.recognised + result.recognised,
         like=found.like or result.like,
+        passed=found.passed + result.passed,
     )
 
 
