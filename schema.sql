@@ -68,11 +68,11 @@ CREATE TABLE IF NOT EXISTS active_day (
 
 -- Engagements that do not add up, so far, to enough for the signal summed.
 CREATE TABLE IF NOT EXISTS pending_engagement (
-    date            DATE NOT NULL,
-    user_id         INTEGER NOT NULL REFERENCES user (id),
-    event_timestamp INTEGER NOT NULL, -- microseconds since 1970, UTC; tells the copies of an event
-    msec            TEXT NOT NULL,    -- exact
-    PRIMARY KEY (date, user_id, event_timestamp)
+    date    DATE NOT NULL,
+    user_id INTEGER NOT NULL REFERENCES user (id),
+    event   TEXT NOT NULL, -- event_timestamp, and :ordering:page:index of a batch: one for all copies
+    msec    TEXT NOT NULL, -- exact
+    PRIMARY KEY (date, user_id, event)
 ) WITHOUT ROWID;
 
 -- Sessions, so far as they are on a local day, that do not make an engaged-session yet.
@@ -82,8 +82,8 @@ CREATE TABLE IF NOT EXISTS pending_session (
     session     INTEGER NOT NULL, -- ga_session_id
     first_event INTEGER NOT NULL, -- microseconds since 1970, UTC
     last_event  INTEGER NOT NULL,
-    first_view  INTEGER,
-    last_view   INTEGER,
+    first_view  TEXT, -- two views that differ, as pending_engagement.event tells them
+    last_view   TEXT,
     PRIMARY KEY (date, user_id, session)
 ) WITHOUT ROWID;
 

@@ -45,6 +45,7 @@ class Event(NamedTuple):
     engaged: bool
     valuable: bool
     msec: Decimal | None  # of engagement
+    identity: tuple = ()  # where it is added up
 
 
 class Bad(Exception):
@@ -185,6 +186,13 @@ def user_of(record: dict, fields: Iterable[str]) -> str:
     raise Bad("unidentified")
 
 
+def identity_of(record: dict, micros: int) -> tuple:
+    """What copies of an event have in common, and no other event of the user's."""
+    names = ("batch_ordering_id", "batch_page_id", "batch_event_index")
+    places = [record.get(name) for name in names]
+    return micros, *(p if p is None else whole(p, "batch", 1 - 2**63, 2**63 - 1) for p in places)
+
+
 def params_of(record: dict) -> dict:
     """The parameters by name, each as the record of its values; of a repeated one the first.
 
@@ -284,7 +292,9 @@ def event_of(record: dict, options: Options) -> Event | None:
             engaged = valuable = engaged and valuable
     if not engaged and not valuable:
         return None
-    return Event(micros, offset, user, engaged, valuable, msec)
+    adds = engaged and options.definition == "summed"
+    identity = identity_of(record, micros) if adds else ()
+    return Event(micros, offset, user, engaged, valuable, msec, identity)
 
 
 def least_msec(options: Options) -> Fraction:
@@ -328,7 +338,7 @@ def engaged_users(events: list[Event], options: Options) -> set[str]:
     longest = {}  # copies of one event have its user and time; should they differ, the longest
     for event in events:
         if event.engaged:
-            key = (event.user, event.micros)
+            key = (event.user, event.identity)
             longest[key] = max(longest.get(key, 0), event.msec)
     sums = defaultdict(Fraction)
     for (user, _), msec in longest.items():
@@ -354,6 +364,7 @@ class Fact(NamedTuple):
     platform: object
     msec: Decimal | None
     session: int | None
+    identity: tuple
     event: Event | None  # as `summed` sees it
     own: Event | None  # and engaged-valuable
 
@@ -388,6 +399,7 @@ def fact_of(record: dict, options: Options, asked: Iterable[str]) -> Fact:
         record.get("platform"),
         param_value(params, "engagement_time_msec") if timed else None,
         session,
+        identity_of(record, time_of(record)) if session is not None else (),
         summed,
         own,
     )
@@ -408,7 +420,7 @@ def in_engaged_sessions(facts: list[Fact], key_events: Iterable[str]) -> set[str
     engaged = set()
     for (user, _), events in sessions.items():
         times = [fact.micros for fact in events]
-        views = {fact.micros for fact in events if fact.name in ("page_view", "screen_view")}
+        views = {fact.identity for fact in events if fact.name in ("page_view", "screen_view")}
         long = max(times) - min(times) >= 10_000_000
         if long or len(views) >= 2 or any(fact.name in key_events for fact in events):
             engaged.add(user)

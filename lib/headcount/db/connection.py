@@ -17,7 +17,8 @@ from headcount.db.postgres import server
 from headcount.errors import FAILED, NO_INPUT, OTHER_SETTINGS, TRY_LATER, WRITE_FAILED, Failure
 
 SCHEMA_VERSION = 9
-_REMADE = {"active_day"}  # tables that differ in a CHECK from those of the version before
+# Tables that differ in a CHECK or a type from those of the version before.
+_REMADE = {"active_day", "pending_engagement", "pending_session"}
 _PAGE = 16 << 10  # bytes: large BLOBs are written in 3/4 of the time that 4 KB pages take
 
 

@@ -64,6 +64,10 @@ def made(seed, count=1500):
             "time_zone_offset_seconds": rng.choice([0, -21_600, 20_700]),
             "platform": rng.choice(["IOS", "ANDROID", "WEB", None, 5]),
         }
+        if rng.random() < 0.3:
+            record["batch_event_index"] = rng.choice([1, 2, "2", 2.0, None, "x"])
+        if rng.random() < 0.1:
+            record["batch_page_id"] = rng.choice([1, "1755000000001"])
         for key in ("platform", "event_params", "user_pseudo_id"):
             if rng.random() < 0.06:
                 record.pop(key)
@@ -187,6 +191,27 @@ def test_lines_that_are_not_looked_at_do_not_matter(world, tmp_path):
         assert kept(db) == expected(lines, world, pair)
 
 
+def in_session(**more):
+    record = json.loads(event("page_view", **more))
+    record["event_params"].append({"key": "ga_session_id", "value": {"int_value": "7"}})
+    return json.dumps(record).encode() + b"\n"
+
+
+@pytest.mark.parametrize("mode", [[], ["--pipe"], ["--validate"]], ids=str)
+def test_events_of_a_batch_are_told_apart(mode, tmp_path):
+    """Two with one timestamp are two, and each with its copies is one."""
+    one, other = (in_session(msec=1500, platform="WEB", batch_event_index=i) for i in "12")
+    valuable = event(msec=0)
+    for lines, count in ((one + one, b""), (one + other + one, b"2019-12-31\t1\n")):
+        for definition, more in (("summed", valuable), ("engaged-session", b"")):
+            given = ["--definition", definition, *mode]
+            assert run("count-active-users", *given, stdin=lines + more, check=0).stdout == count
+            db = tmp_path / f"{definition}{len(lines)}.db"
+            for part in lines.splitlines(keepends=True):
+                run("import-active-users", "--db", db, *given, stdin=part + more, check=0)
+            assert {n for n, _ in kept(db)} == ({definition} if count else set())
+
+
 def test_on_the_web_the_time_of_all_events_is_added_up(tmp_path):
     path = GA4_CASES / "53-web-summed.jsonl"
     if not path.exists():
@@ -210,9 +235,7 @@ def test_replaced_days_forget_what_was_pending(tmp_path):
         part = event(user="ann", micros=other, msec=1500)
         run("import-active-users", *given, "--replace", stdin=part, check=0)
         assert kept(db) == {}
-        assert query(db, "SELECT event_timestamp, msec FROM pending_engagement") == [
-            (other, "1500")
-        ]
+        assert query(db, "SELECT event, msec FROM pending_engagement") == [(str(other), "1500")]
     for _ in range(2):  # a copy is no second engagement
         run("import-active-users", *given, stdin=one, check=0)
     assert kept(db) == {}

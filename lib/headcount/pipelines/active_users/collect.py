@@ -65,8 +65,7 @@ class ActiveUsers:
             date.fromisoformat(day.decode())
             user.decode()
             if details:
-                micros, amount, session = details
-                return self._add_pending(day, user, _names(signals), int(micros), amount, session)
+                return self._add_pending(day, user, _names(signals), *details)
         except ValueError:
             return Reject("not a row of date, user and signals")
         if signals in _SIGNALS:
@@ -87,17 +86,21 @@ class ActiveUsers:
         return b""
 
     def _add_pending(
-        self, day: bytes, user: bytes, names: set[str], micros: int, amount: bytes, session: bytes
+        self, day: bytes, user: bytes, names: set[str], event: bytes, amount: bytes, session: bytes
     ) -> bytes | Reject:
-        """A row of one event that is a part of a sum, or of a session, or both."""
+        """A row of one event that is a part of a sum, or of a session, or both.
+
+        `event` tells it from others (ga4.identity). Raises ValueError.
+        """
         if not names <= _ONE_BY_ONE | PENDING:
             return Reject("unknown signal")
-        news = False
+        identity, news = event.decode(), False
+        micros = int(identity.partition(":")[0])
         if AMOUNT in names:
             msec = decimals.exact(amount.decode())
-            news = self._pending.add_amount(day.decode(), user, micros, msec)
+            news = self._pending.add_amount(day.decode(), user, identity, msec)
         if SESSION in names and KEY not in names:
-            view = VIEW in names
+            view = identity if VIEW in names else None
             news |= self._pending.add_session(day.decode(), user, int(session), micros, view)
         sets = names - PENDING | ({ENGAGED_SESSION} if KEY in names else set())
         before = self._new

@@ -148,7 +148,7 @@ def rows() -> int:
         for block in part.rows():
             output.write(1, block)
         part.account.check()
-        for name in ("lines", "kept", "filtered", "duplicate"):
+        for name in ("lines", "kept", "filtered", "duplicate", "passed"):
             setattr(whole, name, getattr(whole, name) + getattr(part.account, name))
         whole.reasons += part.account.reasons
         whole.inputs[path] = part.account.lines

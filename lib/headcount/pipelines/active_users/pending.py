@@ -2,7 +2,7 @@
 
 It is kept until its user is active: then the set of the day says it all, for what is enough stays
 enough. Copies of an event, in whatever order, change nothing: of an engagement's lengths the
-greatest counts, of a session the earliest and the latest event and view.
+greatest counts, of a session the earliest and the latest event, and two views that differ.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LONG_SESSION = 10_000_000  # microseconds
 _AMOUNTS = "pending_engagement"
 _SESSIONS = "pending_session"
 _KEEP_AMOUNT = f"""INSERT INTO {_AMOUNTS} VALUES (?, ?, ?, ?)
-    ON CONFLICT (date, user_id, event_timestamp) DO UPDATE SET msec = excluded.msec"""
+    ON CONFLICT (date, user_id, event) DO UPDATE SET msec = excluded.msec"""
 _KEEP_SESSION = f"""INSERT INTO {_SESSIONS} VALUES (?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (date, user_id, session) DO UPDATE SET
         first_event = excluded.first_event, last_event = excluded.last_event,
@@ -33,17 +33,18 @@ class Pending:
     """Collects it by local day and user."""
 
     def __init__(self):
-        self.amounts: dict[str, dict[bytes, dict[int, object]]] = defaultdict(dict)
+        self.amounts: dict[str, dict[bytes, dict[str, object]]] = defaultdict(dict)
         self.sessions: dict[str, dict[bytes, dict[int, tuple]]] = defaultdict(dict)
 
-    def add_amount(self, day: str, user: bytes, micros: int, msec) -> bool:
-        """An engagement; whether it is news."""
-        return _add_amount(self.amounts[day].setdefault(user, {}), micros, msec)
+    def add_amount(self, day: str, user: bytes, event: str, msec) -> bool:
+        """An engagement, by what tells it from others; whether it is news."""
+        return _add_amount(self.amounts[day].setdefault(user, {}), event, msec)
 
-    def add_session(self, day: str, user: bytes, session: int, micros: int, view: bool) -> bool:
-        """An event of a session; whether it is news."""
-        seen = micros if view else None
-        state = (micros, micros, seen, seen)
+    def add_session(
+        self, day: str, user: bytes, session: int, micros: int, view: str | None
+    ) -> bool:
+        """An event of a session, if a view with what tells it from others; whether it is news."""
+        state = (micros, micros, view, view)
         return _add_session(self.sessions[day].setdefault(user, {}), session, state)
 
     def users(self) -> set[bytes]:
@@ -75,17 +76,17 @@ class Pending:
         """
         for day, users in self.amounts.items():
             done = active(day, SUMMED)
-            query = f"SELECT user_id, event_timestamp, msec FROM {_AMOUNTS} WHERE date = ?"
+            query = f"SELECT user_id, event, msec FROM {_AMOUNTS} WHERE date = ?"
             known = _known(db, query, day, decimals.exact, _add_amount)
             for user, amounts in users.items():
                 if ids[user] in done:
                     continue
-                for micros, msec in known.get(ids[user], {}).items():
-                    _add_amount(amounts, micros, msec)
+                for event, msec in known.get(ids[user], {}).items():
+                    _add_amount(amounts, event, msec)
                 if _adds_up(amounts, least):
                     yield day, SUMMED, user
                 else:
-                    rows = [(day, ids[user], at, str(msec)) for at, msec in amounts.items()]
+                    rows = [(day, ids[user], event, str(msec)) for event, msec in amounts.items()]
                     db.executemany(_KEEP_AMOUNT, rows)
         for day, users in self.sessions.items():
             done = active(day, ENGAGED_SESSION)
@@ -132,14 +133,14 @@ def _known(db, query: str, day: str, state: Callable, add: Callable) -> dict[int
     return known
 
 
-def _add_amount(amounts: dict[int, object], micros: int, msec) -> bool:
-    if micros in amounts and msec <= amounts[micros]:
+def _add_amount(amounts: dict[str, object], event: str, msec) -> bool:
+    if event in amounts and msec <= amounts[event]:
         return False
-    amounts[micros] = msec
+    amounts[event] = msec
     return True
 
 
-def _adds_up(amounts: dict[int, object], least) -> bool:
+def _adds_up(amounts: dict[str, object], least) -> bool:
     return reduce(decimals.add, amounts.values(), decimals.exact("0")) >= least
 
 

@@ -59,16 +59,38 @@ class Param(msgspec.Struct, gc=False):
 Params = list[Param] | dict[str, msgspec.Raw] | str | None
 
 
+class Batch(msgspec.Struct, gc=False):
+    """What tells apart the events that an app or a page sent in one request, with one timestamp."""
+
+    batch_ordering_id: msgspec.Raw = numbers.NULL
+    batch_page_id: msgspec.Raw = numbers.NULL
+    batch_event_index: msgspec.Raw = numbers.NULL
+
+
 class Device(msgspec.Struct, gc=False):
     """The device record of newer exports."""
 
     time_zone_offset_seconds: msgspec.Raw = numbers.NULL
 
 
+_LARGEST = (1 << 63) - 1
 _params = msgspec.json.Decoder(Params).decode
 _elements = msgspec.json.Decoder(list[dict[str, Param]]).decode
 _value = msgspec.json.Decoder(Value).decode
 _BOOLEANS = {b"true": msgspec.Raw(b"1"), b"false": msgspec.Raw(b"0")}
+
+
+def identity(event, micros: int) -> str:
+    """What a user's event is told by from the others, and its copies are not: its timestamp, and
+    within a batch its place there. `event` has the fields of a Batch. Raises ValueError.
+    """
+    fields = event.batch_ordering_id, event.batch_page_id, event.batch_event_index
+    if all(raw is numbers.NULL for raw in fields):
+        return str(micros)
+    places = [numbers.whole_number(raw, -_LARGEST, _LARGEST) for raw in fields]
+    if not any(place is not None for place in places):
+        return str(micros)
+    return ":".join([str(micros), *("" if place is None else str(place) for place in places)])
 
 
 def platform(raw: msgspec.Raw) -> object:

@@ -92,8 +92,9 @@ class Evidence:
     ) -> str | None:
         """Signals of an event, and what may be enough together with others.
 
-        With the latter, and tabs between, come event_timestamp, engagement_time_msec (at most the
-        least that is wanted) and ga_session_id. None if it says nothing. Raises Unclear.
+        With the latter, and tabs between, come what tells it from other events (`identity`),
+        engagement_time_msec (at most the least that is wanted) and ga_session_id. None if it says
+        nothing. Raises Unclear.
         """
         asked, wanted = self._signals, self._wanted
         sums = SUMMED in asked and has_amount(name, event.platform)
@@ -132,7 +133,8 @@ class Evidence:
         if amount is None and session is None:
             return ",".join(kinds)
         amount = "" if amount is None else str(amount)
-        return f"{','.join(kinds)}\t{micros}\t{amount}\t{'' if session is None else session}"
+        session = "" if session is None else session
+        return f"{','.join(kinds)}\t{identity(event, micros)}\t{amount}\t{session}"
 
     def _valuable(self, params: dict):
         numbers = (number(name, params.get(name)) for name in self._wanted.valuable_params)
@@ -158,6 +160,14 @@ class Unclear(Exception):
 
     def __init__(self, reject: Reject | None = None):
         self.reject = reject
+
+
+def identity(event, micros: int) -> str:
+    """What tells an event from others. Raises Unclear."""
+    try:
+        return ga4.identity(event, micros)
+    except ValueError as error:
+        raise Unclear(Reject("bad place in a batch", str(error))) from None
 
 
 def number(name: str, value: ga4.Value | None):

@@ -18,6 +18,7 @@ from headcount.pipelines.active_users.events.qualify import (
     Evidence,
     Unclear,
     has_amount,
+    identity,
     number,
 )
 from headcount.pipelines.active_users.events.source import (
@@ -75,7 +76,8 @@ class Parser:
         renamed |= flat
         self._flat = {name: attribute for attribute, name in flat.items()}
         if definition.named or definition.summed:
-            fields.append(("platform", msgspec.Raw, numbers.NULL))
+            more = ("platform", *ga4.Batch.__struct_fields__)
+            fields += [(name, msgspec.Raw, numbers.NULL) for name in more if name not in keys]
         self._more = Evidence(definition) if definition.named else None
         record = msgspec.defstruct("UserEvent", fields, bases=(Event,), rename=renamed, gc=False)
         self._decode = msgspec.json.Decoder(record).decode
@@ -195,7 +197,7 @@ class Parser:
         if not (engaged or valuable):
             return None
         signals = BOTH if engaged and valuable else ENGAGED if engaged else VALUABLE
-        return _with_amount(signals, msec or 0, micros) if wanted.summed else signals
+        return _with_amount(signals, msec, event, micros) if wanted.summed else signals
 
     def _amount(self, event: Event, name: str, micros: int) -> str | None:
         """Where sums are wanted: what another event than an engagement says."""
@@ -209,7 +211,7 @@ class Parser:
             return None
         else:
             signals = ENGAGED
-        return _with_amount(signals, msec or 0, micros)
+        return _with_amount(signals, msec, event, micros)
 
     def _params(self, event: Event) -> list[Param]:
         params = event.event_params
@@ -235,9 +237,11 @@ def _is_odd(name: str) -> bool:
     return '"' in name or "\\" in name or min(name, default=" ") < " "
 
 
-def _with_amount(signals: str, msec, micros: int) -> str:
-    """What sums need besides; the time tells the copies of an event."""
-    return f"{signals}\t{decimals.shifted(msec, -3)}\t{micros}"
+def _with_amount(signals: str, msec, event: Event, micros: int) -> str:
+    """What sums need besides; the last part tells the copies of an event."""
+    if msec is None:
+        return f"{signals}\t0\t{micros}"
+    return f"{signals}\t{decimals.shifted(msec, -3)}\t{identity(event, micros)}"
 
 
 def _clock_of(line: bytes | None) -> Clock:
