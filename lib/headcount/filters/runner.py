@@ -58,6 +58,9 @@ def each_line(
                 except ValueError:
                     rejects.append((_NO_POSITION, name, number_of(i), line))
                     continue
+                if not line.strip(BLANKS):
+                    filtered += 1
+                    continue
             row = function(line)
             if row is None:
                 filtered += 1

@@ -37,7 +37,7 @@ def lines(
             yield Reject("not an object", f"a record is {type(record).__name__}"), _raw(record)
             continue
         if columns is not None:  # there may be more, where a schema cannot be cut
-            record = {name: value for name, value in record.items() if name in columns}
+            record = {name: value for name, value in record.items() if name in columns} or record
         try:
             yield _encode(_plain(record)) + b"\n"
         except (_NoJson, UnicodeEncodeError):
@@ -115,6 +115,8 @@ def _projected(schema: object, columns: Collection[str] | None) -> dict | None:
         return None
     kept = {key: value for key, value in schema.items() if not key.startswith("__")}
     kept["fields"] = [field for field in schema["fields"] if field["name"] in columns]
+    if not kept["fields"]:  # all, so that one can say what it is
+        return None
     try:
         fastavro.parse_schema(kept)
     except (

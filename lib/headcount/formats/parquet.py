@@ -50,8 +50,8 @@ def line_blocks(
         parquet = ParquetFile(file, buffer_size=_BUFFER)
         names = parquet.schema_arrow.names
         chosen(path, names, None)
-        if columns is not None:
-            names = [name for name in names if name in columns]
+        if columns is not None:  # if it has none of them, all: then one can say what it is
+            names = [name for name in names if name in columns] or names
         first, at_once = 1, min(rows, _FIRST_ROWS)
         for batch in parquet.iter_batches(rows, columns=names):
             start = 0

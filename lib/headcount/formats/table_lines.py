@@ -25,6 +25,10 @@ AVRO = "avro"
 KINDS = (PARQUET, AVRO, CSV, TSV)
 
 _ROWS = 4096  # at most, of a block
+_NULL = "\\N"  # as MySQL, Hive, Snowflake and PostgreSQL write it
+_BARE_QUOTE = Reject(
+    "not one row", "a field in quotes holds tabs and line ends; is its first quote a part of it?"
+)
 _SIZE = 1 << 20  # bytes of a block, about
 
 _encode = msgspec.json.Encoder().encode
@@ -96,10 +100,10 @@ def _text(
 ) -> Iterator[Block]:
     """As spreadsheets and databases export it: with a header, fields with line ends in quotes.
 
-    TSV has the rules of CSV, as exporters either quote JSON in it or write it as it is; and \\N is
-    null in it, as MySQL, Hive and PostgreSQL write it.
+    TSV has the rules of CSV, as exporters either quote JSON in it or write it as it is. Where they
+    quote nothing, a quote may begin a field that no other one ends: what is then taken for a field,
+    with tabs and line ends, is a reject.
     """
-    null = "\\N" if kind == TSV else None
     texts = whole_lines.of_chunks(chunks, interrupted)
     first = next(texts, None)
     if first is None:
@@ -109,7 +113,7 @@ def _text(
     how = How(kind=CSV, delimiter=delimiter)
     whole = _whole(itertools.chain([Str(start)], texts), path, interrupted)
     for batch in delimited.batches(whole, path, how):
-        yield from _batch_blocks(batch, path, columns, null)
+        yield from _batch_blocks(_checked(batch, path) if kind == TSV else batch, path, columns)
 
 
 def _whole(texts: Iterable[Str], path: str, interrupted: Callable[[], bool]) -> Iterator[Block]:
@@ -120,9 +124,7 @@ def _whole(texts: Iterable[Str], path: str, interrupted: Callable[[], bool]) -> 
         raise Failure("interrupted")
 
 
-def _batch_blocks(
-    batch: Batch, path: str, columns: Collection[str] | None, null: str | None
-) -> Iterator[Block]:
+def _batch_blocks(batch: Batch, path: str, columns: Collection[str] | None) -> Iterator[Block]:
     wanted = [
         (place, name)
         for place, name in enumerate(batch.columns)
@@ -131,7 +133,7 @@ def _batch_blocks(
     rejects, left_out = batch.rejects, batch.filtered
     lines, first, size = [], 0, 0
     for i, row in enumerate(batch.rows, 1):
-        line = _line(row, wanted, null)
+        line = _line(row, wanted)
         lines.append(line)
         size += len(line)
         if size >= _SIZE or len(lines) == _ROWS or i == len(batch.rows):
@@ -142,11 +144,31 @@ def _batch_blocks(
         yield _block(path, b"", (), rejects, left_out)
 
 
-def _line(row: Sequence[str], wanted: list[tuple[int, str]], null: str | None) -> bytes:
+def _checked(batch: Batch, path: str) -> Batch:
+    """A batch of TSV, with rejects in place of rows that a bare quote may have made of several."""
+    bad = {
+        i
+        for i, row in enumerate(batch.rows)
+        if any("\n" in field and "\t" in field and field[0] not in "{[" for field in row)
+    }
+    if not bad:
+        return batch
+    rejects = [
+        (_BARE_QUOTE, path, batch.numbers[i], "\t".join(batch.rows[i]).encode()) for i in bad
+    ]
+    good = [i for i in range(len(batch.rows)) if i not in bad]
+    return batch._replace(
+        rows=[batch.rows[i] for i in good],
+        numbers=[batch.numbers[i] for i in good],
+        rejects=[*batch.rejects, *rejects],
+    )
+
+
+def _line(row: Sequence[str], wanted: list[tuple[int, str]]) -> bytes:
     values = {}
     for place, name in wanted:
         field = row[place]
-        if field and field != null:
+        if field and field != _NULL:
             values[name] = _nested(field) if field[0] in "{[" else field
     return _encode(values) + b"\n"
 

@@ -12,6 +12,7 @@ SECOND = 1_000_000  # microseconds
 # Patterns are compiled where they are needed, which is rare.
 _YEAR = r"(?<!\d)\d{4}(?!\d)|(?<!\d)\d{8}(?!\d)"
 _DAY_OR_MONTH = r"(?<!\d)\d{1,2}[-/.]\d{1,2}[-/.]\d{4}(?!\d)"  # which is which?
+_YEAR_FIRST = r"\s*\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?!\d)"  # then the month comes, then the day
 _DIGITS = 30  # of a whole number: far more than any instant has
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -72,7 +73,8 @@ def _of_unusual(text: str) -> datetime:
     readings = set()
     try:
         # What the text does not say would be different in these.
-        for day_first in (False, True):
+        days_first = (False,) if re.match(_YEAR_FIRST, text) else (False, True)
+        for day_first in days_first:
             for default in (datetime(2001, 2, 3, 4, 5), datetime(2004, 7, 8, 9, 10)):
                 at = parser.parse(text, default=default, dayfirst=day_first, tzinfos=zone)
                 readings.add(at)

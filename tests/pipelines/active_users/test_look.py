@@ -77,11 +77,14 @@ def test_joined_files_that_begin_with_a_byte_order_mark(mode, tmp_path):
 
 
 @PROGRAMS
-@pytest.mark.parametrize("order", ["ours first", "theirs first", "theirs far behind"])
+@pytest.mark.parametrize(
+    "order", ["ours first", "theirs first", "theirs behind", "theirs far behind"]
+)
 def test_events_of_others_among_these_are_told(mode, order, tmp_path):
     data = {
         "ours first": GA4 + lines(),
         "theirs first": lines() + GA4,
+        "theirs behind": GA4 * 300 + lines() * 300,
         "theirs far behind": GA4 * 10_000 + lines() * 20_000,
     }[order]
     done = count(*mode, data=data, tmp_path=tmp_path, status=65 if "--validate" in mode else 0)
@@ -161,3 +164,82 @@ def test_objects_that_are_text_of_json(mode, tmp_path):
     done = count("--source", "mixpanel", *mode, data=half, tmp_path=tmp_path, status=65)
     assert done.stdout == THREE
     assert b":4: properties.time is missing" in done.stderr
+
+
+# ---- spellings that would give another number
+
+
+def events_of(users, **more):
+    return lines([{"u": user, "t": "2026-01-10T10:00:00Z", **more} for user in users])
+
+
+@PROGRAMS
+@pytest.mark.parametrize("name", [5, 5.5, "5"])
+def test_names_that_are_numbers(mode, name, tmp_path):
+    given = fields("user=u", "time=t", "name=n")
+    data = events_of(["a"], n=name) + events_of(["b"], n="other")
+    done = count(*given, "--valuable-events", f"{name},x", *mode, data=data, tmp_path=tmp_path)
+    assert done.stdout == b"2026-01-10\t1\n"
+
+
+@PROGRAMS
+@pytest.mark.parametrize("delimiter", [",", "\t", ";"])
+def test_null_as_databases_write_it(mode, delimiter, tmp_path):
+    rows = ["u,d,t", *(f"\\N,d{i},2026-01-10T10:00:00Z" for i in range(3))]
+    data = "\n".join(rows).replace(",", delimiter).encode()
+    done = count(*fields("user=u,d", "time=t"), *mode, data=data, tmp_path=tmp_path)
+    assert done.stdout == THREE
+
+
+@PROGRAMS
+def test_a_bare_quote_in_tsv_is_told(mode, tmp_path):
+    """What it begins may be one row or several."""
+    rows = ["u\tt", *(f"{u}\t2026-01-10T10:00:00Z" for u in ["a", '"bob', "b", 'al"', "c"])]
+    data = "\n".join(rows).encode()
+    done = count(*fields("user=u", "time=t"), *mode, data=data, tmp_path=tmp_path, status=65)
+    assert b":3: not one row" in done.stderr
+    assert done.stdout == b"2026-01-10\t2\n"
+
+
+@PROGRAMS
+def test_users_of_several_fields_are_told_apart(mode, tmp_path):
+    pairs = [("x", "1 2"), ("x 1", "2"), ("x\\ 1", "2"), ("x\\", "1 2"), ("x", ""), ("x ", "")]
+    data = lines([{"a": a, "b": b, "t": "2026-01-10T10:00:00Z"} for a, b in pairs * 2])
+    done = count(*fields("user=a+b", "time=t"), *mode, data=data, tmp_path=tmp_path)
+    assert done.stdout == b"2026-01-10\t%d\n" % len(pairs)
+
+
+@PROGRAMS
+@pytest.mark.parametrize(
+    "user", ["user,user.id", "user.id,user", "user.0,user,user.id", "t.at,user.id"]
+)
+def test_a_path_that_goes_on_where_another_ends(mode, user, tmp_path):
+    data = (
+        events_of(["x"], user={"id": "a"}) + events_of(["x"], user="b") + events_of(["x"], user={})
+    )
+    done = count(*fields(f"user={user}", "time=t"), *mode, data=data, tmp_path=tmp_path, status=65)
+    assert done.stdout == b"2026-01-10\t%d\n" % (1 if user == "t.at,user.id" else 2)
+
+
+@pytest.mark.parametrize("path", [".", "..", "+", "a..u", ".a", "a.", "a+", "a\\"])
+@pytest.mark.parametrize("option", ["--field=user=", "--user="])
+def test_what_is_no_path(path, option, tmp_path):
+    given = ["--source", "fields", "--field=time=t", option + path]
+    done = count(*given, data=events_of(["a"]), tmp_path=tmp_path, status=2)
+    assert option[:6].rstrip("=").encode() in done.stderr
+
+
+def test_each_field_is_said_once(tmp_path):
+    for twice in (fields("user=u", "user=d", "time=t"), [*fields("user=u", "time=t"), "--user=d"]):
+        done = count(*twice, data=events_of(["a"]), tmp_path=tmp_path, status=2)
+        assert b"--" in done.stderr and not done.stdout
+
+
+@PROGRAMS
+def test_blank_lines_are_no_events(mode, tmp_path):
+    one, *others = lines().splitlines(keepends=True)
+    data = one + b"\n \t\n" + b"".join(others) + b"\r\n"
+    done = count("--source", "segment", *mode, data=data, tmp_path=tmp_path)
+    assert done.stdout == THREE
+    done = count(*mode, data=GA4 + b"\n  \n", tmp_path=tmp_path)
+    assert done.stdout == TWO

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -157,8 +158,20 @@ def fields(parser: Parser, options) -> source.Fields:
     """Which field says what. What cannot be is a usage error."""
     known = source.find(options.source)
     given = dict(options.field)
+    if len(given) < len(options.field):
+        parser.error(
+            "--field: expected each of user, time, name and agent at most once; of several "
+            "fields the first present one counts: user=userId,anonymousId"
+        )
+    if options.user and "user" in given:
+        parser.error("--user: the user is in --field, too; leave one of them out")
     if options.user:
         given["user"] = options.user
+        if options.source != source.GA4:  # whose users are fields at the top level
+            try:
+                _check_paths("user", options.user)
+            except argparse.ArgumentTypeError as error:
+                parser.error(f"--user: {error}")
     for name, default in (("user", known.user), ("time", known.time)):
         if not given.setdefault(name, default):
             parser.error(f"--field: {options.source} needs {name}=FIELD; see --help")
@@ -223,12 +236,25 @@ def _source(text: str) -> str:
     return text
 
 
+_PATH = r"(?s)(?:[^.\\]|\\.)+(?:\.(?:[^.\\]|\\.)+)*"
+
+
 def _field(text: str) -> tuple[str, tuple[str, ...]]:
     """Which field is the user, time, name or agent: `user=userId,anonymousId`."""
     name, paths = types.assignment(text)
     if name not in ("user", "time", "name", "agent"):
         raise types.expected("user=FIELD, time=FIELD, name=FIELD or agent=FIELD", text)
-    return name, types.names(paths)
+    found = types.names(paths)
+    _check_paths(name, found)
+    return name, found
+
+
+def _check_paths(name: str, paths: tuple[str, ...]) -> None:
+    """Raises ArgumentTypeError for what is no dotted path, or for a user several joined by a +."""
+    for path in paths:
+        for part in re.split(r"(?<!\\)\+", path) if name == "user" else [path]:
+            if not re.fullmatch(_PATH, part):
+                raise types.expected("names with a dot between them, as in who.id", path)
 
 
 def msec(seconds: str):

@@ -23,6 +23,14 @@ def joined_names(text: str) -> list[str]:
     return _JOINED.findall(text)
 
 
+def joined_user(values: list[str]) -> str:
+    """A user that is made of several values, each of which can be told from it: they have a space
+    between them, so a space within any but the last has a backslash before it."""
+    *others, last = values
+    escaped = [value.replace("\\", "\\\\").replace(" ", "\\ ") for value in others]
+    return " ".join([*escaped, last])
+
+
 class Columns:
     """Parses lines of a source that has a `table`, by the fields that a definition names.
 
@@ -126,10 +134,10 @@ def _joined(user: list[int | None], columns: list[tuple[str, ...]], absent) -> l
     first, *others = [absent if place is None else columns[place] for place in user]
     if not others:
         return first
-    if len(others) == 1:
+    if len(others) == 1 and not any(" " in value or "\\" in value for value in set(first)):
         return [f"{a} {b}" if a else "" for a, b in zip(first, others[0], strict=True)]
     rows = zip(first, *others, strict=True)
-    return [" ".join(values) if values[0] else "" for values in rows]
+    return [joined_user(list(values)) if values[0] else "" for values in rows]
 
 
 class _Instants(dict):

@@ -15,7 +15,7 @@ from headcount.formats import jsonl
 from headcount.io.blocks import All, Some
 from headcount.pipelines.active_users.definitions import ANY_EVENT
 from headcount.pipelines.active_users.events import bots, by_columns, plain, record, source
-from headcount.pipelines.active_users.events.by_columns import UNUSUAL, joined_names
+from headcount.pipelines.active_users.events.by_columns import UNUSUAL, joined_names, joined_user
 from headcount.pipelines.active_users.events.source import (
     IMPLAUSIBLE,
     ImplausibleTimeError,
@@ -247,7 +247,7 @@ def _user(getters: list[Callable]) -> Callable:
         for value in values:
             if type(value) not in (str, int, type(None)):
                 return Reject("wrong type", f"user: {_cut(value)} is not text or a whole number")
-        return " ".join("" if value is None else str(value) for value in values)
+        return joined_user(["" if value is None else str(value) for value in values])
 
     return user
 
@@ -332,9 +332,9 @@ def _column_getter(tree: dict, parts: Path) -> Callable:
     """As `_typed_getter`, of many events; it may raise AttributeError where a value is absent."""
     names, below = [], tree
     for part in parts:
-        if all(name.isdigit() for name in below):
+        if _is_list(below):
             return _typed_getter(tree, parts)
-        names.append(f"f{list(below).index(part)}")
+        names.append(f"f{[name for name in below if name is not _END].index(part)}")
         below = below[part]
     return operator.attrgetter(".".join(names))
 

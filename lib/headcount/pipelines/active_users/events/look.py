@@ -25,6 +25,7 @@ from headcount.values import instants
 from headcount.values.search import line_around, split_lines
 
 _FIRST = 100  # lines of an input
+_LAST = 10  # and of its first block
 _FURTHER = 10  # of each block behind, as long as nothing has been recognised
 _any = msgspec.json.Decoder().decode
 _TIME_REASONS = (source.IMPLAUSIBLE, "bad time", "bad event_timestamp")
@@ -75,7 +76,8 @@ class Look:
                 if is_first and self._lacks_fields(block):
                     return self._told(block, self._without_fields())
                 self._recognised.add(block.name)
-                return 1, self._others(lines)
+                last = _sample(block, _LAST, from_end=True) if is_first else []
+                return 1, self._others([*lines, *last])
             rejected.append(reject)
         pairs = zip(lines, rejected, strict=True)
         dated = [line for line, reject in pairs if reject.reason in _TIME_REASONS]
@@ -178,9 +180,12 @@ class Look:
         return f"{kind}, without {missing}" if missing else kind
 
 
-def _sample(block: Block, most: int) -> list[bytes]:
-    """The first lines of a block that are not blank."""
+def _sample(block: Block, most: int, *, from_end: bool = False) -> list[bytes]:
+    """The first lines of a block that are not blank; or the last ones, and none that is long."""
     text, start, lines = block.text, 0, []
+    if from_end:
+        text = text[max(0, len(text) - _HEAD) :]
+        return [line for line in bytes(text).splitlines()[1:][-most:] if line.strip()]
     while start < len(text) and len(lines) < most:
         _, end = line_around(text, start)
         line = bytes(text[start:end]).rstrip(b"\r\n")  # of TSV the last columns may be empty

@@ -42,7 +42,7 @@ from headcount.pipelines.active_users.definitions import (
     needed,
 )
 from headcount.pipelines.active_users.events import ga4, source
-from headcount.values import numbers
+from headcount.values import decimals, numbers
 
 FIRST = frozenset(("first_visit", "first_open"))
 VIEWS = frozenset(("page_view", "screen_view"))
@@ -62,10 +62,23 @@ def names(wanted) -> list[str] | None:
     signals = needed(wanted.named) or {ENGAGED}
     if ENGAGED_SESSION in signals or (ANY_EVENT in signals and not wanted.valuable_events):
         return None
+    if known.name != ("event_name",) and any(
+        _may_be_number(name) for name in wanted.valuable_events
+    ):
+        return None
     searched = [MSEC] if signals & {TIMED, SUMMED} or wanted.summed else []
     if signals - {TIMED, ANY_EVENT}:
         searched.append(ENGAGEMENT)
     return searched + (list(wanted.valuable_events) if signals - {TIMED} else [])
+
+
+def _may_be_number(name: str) -> bool:
+    """Whether a name may stand without quotes in JSON."""
+    try:
+        decimals.exact(name)
+    except ValueError:
+        return False
+    return True
 
 
 def may_be_pending(wanted) -> bool:
