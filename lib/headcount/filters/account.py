@@ -6,6 +6,7 @@ finished. So each filter writes its account last, and the sink compares them bef
 
 import json
 from collections import Counter
+from collections.abc import Iterable
 from itertools import pairwise
 
 from headcount.errors import Failure
@@ -25,6 +26,15 @@ class Account:
         self.passed = 0  # of those filtered, how many a search passed over
         self.reasons: Counter[str] = Counter() if reasons is None else reasons
         self.inputs: dict[str, int] = {}
+        # What was named by hand, and whether it was seen; and other names that were.
+        self.named: dict[str, bool] = {}
+        self.others: list[str] = []
+
+    def see(self, named: dict[str, bool], others: Iterable[str]) -> None:
+        """Take note of names, whether they were seen, and of others."""
+        for name, is_seen in named.items():
+            self.named[name] = is_seen or self.named.get(name, False)
+        self.others += [name for name in others if name not in self.others]
 
     @property
     def rejected(self) -> int:
@@ -78,6 +88,7 @@ def total(accounts: list[Account]) -> Account:
         whole.filtered += account.filtered
         whole.duplicate += account.duplicate
         whole.passed += account.passed
+        whole.see(account.named, account.others)
         whole.reasons += account.reasons
     whole.check()
     return whole

@@ -31,12 +31,13 @@ class Kind(NamedTuple):
 
     `is_like` says of a line that was rejected whether it looks as expected; `described` of how an
     input starts what it looks like. A program that looks at lines itself, and says so in its
-    Results (`recognised`, `like`), needs neither.
+    Results (`recognised`, `like`), needs neither. `named` is what was named by hand: `event x`.
     """
 
     expected: str
     is_like: Callable[[bytes], bool] | None = None
     described: Callable[[bytes], str] | None = None
+    named: tuple[str, ...] = ()
 
 
 class WrongKind(Failure):
@@ -211,3 +212,29 @@ def note_nothing(account: Account, options) -> None:
     elif empty := [name for name, count in account.inputs.items() if not count]:
         more = f", and {len(empty) - 1} more" if len(empty) > 1 else ""
         note(f"no lines in {shown(empty[0])}{more}", options)
+
+
+def missing(account: Account) -> dict[str, str]:
+    """What was named by hand and is in no event, and the sentence that says so, with what is most
+    like it. Nothing where there are no events, or not all have been read."""
+    found = [name for name, is_seen in account.named.items() if not is_seen]
+    if interrupt.requested() or not account.lines or not found:
+        return {}
+    import difflib  # slow to import
+
+    sentences = {}
+    for named in found:
+        kind, _, name = named.partition(" ")
+        near = difflib.get_close_matches(name, account.others, 1)
+        did = f"; did you mean {shown(near[0])}?" if near else ""
+        verb = "was named" if kind == "event" else f"had the {kind}"
+        sentences[named] = f"no event {verb} {shown(name)}{did}"
+    return sentences
+
+
+def note_missing(account: Account, options) -> list[str]:
+    """Say it; returns what it is."""
+    sentences = missing(account)
+    for sentence in sentences.values():
+        note(sentence, options)
+    return list(sentences)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -32,6 +32,8 @@ class Result(NamedTuple):
     recognised: int = 0
     like: str = ""
     passed: int = 0  # of those filtered, how many a search passed over: nobody looked at them
+    named: Mapping[str, bool] = MappingProxyType({})  # as Account.see takes it, and the next, too
+    others: tuple[str, ...] = ()
 
 
 Process = Callable[[Block], Result]
@@ -95,7 +97,7 @@ def _spread(
     current = None
     before = counted = 0  # lines before this split in its input, and of it so far
     done = workers.in_order(range(len(splits)), work, processes, at_end)
-    for index, lines, read, rejects, records, recognised, like, passed, *result in done:
+    for index, lines, read, rejects, counts, more in done:
         if index != current:
             offset = offsets.get(splits[index].path, Offset())
             before = offset.lines if splits[index].start == offset.bytes else before + counted
@@ -103,7 +105,7 @@ def _spread(
         counted += lines
         on_read(read)
         numbered = [(Reject(*why), name, before + at, raw) for why, name, at, raw in rejects]
-        found = Result(*result, numbered, records, recognised, like, passed)
+        found = Result(*counts, numbered, *more)
         yield splits[index].path, lines, found
 
 
@@ -120,14 +122,18 @@ class _Batch:
         self._counts = [0, 0, 0]
         self._records = self._recognised = self._passed = 0
         self._like = ""
+        self._named: dict[str, bool] = {}
+        self._others: tuple[str, ...] = ()
 
     def read(self, count: int) -> None:
         """So many more bytes have been read."""
         self._read += count
 
     def add(self, lines: int, result: Result) -> None:
-        rows, *counts, rejects, records, recognised, like, passed = result
+        rows, *counts, rejects, records, recognised, like, passed, named, others = result
         self._passed += passed
+        self._named.update(named)  # a process that has seen a name goes on saying so
+        self._others += others
         self._recognised += recognised
         self._like = self._like or like
         self._lines += lines
@@ -142,8 +148,8 @@ class _Batch:
     def take(self) -> tuple:
         """Empties it. What `_spread` wants, for marshal."""
         rows = b"".join(self._rows)
-        head = (self._lines, self._read, self._rejects, self._records)
-        looks = (self._recognised, self._like, self._passed)
-        content = (*head, *looks, rows, *self._counts)
+        counts = (rows, *self._counts)
+        looks = (self._recognised, self._like, self._passed, self._named, self._others)
+        content = (self._lines, self._read, self._rejects, counts, (self._records, *looks))
         self._empty()
         return content

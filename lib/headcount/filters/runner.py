@@ -13,7 +13,7 @@ from headcount.cli.parser import Parser
 from headcount.errors import INTERRUPTED, OK, REJECTS
 from headcount.filters import account
 from headcount.filters.progress import Progress
-from headcount.filters.recognised import Kind, note_nothing, recognised
+from headcount.filters.recognised import Kind, note_missing, note_nothing, recognised
 from headcount.filters.rejects import Reject, RejectLog
 from headcount.filters.results import Process, Result, results
 from headcount.io import inputs, interrupt, output, processes, workers
@@ -136,6 +136,7 @@ def tally(
         ours.filtered += result.filtered
         ours.duplicate += result.duplicate
         ours.passed += result.passed
+        ours.see(result.named, result.others)
     take(b"".join(pending))
 
 
@@ -169,6 +170,7 @@ def run(
     log = RejectLog(rejecter or prog, getattr(options, "rejects", None))
     ours = account.Account(prog, reasons=log.reasons)
     ours.inputs = dict.fromkeys(paths, 0)
+    ours.see(dict.fromkeys(kind.named, False) if kind else {}, ())
     processes.widen_pipe(1)
     # Who reads a stream wants to see at once what comes; from files, many small writes cost time.
     at_once = 1 if any(map(is_stream, paths)) else _WRITE
@@ -184,6 +186,7 @@ def run(
     rows = finish(ours)
     if kind and is_last:
         note_nothing(ours, options)
+        note_missing(ours, options)
     return end(options, ours, rows)
 
 

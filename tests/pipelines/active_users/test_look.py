@@ -243,3 +243,63 @@ def test_blank_lines_are_no_events(mode, tmp_path):
     assert done.stdout == THREE
     done = count(*mode, data=GA4 + b"\n  \n", tmp_path=tmp_path)
     assert done.stdout == TWO
+
+
+# ---- what was named by hand, and is in no event
+
+TYPOS = {
+    "parameter": (
+        ["--valuable-param", "engaged_session_evnt"], GA4,
+        "no event had the parameter engaged_session_evnt; did you mean engaged_session_event?", b"",
+    ),
+    "event": (
+        ["--valuable-events", "user_engagement,scren_view"],
+        event("screen_view", user="cid") + GA4,
+        "no event was named scren_view; did you mean screen_view?", TWO,
+    ),
+    "user": (
+        ["--source", "segment", "--user", "anonymousid,userId"], lines(),
+        "no event had the field anonymousid; did you mean anonymousId?", THREE,
+    ),
+    "time": (
+        fields("user=who.id", "time=when.att,when.at"),
+        lines([{"who": {"id": i}, "when": {"at": "2026-01-10T10:00:00Z"}} for i in range(3)]),
+        "no event had the field when.att; did you mean when.at?", THREE,
+    ),
+    "column": (
+        fields("user=userId+usrId", "time=timestamp"), table(),
+        "no event had the field usrId; did you mean userId?", THREE,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", [[], ["--pipe"], ["--validate"], ["--jobs", "2"]], ids=str)
+@pytest.mark.parametrize("kind", TYPOS)
+def test_a_name_that_no_event_has_is_said(mode, kind, tmp_path):
+    options, data, sentence, answer = TYPOS[kind]
+    done = count(*options, *mode, data=data, tmp_path=tmp_path)
+    assert done.stdout == answer
+    assert done.stderr.decode().count(f": {sentence}\n") == 1
+    assert b"no event" not in count(*options, *mode, data=b"", tmp_path=tmp_path).stderr
+
+
+@pytest.mark.parametrize("mode", [[], ["--pipe"], ["--jobs", "2"]], ids=str)
+def test_an_import_with_a_name_that_no_event_has_is_not_whole(mode, tmp_path):
+    path, db = tmp_path / "events", tmp_path / "my.db"
+    path.write_bytes(GA4)
+    common = ["import-active-users", "--quiet", "--db", db, *mode]
+    # with nothing to count it is refused: a database keeps what it was made with
+    done = run(*common, "--valuable-param", "engaged_session_evnt", path, check=65)
+    assert b"did you mean engaged_session_event?: nothing counts" in done.stderr
+    done = run(*common, "--valuable-events", "user_engagement,purchase", path, check=65)
+    assert done.stdout == b"2019-12-31\t0\t2\n"
+    again = event("purchase", user="ann") + GA4
+    path.write_bytes(again)
+    run(*common, "--valuable-events", "user_engagement,purchase", path, check=0)
+
+
+def test_names_are_found_however_they_are_spelled_and_wherever(tmp_path):
+    late = GA4 * 20_000 + event("purchase").replace(b'"purchase"', b'"purch\\u0061se"')
+    options = ["--valuable-events", "purchase,user_engagement", "--jobs", "2"]
+    done = count(*options, data=late, tmp_path=tmp_path)
+    assert done.stdout == TWO and b"no event" not in done.stderr

@@ -178,6 +178,7 @@ def parsed(parser: Parser, arguments: list[str] | None = None) -> argparse.Names
     )
     parser.add_argument("--pseudonym-key", metavar="FILE", type=engagement_options.pseudonym_key)
     parser.add_argument("--pseudonyms", default=engagement_options.EVER)
+    engagement_options.add_named(parser)
     runner.add_options(parser, "--tz", "--rejects", "--jobs")
     options = parser.parse(arguments)
     engagement_options.resolve(parser, options)
@@ -197,7 +198,7 @@ def parsed(parser: Parser, arguments: list[str] | None = None) -> argparse.Names
     events = parsers.parser(options.wanted)
     daily = options.pseudonyms == engagement_options.DAY
     options.rows = ActiveRows(events, days, search, name, daily=daily)
-    options.rows, options.reading = look.reading(options.rows, events, options)
+    options.rows, options.reading = look.reading(options.rows, events, options, named=options.named)
     return options
 
 

@@ -208,6 +208,36 @@ def fields(parser: Parser, options) -> source.Fields:
     return found
 
 
+def add_named(parser: Parser) -> None:
+    """Take what was named by hand, which the session finds out: `named` below."""
+    parser.add_argument(
+        "--named", metavar="KIND NAME", action="append", default=[], help=argparse.SUPPRESS
+    )
+
+
+def named(parser: Parser, options) -> list[str]:
+    """What was named by hand, and so should be in some event: `parameter x`, `event y`."""
+    found = [f"parameter {options.valuable_param}"] if options.valuable_param else []
+    events = list(options.valuable_events)
+    if parser.typed("--key-events"):
+        events += options.key_events
+    # (a number may be spelled in many ways)
+    found += [f"event {name}" for name in events if not name.replace(".", "").isdigit()]
+    known, fields = source.find(options.source), options.fields
+    usual = {*known.columns, "user_id"}  # of which a night may have none
+    for paths, defaults in (
+        (fields.user, known.user),
+        (fields.time, known.time),
+        (fields.name, known.name),
+        (fields.agent, known.agent),
+    ):
+        for path in paths:
+            parts = re.split(r"(?<!\\)\+", path) if paths is fields.user else [path]
+            if path not in defaults:
+                found += [f"field {part}" for part in parts if part not in usual]
+    return list(dict.fromkeys(found))
+
+
 def _micros(day: date) -> int:
     return (day - date(1970, 1, 1)).days * zones.DAY_SECONDS * instants.SECOND
 

@@ -196,10 +196,15 @@ def _definition(parser: Parser) -> list[str]:
     )
 
 
-def _fused(parser: Parser) -> list[str]:
+def _named(parser: Parser, options: argparse.Namespace) -> list[str]:
+    return [f"--named={name}" for name in engagement.named(parser, options)]
+
+
+def _fused(parser: Parser, options: argparse.Namespace) -> list[str]:
     """The words of the filters in one program."""
     names = ("--tz", "--validate", "--rejects", "--jobs", "--quiet", "--progress")
-    return _definition(parser) + parser.typed(*names, "--pseudonym-key", "--pseudonyms", "--master")
+    names += ("--pseudonym-key", "--pseudonyms", "--master")
+    return [*_definition(parser), *parser.typed(*names), *_named(parser, options)]
 
 
 def _filters(parser: Parser, options: argparse.Namespace, *, counts: bool) -> dict[str, list[str]]:
@@ -221,6 +226,7 @@ def _filters(parser: Parser, options: argparse.Namespace, *, counts: bool) -> di
             ",".join(sorted(names)) if names else "--all",
             *(_events(parser) if parser.typed("--source") else ["--source=ga4", *_events(parser)]),
             *([f"--one-of={one_of}"] if one_of else []),
+            *_named(parser, options),
             *parser.typed("--quiet", "--progress"),
         ],
         "parse_engagement": [
@@ -261,13 +267,13 @@ def _count(parser: Parser, options: argparse.Namespace) -> Plan:
         settings = [
             f"--setting={name}={value}" for name, value in _part_settings(parser, options).items()
         ]
-        words = {"count": [*_fused(parser), "--mergeable", f"--part={options.part}", *settings]}
-        return Plan(options.files, words, module="active_users.part_file")
+        count = [*_fused(parser, options), "--mergeable", f"--part={options.part}", *settings]
+        return Plan(options.files, {"count": count}, module="active_users.part_file")
     if len(options.definition) > 1:
         parser.error(f"--definition: expected one to count by, got {','.join(options.definition)}")
     if options.pipe:
         return Plan(options.files or ["-"], _filters(parser, options, counts=True))
-    words = {"count": [*_fused(parser), "--count"]}
+    words = {"count": [*_fused(parser, options), "--count"]}
     return Plan(options.files, words, module="active_users.fused")
 
 
@@ -303,7 +309,7 @@ def _import(parser: Parser, options: argparse.Namespace) -> Plan:
     words = {
         "incomplete": [str(REJECTS if incomplete else OK)],
         "rows": ["fused"],
-        "fused": [*_fused(parser), "--mergeable"],
+        "fused": [*_fused(parser, options), "--mergeable"],
     }
     files = [*options.files, *dated]
     return Plan(files, words, settings=settings, again=options.replace)

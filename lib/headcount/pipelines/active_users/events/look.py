@@ -22,7 +22,7 @@ from headcount.pipelines.active_users.events import source
 from headcount.pipelines.active_users.events.qualify import ENGAGEMENT
 from headcount.pipelines.active_users.events.record import Definition
 from headcount.values import instants
-from headcount.values.search import line_around, split_lines
+from headcount.values.search import NameSearch, line_around, split_lines
 
 _FIRST = 100  # lines of an input
 _LAST = 10  # and of its first block
@@ -37,6 +37,8 @@ _UNLIKE = (
     "event_name is missing",
     "event_timestamp is missing",
 )
+_NAMES = 500  # to choose from, for one that is missing
+_NAMES_OF_EVENTS = ("event_name", "event", "event_type", "type", "name")
 _HEAD = 64 << 10  # bytes to tell what an input looks like
 
 
@@ -44,13 +46,23 @@ class Look:
     """Looks at blocks of inputs: at more lines for as long as it has recognised no event of one.
 
     `parser` is that of the source's events; these must have one of the fields `one_of`. If it
-    `is_strict`, an input is refused as soon as it is certain what it is instead.
+    `is_strict`, an input is refused as soon as it is certain what it is instead. It also looks for
+    what was `named` by hand (`event x`, `field y`): whether it was seen so far.
     """
 
-    def __init__(self, parser, one_of: Collection[str] = (), *, is_strict: bool = True):
+    def __init__(
+        self,
+        parser,
+        one_of: Collection[str] = (),
+        *,
+        is_strict: bool = True,
+        named: Collection[str] = (),
+    ):
         self._parser, self._one_of, self._is_strict = parser, one_of, is_strict
         self._fields = parser.definition.fields
-        self.kind = Kind(f"events of --source {self._fields.source}")
+        self.kind = Kind(f"events of --source {self._fields.source}", named=tuple(named))
+        self._searches = {name: NameSearch([_written(name)]) for name in named}
+        self.named = dict.fromkeys(named, False)
         self._recognised: set[str] = set()
         self._looked_at: set[str] = set()
 
@@ -110,6 +122,19 @@ class Look:
         if self._is_strict:
             raise WrongKind(block.name, self.kind.expected, like)
         return 0, like
+
+    def look_for_names(self, block: Block) -> tuple[str, ...]:
+        """Note which names are there; other names, where one that is looked for is not at first."""
+        for name, search in list(self._searches.items()):
+            if search.spans(block.text):
+                self.named[name] = True
+                del self._searches[name]
+        if not self._searches or block.start >= _HEAD:
+            return ()
+        others: dict[str, None] = {}
+        for line in _sample(block, _FIRST):
+            _gather(jsonl.record(_any, line), others)
+        return tuple(others)[:_NAMES]
 
     def recognises(self, name: str, lines: Iterable[bytes]) -> int:
         """Whether one of these lines of an input is an event."""
@@ -227,6 +252,32 @@ def _source_of(lines: list[bytes], but: str) -> str | None:
     return None
 
 
+def _written(named: str) -> str:
+    """What of a name must stand in an event that has it: of a path the last key."""
+    kind, _, name = named.partition(" ")
+    if kind != "field":
+        return name
+    from headcount.pipelines.active_users.events import by_fields
+
+    keys = [part for part in by_fields.path(name) if not part.isdigit()]
+    return keys[-1] if keys else name
+
+
+def _gather(event, names: dict[str, None]) -> None:
+    """Names that an event has: its own, and those of its fields and parameters."""
+    if type(event) is not dict:
+        return
+    for key, value in event.items():
+        names[key] = None
+        if type(value) is dict:
+            names |= dict.fromkeys(f"{key}.{below}" for below in value)
+        elif type(value) is list:
+            params = (param.get("key") for param in value if type(param) is dict)
+            names |= {key: None for key in params if type(key) is str}
+        elif type(value) is str and key in _NAMES_OF_EVENTS:
+            names[value] = None
+
+
 def looking(process: Process, look: Look, event_of: Callable[[bytes], bytes] | None) -> Process:
     """`process`, with a look at each block before.
 
@@ -236,6 +287,7 @@ def looking(process: Process, look: Look, event_of: Callable[[bytes], bytes] | N
 
     def of_block(block: Block) -> Result:
         recognised, like = look(block)
+        others = look.look_for_names(block) if look.named else ()
         result = process(block)
         if not (like or result.kept or result.duplicate):
             like = look.others(block)
@@ -244,7 +296,8 @@ def looking(process: Process, look: Look, event_of: Callable[[bytes], bytes] | N
             recognised = look.recognises(block.name, map(event_of, rows))
         elif not event_of:
             recognised = recognised or result.kept + result.duplicate
-        return result._replace(recognised=recognised, like=like)
+        named = dict(look.named)
+        return result._replace(recognised=recognised, like=like, named=named, others=others)
 
     return of_block
 
@@ -278,7 +331,7 @@ def has_events(names: Collection[str], fields: source.Fields) -> bool:
     from headcount.pipelines.active_users.events import by_fields  # lines of GA4 do without
 
     def has(paths: Iterable[str]) -> bool:
-        return any(by_fields.path(path)[0] in names for path in paths)
+        return any(by_fields.joined(path)[0][0] in names for path in paths)
 
     needed = [fields.time, fields.name or fields.time]
     if fields.source != source.GA4:
@@ -292,14 +345,15 @@ def reading(
     options,
     one_of: Collection[str] | None = None,
     event_of: Callable[[bytes], bytes] | None = None,
+    named: Collection[str] = (),
 ) -> tuple[Process, dict]:
     """`process`, with a look at its inputs, and how `runner.run` is to read them.
 
     Events must have one of the fields `one_of`: if None, of those that the parser's definition asks
-    for. `event_of`: as `looking` takes it.
+    for. `event_of`: as `looking` takes it; `named`: as Look does.
     """
     if one_of is None:
         one_of = columns_of(parser.definition)
     reader = shapes.reader(shape(parser, one_of, whole=event_of is not None))
-    look = Look(parser, one_of, is_strict=not options.allow_empty)
+    look = Look(parser, one_of, is_strict=not options.allow_empty, named=named)
     return looking(process, look, event_of), {"reader": reader, "kind": look.kind}

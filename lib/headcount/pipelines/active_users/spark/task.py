@@ -43,6 +43,8 @@ class Found(NamedTuple):
     recognised: int = 0  # as a Result has it, and the next, too
     like: str = ""
     passed: int = 0
+    named: tuple[tuple[str, bool], ...] = ()
+    others: tuple[str, ...] = ()
 
 
 class Failed(NamedTuple):
@@ -108,6 +110,8 @@ def _sum(found: Found, lines: int, result, *, everything: bool) -> Found:
         recognised=found.recognised + result.recognised,
         like=found.like or result.like,
         passed=found.passed + result.passed,
+        named=tuple({**dict(found.named), **result.named}.items()),
+        others=found.others + result.others,
     )
 
 
