@@ -16,6 +16,12 @@ def enter(db: sqlite3.Connection, settings: dict[str, str]) -> None:
     db.executemany("INSERT INTO setting VALUES (?, ?) ON CONFLICT DO NOTHING", settings.items())
 
 
+def is_made(db: sqlite3.Connection, settings: dict[str, str]) -> bool:
+    """Whether the database was made with any of these settings, whatever they were."""
+    made_with = {name for (name,) in db.execute("SELECT name FROM setting")}
+    return not settings.keys().isdisjoint(made_with)
+
+
 def check(db: sqlite3.Connection, settings: dict[str, str]) -> None:
     """Raises Failure 78 unless the database was made with these settings, or is new."""
     made_with = dict(db.execute("SELECT name, value FROM setting"))

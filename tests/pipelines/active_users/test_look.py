@@ -303,3 +303,17 @@ def test_names_are_found_however_they_are_spelled_and_wherever(tmp_path):
     options = ["--valuable-events", "purchase,user_engagement", "--jobs", "2"]
     done = count(*options, data=late, tmp_path=tmp_path)
     assert done.stdout == TWO and b"no event" not in done.stderr
+
+
+def test_a_database_is_not_made_with_a_field_that_names_nobody(tmp_path):
+    """Of one that there is already, a night without anybody's consent is as good as any other."""
+    path, none, db = tmp_path / "events", tmp_path / "none", tmp_path / "my.db"
+    path.write_bytes(GA4)
+    none.write_bytes(event(user=None) + event(user=None, micros=NOON + 1))
+    common = ["import-active-users", "--quiet", "--db", db]
+    for _ in range(2):
+        done = run(*common, "--user", "user_id", path, check=65)
+        assert b"no event names a user; name the field that does with --user" in done.stderr
+    assert run(*common, path, check=0).stdout == b"2019-12-31\t0\t2\n"
+    assert run(*common, none, check=65).stdout == b""
+    assert b"nothing was imported" not in run(*common, none, check=0).stderr
