@@ -535,7 +535,7 @@ def test_text_that_begins_like_json_and_is_none_stays_text(tmp_path):
         ("csv", "\ufeffa;b\n1;2,5\n", [{"a": "1", "b": "2,5"}]),
         ("csv", '\r\n\r\na;b\r\n1;"x\r\n;y"\r\n', [{"a": "1", "b": "x\r\n;y"}]),
         ("csv", "a\n1\n", [{"a": "1"}]),
-        ("csv", "a,b\n\\N,2\n", [{"a": "\\N", "b": "2"}]),
+        ("csv", "a,b\n\\N,2\n", [{"b": "2"}]),
         ("csv", "a,b\n1,2", [{"a": "1", "b": "2"}]),
         ("tsv", "a\tb\n\\N\t2\n", [{"b": "2"}]),
         ("tsv", 'a\tb\n1\t{"k":"v, w"}\n', [{"a": "1", "b": {"k": "v, w"}}]),
@@ -574,7 +574,9 @@ def test_only_the_wanted_columns_are_read(kind, tables):
     wanted = {"user_pseudo_id", "device", "not_there"}
     objects, *_ = read(tables[kind], kind, wanted)
     assert objects == [{k: v for k, v in row.items() if k in wanted} for row in events(500)]
-    assert read(tables[kind], kind, ["not_there"])[0] == [{}] * 500
+    # of a table that has none of these all are read, so that one can say what it is
+    none = read(tables[kind], kind, ["not_there"])[0]
+    assert none == ([{}] * 500 if kind in ("csv", "tsv") else events(500))
 
 
 def test_columns_that_are_not_wanted_cost_nothing_in_parquet(tmp_path):

@@ -30,9 +30,9 @@ class Account:
         self.named: dict[str, bool] = {}
         self.others: list[str] = []
 
-    def see(self, named: dict[str, bool], others: Iterable[str]) -> None:
+    def see(self, named: Iterable[tuple[str, bool]], others: Iterable[str]) -> None:
         """Take note of names, whether they were seen, and of others."""
-        for name, is_seen in named.items():
+        for name, is_seen in named:
             self.named[name] = is_seen or self.named.get(name, False)
         self.others += [name for name in others if name not in self.others]
 
@@ -88,7 +88,7 @@ def total(accounts: list[Account]) -> Account:
         whole.filtered += account.filtered
         whole.duplicate += account.duplicate
         whole.passed += account.passed
-        whole.see(account.named, account.others)
+        whole.see(account.named.items(), account.others)
         whole.reasons += account.reasons
     whole.check()
     return whole

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -32,7 +32,7 @@ class Result(NamedTuple):
     recognised: int = 0
     like: str = ""
     passed: int = 0  # of those filtered, how many a search passed over: nobody looked at them
-    named: Mapping[str, bool] = MappingProxyType({})  # as Account.see takes it, and the next, too
+    named: tuple[tuple[str, bool], ...] = ()  # as Account.see takes it, and the next, too
     others: tuple[str, ...] = ()
 
 
@@ -149,7 +149,13 @@ class _Batch:
         """Empties it. What `_spread` wants, for marshal."""
         rows = b"".join(self._rows)
         counts = (rows, *self._counts)
-        looks = (self._recognised, self._like, self._passed, self._named, self._others)
+        looks = (
+            self._recognised,
+            self._like,
+            self._passed,
+            tuple(self._named.items()),
+            self._others,
+        )
         content = (self._lines, self._read, self._rejects, counts, (self._records, *looks))
         self._empty()
         return content

@@ -170,7 +170,7 @@ def run(
     log = RejectLog(rejecter or prog, getattr(options, "rejects", None))
     ours = account.Account(prog, reasons=log.reasons)
     ours.inputs = dict.fromkeys(paths, 0)
-    ours.see(dict.fromkeys(kind.named, False) if kind else {}, ())
+    ours.see([(name, False) for name in kind.named] if kind else (), ())
     processes.widen_pipe(1)
     # Who reads a stream wants to see at once what comes; from files, many small writes cost time.
     at_once = 1 if any(map(is_stream, paths)) else _WRITE

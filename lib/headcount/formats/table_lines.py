@@ -27,7 +27,7 @@ KINDS = (PARQUET, AVRO, CSV, TSV)
 _ROWS = 4096  # at most, of a block
 _NULL = "\\N"  # as MySQL, Hive, Snowflake and PostgreSQL write it
 _BARE_QUOTE = Reject(
-    "not one row", "a field in quotes holds tabs and line ends; is its first quote a part of it?"
+    "not one row", "a field in quotes holds whole rows; is its first quote a part of it?"
 )
 _SIZE = 1 << 20  # bytes of a block, about
 
@@ -101,8 +101,8 @@ def _text(
     """As spreadsheets and databases export it: with a header, fields with line ends in quotes.
 
     TSV has the rules of CSV, as exporters either quote JSON in it or write it as it is. Where they
-    quote nothing, a quote may begin a field that no other one ends: what is then taken for a field,
-    with tabs and line ends, is a reject.
+    quote nothing, a quote may begin a field that only one in a later row ends: what is taken for a
+    row, but has whole rows for its lines, is a reject.
     """
     texts = whole_lines.of_chunks(chunks, interrupted)
     first = next(texts, None)
@@ -146,11 +146,13 @@ def _batch_blocks(batch: Batch, path: str, columns: Collection[str] | None) -> I
 
 def _checked(batch: Batch, path: str) -> Batch:
     """A batch of TSV, with rejects in place of rows that a bare quote may have made of several."""
-    bad = {
-        i
-        for i, row in enumerate(batch.rows)
-        if any("\n" in field and "\t" in field and field[0] not in "{[" for field in row)
-    }
+    tabs = len(batch.columns) - 1
+    bad = set()
+    for i, row in enumerate(batch.rows):
+        if tabs and any("\n" in field and "\t" in field for field in row):
+            lines = "\t".join(row).split("\n")
+            if all(line.count("\t") == tabs for line in lines):
+                bad.add(i)
     if not bad:
         return batch
     rejects = [

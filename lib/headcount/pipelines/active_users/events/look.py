@@ -296,7 +296,7 @@ def looking(process: Process, look: Look, event_of: Callable[[bytes], bytes] | N
             recognised = look.recognises(block.name, map(event_of, rows))
         elif not event_of:
             recognised = recognised or result.kept + result.duplicate
-        named = dict(look.named)
+        named = tuple(look.named.items())
         return result._replace(recognised=recognised, like=like, named=named, others=others)
 
     return of_block

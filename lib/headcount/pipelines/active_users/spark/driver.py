@@ -129,7 +129,7 @@ def in_order(all_found: list[Found]) -> Iterator[tuple[str, int, Result]]:
         rejects = [(why, name, before + line, raw) for why, _, line, raw in part.rejects]
         counts = part.kept, part.filtered, part.duplicate
         looked = {"recognised": part.recognised, "like": part.like, "passed": part.passed}
-        looked |= {"named": dict(part.named), "others": part.others}
+        looked |= {"named": part.named, "others": part.others}
         yield name, part.lines, Result(b"", *counts, rejects, **looked)
         before += part.lines
 

@@ -110,7 +110,7 @@ def _sum(found: Found, lines: int, result, *, everything: bool) -> Found:
         recognised=found.recognised + result.recognised,
         like=found.like or result.like,
         passed=found.passed + result.passed,
-        named=tuple({**dict(found.named), **result.named}.items()),
+        named=tuple({**dict(found.named), **dict(result.named)}.items()),
         others=found.others + result.others,
     )
 
