@@ -8,6 +8,7 @@ import pytest
 
 from helpers.events import NOON, event
 from helpers.programs import run
+from helpers.sessions import query
 
 FIELDS = ["user=userId", "time=timestamp", "name=event"]
 TRACKED = [
@@ -315,5 +316,9 @@ def test_a_database_is_not_made_with_a_field_that_names_nobody(tmp_path):
         done = run(*common, "--user", "user_id", path, check=65)
         assert b"no event names a user; name the field that does with --user" in done.stderr
     assert run(*common, path, check=0).stdout == b"2019-12-31\t0\t2\n"
+    short = tmp_path / "short"
+    short.write_bytes(event(msec=5) + event(user=None))
+    run("import-active-users", "--quiet", "--db", tmp_path / "other.db", short, check=65)
+    assert query(tmp_path / "other.db", "SELECT status FROM run") == [("done",)]
     assert run(*common, none, check=65).stdout == b""
     assert b"nothing was imported" not in run(*common, none, check=0).stderr

@@ -63,6 +63,7 @@ class Look:
         self.kind = Kind(f"events of --source {self._fields.source}", named=tuple(named))
         self._searches = {name: NameSearch([_written(name)]) for name in named}
         self.named = dict.fromkeys(named, False)
+        self._has_told_others = False
         self._recognised: set[str] = set()
         self._looked_at: set[str] = set()
 
@@ -124,13 +125,14 @@ class Look:
         return 0, like
 
     def look_for_names(self, block: Block) -> tuple[str, ...]:
-        """Note which names are there; other names, where one that is looked for is not at first."""
+        """Note which names are there; once other names, where one that is looked for is not yet."""
         for name, search in list(self._searches.items()):
             if search.spans(block.text):
                 self.named[name] = True
                 del self._searches[name]
-        if not self._searches or block.start >= _HEAD:
+        if not self._searches or self._has_told_others:
             return ()
+        self._has_told_others = True
         others: dict[str, None] = {}
         for line in _sample(block, _FIRST):
             _gather(jsonl.record(_any, line), others)
