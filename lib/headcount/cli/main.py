@@ -9,15 +9,6 @@ from headcount.errors import FAILED, INTERRUPTED, OK, WRITE_FAILED, Failure, Rea
 from headcount.io import interrupt
 
 
-def _quiet_interrupt(kind, error, trace) -> None:
-    """Ctrl-C while a program still loads is not a bug, and wants no traceback."""
-    if kind is not KeyboardInterrupt:
-        sys.__excepthook__(kind, error, trace)
-
-
-sys.excepthook = _quiet_interrupt  # now: by the time `start` is called, all is loaded
-
-
 def say(text: str) -> None:
     """A line on stderr; nothing where that is closed, or cannot be written."""
     with contextlib.suppress(OSError):

@@ -92,6 +92,6 @@ def test_interrupted_count_of_a_file(packed, jobs, target, big, tmp_path):
 
 def test_interrupted_while_it_loads():
     """No traceback from what is not ready for Ctrl-C yet. (The interpreter's own start has one.)"""
-    code = "import headcount.cli.main; raise KeyboardInterrupt"
+    code = "import headcount; raise KeyboardInterrupt"
     done = subprocess.run([ROOT / "lib" / "python", "-c", code], capture_output=True, env=BARE)
     assert done.returncode in KILLED[signal.SIGINT] and done.stderr == b""
