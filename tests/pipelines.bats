@@ -39,7 +39,8 @@ load support
 	event ann 1 >engagement
 	event ann 1 0 purchase >bought
 	run import-active-users --db my.db --valuable-events purchase engagement
-	[ "$output" = '' ]
+	[ "$status" = 65 ]
+	[ "$output" = 'upsert-rows: no event was named purchase' ]
 	run import-active-users --db my.db --valuable-events purchase bought
 	[ "$output" = $'2020-01-01\t0\t1' ]
 }
