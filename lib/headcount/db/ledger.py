@@ -209,7 +209,7 @@ def refuse_rejects(
 ) -> None:
     """Raises Failure if more of the lines were rejected than `max_rejects` (N or N%) allows.
 
-    Lines that a search `passed` over are no part of the whole: nobody has looked at them.
+    Lines that a search `passed` over are not counted: they were not looked at.
     """
     lines -= passed
     if rejected > types.allowed(max_rejects, lines):

@@ -25,7 +25,7 @@ def is_made(db: sqlite3.Connection, settings: dict[str, str]) -> bool:
 def check(db: sqlite3.Connection, settings: dict[str, str]) -> None:
     """Raises Failure 78 unless the database was made with these settings, or is new."""
     made_with = dict(db.execute("SELECT name, value FROM setting"))
-    if not settings.keys().isdisjoint(made_with):
+    if is_made(db, settings):
         made_with = _BEFORE | made_with
     for name, value in settings.items():
         if made_with.get(name, value) != value:

@@ -31,7 +31,7 @@ class Result(NamedTuple):
     records: int | None = None  # None: as many as lines
     recognised: int = 0
     like: str = ""
-    passed: int = 0  # of those filtered, how many a search passed over: nobody looked at them
+    passed: int = 0  # of those filtered, how many a search passed over without a look
     named: tuple[tuple[str, bool], ...] = ()  # as Account.see takes it, and the next, too
     others: tuple[str, ...] = ()
 

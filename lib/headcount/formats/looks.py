@@ -114,7 +114,7 @@ def _of_text(text: str) -> str:
         return _ARRAY_NAME
     if text.startswith("{"):
         keys, lists = _keys(text)
-        for name in set(lists).intersection(_HOLDERS):
+        if name := next(filter(_HOLDERS.__contains__, lists), ""):
             return f"{_OBJECTS}{_listed(keys)} (jq -c '.{name}[]' FILE prints what is in {name})"
         if keys:
             return f"{_OBJECTS}{_listed(keys)}"

@@ -63,7 +63,6 @@ def lines_with(random, times, users):
         yield json.dumps(event).encode()
 
 
-@pytest.mark.sample(4)
 @pytest.mark.parametrize("wanted", [(), ("a", "5")], ids=["any", "named"])
 @pytest.mark.parametrize("unit", ["iso", *NUMBERS])
 @pytest.mark.parametrize("odd", [False, True])

@@ -280,7 +280,8 @@ def _field(text: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _check_paths(name: str, paths: tuple[str, ...]) -> None:
-    """Raises ArgumentTypeError for what is no dotted path, or for a user several joined by a +."""
+    """Raises ArgumentTypeError for a text that is not a dotted path (or, of the user, several that
+    a + joins)."""
     for path in paths:
         for part in re.split(r"(?<!\\)\+", path) if name == "user" else [path]:
             if not re.fullmatch(_PATH, part):

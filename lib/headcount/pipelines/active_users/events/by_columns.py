@@ -62,7 +62,7 @@ class Columns:
         return [UNUSUAL] * lines.count if columns is None else self._each(columns)
 
     def plain(self, lines: All | Some) -> plain.Plain | list[tuple | Reject | None]:
-        """Likewise, but in columns where none of the lines is unusual."""
+        """Parse lines into columns; if a line is unusual, into what a call gives."""
         columns = self._columns(lines)
         if columns is None:
             return [UNUSUAL] * lines.count
@@ -79,32 +79,25 @@ class Columns:
         whole = [user[0] for user in self._users if len(user) == 1]
         if self._agents or len(whole) < len(self._users):
             return None
-        found = [_filled(columns, places) for places in (whole, self._times, self._names)]
-        if None in found:
+        users, times, names = (
+            _first(columns, places) for places in (whole, self._times, self._names)
+        )
+        if "" in users or "" in times or "" in names:
             return None
-        users, times, names = found
         keep = None if self._counts is None else list(map(self._counts.__getitem__, names))
         return plain.of_texts(users, times, self._fields, keep)
 
     def _each(self, columns: list[tuple[str, ...]]) -> list[tuple | Reject | None]:
-        absent = ("",) * len(columns[0])
-
-        def first(places: list[int]) -> tuple[str, ...] | list[str]:
-            """The first value that is present, of each row."""
-            found, *others = [columns[place] for place in places] or [absent]
-            for other in others:
-                found = [a or b for a, b in zip(found, other, strict=True)]
-            return found
-
         rows = columns[0]
+        absent = ("",) * len(rows)
         users, *others = [_joined(user, columns, absent) for user in self._users] or [absent]
         for other in others:
             users = [a or b for a, b in zip(users, other, strict=True)]
-        names = first(self._names)
-        times = map(self._instants.__getitem__, first(self._times))
+        names = _first(columns, self._names)
+        times = map(self._instants.__getitem__, _first(columns, self._times))
         keep = [True] * len(rows) if self._counts is None else map(self._counts.__getitem__, names)
         if self._is_bot:
-            are_bots = map(self._is_bot, first(self._agents))
+            are_bots = map(self._is_bot, _first(columns, self._agents))
             keep = [kept and not bot for kept, bot in zip(keep, are_bots, strict=True)]
         return [
             UNUSUAL
@@ -116,17 +109,15 @@ class Columns:
         ]
 
 
-def _filled(columns: list[tuple[str, ...]], places: list[int | None]) -> list[str] | None:
-    """The first value that is present, of each row; None where there is none, in any of them."""
+def _first(columns: list[tuple[str, ...]], places: list[int | None]) -> list[str]:
+    """Each row's first value that is present in these columns; "" where none is."""
     known = [columns[place] for place in places if place is not None]
-    if not known:
-        return None
-    found = known[0]
+    found = list(known[0]) if known else [""] * len(columns[0])
     for other in known[1:]:
         if "" not in found:
             break
         found = [a or b for a, b in zip(found, other, strict=True)]
-    return None if "" in found else list(found)
+    return found
 
 
 def _joined(user: list[int | None], columns: list[tuple[str, ...]], absent) -> list[str]:

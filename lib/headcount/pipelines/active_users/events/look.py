@@ -89,8 +89,7 @@ class Look:
                 if is_first and self._lacks_fields(block):
                     return self._told(block, self._without_fields())
                 self._recognised.add(block.name)
-                last = _sample(block, _LAST, from_end=True) if is_first else []
-                return 1, self._others([*lines, *last])
+                return 1, self._others([*lines, *_last(block)] if is_first else lines)
             rejected.append(reject)
         pairs = zip(lines, rejected, strict=True)
         dated = [line for line, reject in pairs if reject.reason in _TIME_REASONS]
@@ -207,12 +206,15 @@ class Look:
         return f"{kind}, without {missing}" if missing else kind
 
 
-def _sample(block: Block, most: int, *, from_end: bool = False) -> list[bytes]:
-    """The first lines of a block that are not blank; or the last ones, and none that is long."""
+def _last(block: Block) -> list[bytes]:
+    """A block's last lines that are not blank; very long ones are left out."""
+    lines = bytes(block.text[max(0, len(block.text) - _HEAD) :]).split(b"\n")
+    return [line for line in lines[1:] if line.strip()][-_LAST:]
+
+
+def _sample(block: Block, most: int) -> list[bytes]:
+    """A block's first lines that are not blank."""
     text, start, lines = block.text, 0, []
-    if from_end:
-        text = text[max(0, len(text) - _HEAD) :]
-        return [line for line in bytes(text).splitlines()[1:][-most:] if line.strip()]
     while start < len(text) and len(lines) < most:
         _, end = line_around(text, start)
         line = bytes(text[start:end]).rstrip(b"\r\n")  # of TSV the last columns may be empty
