@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import errno
 import gzip
 import io
 import json
@@ -67,16 +68,31 @@ def pids(db):
     return list(map(int, found.stdout.split()))
 
 
+def once_it_is_read(fifo):
+    """A descriptor to write to a FIFO, which there can be as soon as somebody reads it."""
+    end = time.monotonic() + 60
+    while True:
+        try:
+            return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            assert error.errno == errno.ENXIO and time.monotonic() < end
+            time.sleep(0.01)
+
+
+def has_open(pid, path):
+    with contextlib.suppress(OSError):  # it ended meanwhile
+        folder = Path(f"/proc/{pid}/fd")
+        return str(path) in [os.readlink(link) for link in folder.iterdir()]
+    return False
+
+
 def test_a_worker_killed_midway_fails_the_import_and_a_rerun_completes(made, whole, tmp_path):
     db, fifo = tmp_path / "my.db", tmp_path / "last"
     os.mkfifo(fifo)  # it is read by one worker, which waits for it
     process = started(db, [*made, fifo], "--jobs", 2)
-    end = time.monotonic() + 20
-    while len(pids(db)) < 4 and time.monotonic() < end:  # two shells, parent, worker
-        time.sleep(0.01)
-    time.sleep(0.2)
-    os.kill(max(pids(db)), signal.SIGKILL)
-    with open(os.open(fifo, os.O_RDWR), "w"):  # which waits for no reader: it may be gone
+    with open(once_it_is_read(fifo), "w"):
+        (reader,) = [pid for pid in pids(db) if has_open(pid, fifo)]
+        os.kill(reader, signal.SIGKILL)
         out, err = process.communicate(timeout=30)
     assert process.returncode == 1 and out == b""
     assert b"nothing was imported" in err, err
