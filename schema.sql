@@ -59,7 +59,7 @@ CREATE TABLE IF NOT EXISTS active_day (
     signal TEXT NOT NULL CHECK (
         signal IN (
             'engaged', 'valuable', 'engaged,valuable', 'ga4-event', 'google-n-day', 'summed', 'engaged-session',
-            'any-event'
+            'any-event', 'ga4-flag', 'ga4-not-active'
         )
     ),
     users  BLOB NOT NULL,

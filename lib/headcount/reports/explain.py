@@ -10,10 +10,13 @@ from headcount.pipelines.active_users.definitions import (
     DEFINITIONS,
     ENGAGED,
     ENGAGED_SESSION,
+    GA4_FLAG,
     SUMMED,
     TIMED,
 )
 from headcount.values import decimals
+
+_SAYS_NO = "Google's is_active_user is false that day"
 
 
 class Lacking:
@@ -22,13 +25,17 @@ class Lacking:
     def __init__(self, db: sqlite3.Connection, day: str, definition: str):
         self._db, self._day = db, day
         self._least = store.least(db)
+        rule = DEFINITIONS[definition]
         self._needs = [
             (signals, [store.bitmap(db, day, signal) for signal in signals])
-            for signals in DEFINITIONS[definition]
+            for signals in rule.needs
         ]
+        self._unless = store.bitmap(db, day, rule.unless)
 
     def of(self, user: int) -> str:
         """For people; nothing if the user is active."""
+        if user in self._unless:
+            return _SAYS_NO
         lacks = []
         for signals, sets in self._needs:
             if not any(user in users for users in sets):
@@ -43,6 +50,8 @@ class Lacking:
             return f"engagements of {least} s (there are {self._engaged(user)} s)"
         if signal == ENGAGED_SESSION:
             return f"an engaged session ({self._sessions(user)})"
+        if signal == GA4_FLAG:
+            return "an event whose is_active_user is true"
         if signal == TIMED:
             return "an event with engagement_time_msec above 0"
         return {"valuable": "a valuable event", "ga4-event": "an event of GA4"}.get(signal, "")

@@ -64,18 +64,25 @@ def _view() -> str:
     """The view: for each definition what its signals come to, where the database keeps it."""
     kept = f"(SELECT coalesce(max(value), '{OWN}') || ',' FROM setting WHERE name = 'definition')"
     parts = []
-    for name, needed in DEFINITIONS.items():
-        unions = [
-            f"bitmap_or(users) FILTER (WHERE signal IN ({_texts(kinds)}))" for kinds in needed
-        ]
+    for name, rule in DEFINITIONS.items():
+        unions = [_of(kinds) for kinds in rule.needs]
         users = unions[0] if len(unions) == 1 else f"bitmap_and({', '.join(unions)})"
-        signals = _texts(signal for kinds in needed for signal in kinds)
+        if rule.unless:
+            users = f"bitmap_andnot({users}, {_of([rule.unless])})"
+        if rule.always:
+            users = f"bitmap_or({users}, {_of([rule.always])})"
+        signals = _texts(rule.signals())
         parts.append(
             f"SELECT date, '{name}', {users}, instr({kept}, '{name},') = 1 FROM active_day "
             f"WHERE signal IN ({signals}) AND instr(',' || {kept}, ',{name},') GROUP BY date"
         )
     columns = "date, definition, users, own"
     return f"CREATE TEMP VIEW v_active_day ({columns}) AS {' UNION ALL '.join(parts)}"
+
+
+def _of(signals: Iterable[str]) -> str:
+    """Who has one of these."""
+    return f"bitmap_or(users) FILTER (WHERE signal IN ({_texts(signals)}))"
 
 
 def _texts(words: Iterable[str]) -> str:

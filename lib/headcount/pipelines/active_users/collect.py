@@ -23,6 +23,8 @@ from headcount.pipelines.active_users.definitions import (
     ENGAGED,
     ENGAGED_SESSION,
     GA4_EVENT,
+    GA4_FLAG,
+    GA4_NOT_ACTIVE,
     KEY,
     OWN,
     PENDING,
@@ -36,7 +38,7 @@ from headcount.pipelines.active_users.pending import Pending
 from headcount.values import decimals, tsv
 
 _SIGNALS = {signal.encode() for signal in (ENGAGED, VALUABLE, BOTH)}
-_ONE_BY_ONE = {ENGAGED, VALUABLE, GA4_EVENT, TIMED, ANY_EVENT}
+_ONE_BY_ONE = {ENGAGED, VALUABLE, GA4_EVENT, GA4_FLAG, GA4_NOT_ACTIVE, TIMED, ANY_EVENT}
 
 
 class ActiveUsers:
@@ -114,12 +116,12 @@ class ActiveUsers:
             self._users[f"{day}\t{signal}".encode()].add(user)
         counts = {}
         for day in {key.split(b"\t")[0] for key in self._users}:
-            sets = (
-                set().union(*(self._users.get(b"%b\t%b" % (day, s.encode()), ()) for s in signals))
-                for signals in DEFINITIONS[self._definition]
-            )
-            counts[day] = len(set.intersection(*sets))
+            users = DEFINITIONS[self._definition].active(lambda signal: self._of(day, signal))
+            counts[day] = len(users)
         return b"".join(b"%b\t%d\n" % (day, counts[day]) for day in sorted(counts) if counts[day])
+
+    def _of(self, day: bytes, signal: str) -> set[bytes]:
+        return self._users.get(b"%b\t%b" % (day, signal.encode()), set())
 
     def merge(
         self, db: sqlite3.Connection, run_id: int | None, *, replace: bool

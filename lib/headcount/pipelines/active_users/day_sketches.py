@@ -65,7 +65,7 @@ def merge(db: sqlite3.Connection, users: dict[bytes, set[bytes]], replaced: Iter
     for definition in store.definitions(db):
         for key in sorted(users):
             day, signal = key.decode().split("\t")
-            if signal in DEFINITIONS[definition][0]:
+            if signal in DEFINITIONS[definition].needs[0]:
                 add(db, day, definition, (tsv.unescape(user.decode()) for user in users[key]))
 
 

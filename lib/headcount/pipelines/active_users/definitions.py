@@ -1,6 +1,9 @@
 """The definitions of an active user, by what is known of a user on a local day."""
 
-from collections.abc import Iterable
+import operator
+from collections.abc import Callable, Iterable
+from functools import reduce
+from typing import NamedTuple
 
 # one event is enough for these; the first two also come as one, of the same event
 ENGAGED = "engaged"
@@ -9,6 +12,8 @@ BOTH = f"{ENGAGED},{VALUABLE}"
 GA4_EVENT = "ga4-event"
 TIMED = "google-n-day"
 ANY_EVENT = "any-event"
+# Google's own word on the user's day: is_active_user is true, or false
+GA4_FLAG, GA4_NOT_ACTIVE = "ga4-flag", "ga4-not-active"
 
 # and for these there may have to be several events: these are pending until they are enough
 SUMMED = "summed"
@@ -21,15 +26,37 @@ PENDING = {AMOUNT, SESSION, VIEW, KEY}
 
 OWN = "engaged-valuable"  # the definition of a database that says nothing else
 
-# Each definition: one of these signals, and one of those. (Where they come from, and the sources:
-# events/record.py and events/qualify.py.)
+
+class Rule(NamedTuple):
+    """Who is active: one of these signals, and one of those; but not who has the signal `unless`,
+    and whoever has the signal `always`."""
+
+    needs: tuple[tuple[str, ...], ...]
+    unless: str = ""
+    always: str = ""
+
+    def signals(self) -> set[str]:
+        """All that it asks for."""
+        return {signal for one_of in (*self.needs, self[1:]) for signal in one_of if signal}
+
+    def active(self, users_of: Callable):
+        """Who is active, by the users of each signal: sets, or bitmaps."""
+        either = (reduce(operator.or_, map(users_of, one_of)) for one_of in self.needs)
+        users = reduce(operator.and_, either)
+        if self.unless:
+            users = users - users_of(self.unless)
+        return users | users_of(self.always) if self.always else users
+
+
+# (Where the signals come from, and the sources: events/record.py and events/qualify.py.)
 DEFINITIONS = {
-    OWN: ((ENGAGED, BOTH), (VALUABLE, BOTH)),
-    "ga4-active": ((GA4_EVENT, ENGAGED_SESSION),),
-    "engaged-session": ((ENGAGED_SESSION,),),
-    "google-n-day": ((TIMED,),),
-    "summed": ((SUMMED,), (VALUABLE, BOTH)),
-    ANY_EVENT: ((ANY_EVENT,),),
+    OWN: Rule(((ENGAGED, BOTH), (VALUABLE, BOTH))),
+    "ga4-active": Rule(((GA4_EVENT, ENGAGED_SESSION),), unless=GA4_NOT_ACTIVE, always=GA4_FLAG),
+    "ga4-flag": Rule(((GA4_FLAG,),)),
+    "engaged-session": Rule(((ENGAGED_SESSION,),)),
+    "google-n-day": Rule(((TIMED,),)),
+    "summed": Rule(((SUMMED,), (VALUABLE, BOTH))),
+    ANY_EVENT: Rule(((ANY_EVENT,),)),
 }
 
 KEY_EVENTS = (
@@ -57,6 +84,4 @@ def listed(text: str) -> tuple[str, ...]:
 
 def needed(definitions: Iterable[str]) -> frozenset[str]:
     """The signals that these definitions ask for."""
-    return frozenset(
-        signal for name in definitions for signals in DEFINITIONS[name] for signal in signals
-    )
+    return frozenset(signal for name in definitions for signal in DEFINITIONS[name].signals())

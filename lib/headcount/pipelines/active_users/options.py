@@ -12,6 +12,7 @@ from headcount.cli.parser import Parser
 from headcount.pipelines.active_users.definitions import (
     ANY_EVENT,
     DEFINITIONS,
+    GA4_FLAG,
     KEY_EVENTS,
     OWN,
     listed,
@@ -223,6 +224,8 @@ def named(parser: Parser, options) -> list[str]:
         events += options.key_events
     # (a number may be spelled in many ways)
     found += [f"event {name}" for name in events if not name.replace(".", "").isdigit()]
+    if GA4_FLAG in options.definition:  # intraday tables lack it
+        found.append("field is_active_user")
     known, fields = source.find(options.source), options.fields
     usual = {*known.columns, "user_id"}  # of which a night may have none
     for paths, defaults in (

@@ -40,11 +40,7 @@ def require(db: sqlite3.Connection, definition: str) -> None:
 
 def active(db: sqlite3.Connection, day: str, definition: str) -> BitMap:
     """The users who are active on a local day by a definition."""
-    sets = [
-        BitMap.union(*(bitmap(db, day, signal) for signal in signals))
-        for signals in DEFINITIONS[definition]
-    ]
-    return BitMap.intersection(*sets)
+    return DEFINITIONS[definition].active(lambda signal: bitmap(db, day, signal))
 
 
 def sketch_mode(db: sqlite3.Connection) -> str:

@@ -2,6 +2,10 @@
 
 `ga4-active`: an engaged session; or `first_visit` or `first_open`; or `engagement_time_msec` (of
 Android or the web), or `user_engagement` (of iOS; where there is no platform, either of them).
+Google itself says of a user's day whether it was one: `is_active_user`, in daily tables (intraday
+tables lack it). Where an event has it, it stands, and the rule is for users of whom no event that
+day has it. `ga4-flag`: the flag alone. It is of the day in the property's own time zone. Source:
+Google Analytics help, "[GA4] BigQuery Export schema".
 `engaged-session`: a session (`ga_session_id`; what of it is on one local day) of 10 seconds or more
 from its first event to its last, or with a key event, or with two or more views (`page_view`,
 `screen_view`). Source of both: Google Analytics help, "[GA4] Engagement metrics"; key events are
@@ -33,6 +37,8 @@ from headcount.pipelines.active_users.definitions import (
     ENGAGED,
     ENGAGED_SESSION,
     GA4_EVENT,
+    GA4_FLAG,
+    GA4_NOT_ACTIVE,
     KEY,
     SESSION,
     SUMMED,
@@ -49,6 +55,7 @@ VIEWS = frozenset(("page_view", "screen_view"))
 ENGAGEMENT = "user_engagement"
 MSEC = "engagement_time_msec"
 SESSION_ID = "ga_session_id"
+FLAG = "is_active_user"
 
 _LARGEST = (1 << 63) - 1
 _IN_COOKIE = re.compile(rb'"s([0-9]{1,18})\$[^"\\]*"')
@@ -67,9 +74,11 @@ def names(wanted) -> list[str] | None:
     ):
         return None
     searched = [MSEC] if signals & {TIMED, SUMMED} or wanted.summed else []
-    if signals - {TIMED, ANY_EVENT}:
+    if GA4_FLAG in signals:
+        searched.append(FLAG)
+    if signals - {TIMED, ANY_EVENT, GA4_FLAG}:
         searched.append(ENGAGEMENT)
-    return searched + (list(wanted.valuable_events) if signals - {TIMED} else [])
+    return searched + (list(wanted.valuable_events) if signals - {TIMED, GA4_FLAG} else [])
 
 
 def _may_be_number(name: str) -> bool:
@@ -129,6 +138,11 @@ class Evidence:
                 kinds.append(VALUABLE)
         if ANY_EVENT in asked and (not wanted.valuable_events or name in wanted.valuable_events):
             kinds.append(ANY_EVENT)
+        if GA4_FLAG in asked and (flag := _flag(event.is_active_user)) is not None:
+            if flag:
+                kinds.append(GA4_FLAG)
+            elif GA4_NOT_ACTIVE in asked:
+                kinds.append(GA4_NOT_ACTIVE)
         if TIMED in asked and msec is not None and msec > 0:
             kinds.append(TIMED)
         if GA4_EVENT in asked and _is_active(name, msec, event.platform):
@@ -166,6 +180,21 @@ def _is_active(name: str, msec, platform: msgspec.Raw) -> bool:
         return False
     found = ga4.platform(platform)
     return found is None or (found == "IOS") == (name == ENGAGEMENT)
+
+
+_FLAGS = {
+    **dict.fromkeys((b"true", b'"true"', b"1", b'"1"'), True),
+    **dict.fromkeys((b"false", b'"false"', b"0", b'"0"'), False),
+    **dict.fromkeys((b"null", b'""')),
+}
+
+
+def _flag(raw: msgspec.Raw) -> bool | None:
+    """What a boolean says; None where it says nothing. Raises Unclear."""
+    try:
+        return _FLAGS[bytes(raw)]
+    except KeyError:
+        raise Unclear(Reject(f"bad {FLAG}", "expected true or false")) from None
 
 
 class Unclear(Exception):

@@ -13,6 +13,7 @@ from headcount.pipelines.active_users.events import ga4
 from headcount.pipelines.active_users.events.ga4 import Clock, Device, Event, Param
 from headcount.pipelines.active_users.events.qualify import (
     ENGAGEMENT,
+    FLAG,
     MSEC,
     SESSION_ID,
     Evidence,
@@ -75,18 +76,19 @@ class Parser:
         fields += [(attribute, msgspec.Raw, numbers.NULL) for attribute in flat]
         renamed |= flat
         self._flat = {name: attribute for attribute, name in flat.items()}
+        also = {}  # fields that are the user, and looked at besides
         if definition.named or definition.summed:
-            more = ("platform", *ga4.Batch.__struct_fields__)
+            more = ("platform", FLAG, *ga4.Batch.__struct_fields__)
             fields += [(name, msgspec.Raw, numbers.NULL) for name in more if name not in keys]
+            also = {name: _raw_of(user) for user, name in renamed.items() if name in more}
         self._more = Evidence(definition) if definition.named else None
-        record = msgspec.defstruct("UserEvent", fields, bases=(Event,), rename=renamed, gc=False)
+        how = {"bases": (Event,), "rename": renamed, "gc": False, "namespace": also}
+        record = msgspec.defstruct("UserEvent", fields, **how)
         self._decode = msgspec.json.Decoder(record).decode
         if definition.named or not definition.valuable_events:
             # All parameters that are here are looked at: in one go it is faster.
             fields.append(("event_params", ga4.Params, None))
-            record = msgspec.defstruct(
-                "UserEvent", fields, bases=(Event,), rename=renamed, gc=False
-            )
+            record = msgspec.defstruct("UserEvent", fields, **how)
         self._decode_lines = msgspec.json.Decoder(record).decode_lines
 
     def parse(self, line: bytes) -> tuple[int, int | None, str, str] | Reject | None:
@@ -114,6 +116,7 @@ class Parser:
             *self.definition.fields.user,
             *self._flat,
             "platform",
+            FLAG,
         )
 
     def parse_all(self, lines: All | Some) -> list[tuple | Reject | None]:
@@ -230,6 +233,11 @@ def row(event: tuple[int, int | None, str, str], name: Callable[[str], str] = ts
     micros, offset, user, signals = event
     time = micros if offset is None else f"{micros}\t{offset}"
     return f"{time}\t{name(user)}\t{signals}\n".encode()
+
+
+def _raw_of(attribute: str) -> property:
+    """What a decoded field of an event was in JSON."""
+    return property(lambda event: msgspec.Raw(msgspec.json.encode(getattr(event, attribute))))
 
 
 def _is_odd(name: str) -> bool:
