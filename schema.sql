@@ -68,24 +68,59 @@ CREATE TABLE IF NOT EXISTS active_day (
 
 -- Engagements that do not add up, so far, to enough for the signal summed.
 CREATE TABLE IF NOT EXISTS pending_engagement (
-    date    DATE NOT NULL,
-    user_id INTEGER NOT NULL REFERENCES user (id),
-    event   TEXT NOT NULL, -- event_timestamp, and :ordering:page:index of a batch: one for all copies
-    msec    TEXT NOT NULL, -- exact
-    PRIMARY KEY (date, user_id, event)
+    date      DATE NOT NULL,
+    user_id   INTEGER NOT NULL REFERENCES user (id),
+    event     TEXT NOT NULL, -- event_timestamp, and :ordering:page:index of a batch: one for all copies
+    origin_id INTEGER NOT NULL DEFAULT 0, -- which origin brought it; 0 if that is not told apart
+    msec      TEXT NOT NULL, -- exact
+    PRIMARY KEY (date, user_id, event, origin_id)
 ) WITHOUT ROWID;
 
--- Sessions, so far as they are on a local day, that do not make an engaged-session yet.
+CREATE INDEX IF NOT EXISTS pending_engagement_by_origin ON pending_engagement (origin_id) WHERE origin_id > 0;
+
+-- Sessions, what is of them on each local day: for engaged-session, and ga4-active.
 CREATE TABLE IF NOT EXISTS pending_session (
-    date        DATE NOT NULL,
-    user_id     INTEGER NOT NULL REFERENCES user (id),
+    user_id     INTEGER NOT NULL REFERENCES user (id), -- the device
     session     INTEGER NOT NULL, -- ga_session_id
+    date        DATE NOT NULL,
+    origin_id   INTEGER NOT NULL DEFAULT 0, -- as that of pending_engagement
     first_event INTEGER NOT NULL, -- microseconds since 1970, UTC
     last_event  INTEGER NOT NULL,
     first_view  TEXT, -- two views that differ, as pending_engagement.event tells them
     last_view   TEXT,
-    PRIMARY KEY (date, user_id, session)
+    is_key      INTEGER NOT NULL DEFAULT 0, -- whether it has a key event
+    owner_event INTEGER, -- the last event of a user who is not the device, and that user
+    owner_id    INTEGER REFERENCES user (id),
+    PRIMARY KEY (user_id, session, date, origin_id)
 ) WITHOUT ROWID;
+
+CREATE INDEX IF NOT EXISTS pending_session_by_date ON pending_session (date);
+
+CREATE INDEX IF NOT EXISTS pending_session_by_origin ON pending_session (origin_id) WHERE origin_id > 0;
+
+-- Where events came from: the shards of export tables (events_20240310/000000000000), and files.
+CREATE TABLE IF NOT EXISTS origin (
+    id   INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    path TEXT NOT NULL -- when it came last
+);
+
+-- The local days whose sets are kept by origin, for a table may still be corrected; and until when.
+CREATE TABLE IF NOT EXISTS corrigible_day (
+    date  DATE PRIMARY KEY NOT NULL,
+    until TEXT NOT NULL -- UTC
+);
+
+-- What each origin brought to such a day: active_day is the union, and what follows from all together.
+CREATE TABLE IF NOT EXISTS active_day_by_origin (
+    date      DATE NOT NULL,
+    signal    TEXT NOT NULL,
+    origin_id INTEGER NOT NULL, -- 0 for what is not told apart
+    users     BLOB NOT NULL,
+    PRIMARY KEY (date, signal, origin_id)
+);
+
+CREATE INDEX IF NOT EXISTS active_day_by_origin_by_origin ON active_day_by_origin (origin_id) WHERE origin_id > 0;
 
 -- Sketches of who is active on a local day by a definition, for those who may keep no ids, or want to
 -- merge them elsewhere: HyperLogLog of Apache DataSketches, 2^14 registers.

@@ -21,7 +21,7 @@ from bench.timing import run
 from headcount.db import connection as database
 from headcount.io.blocks import Block
 from headcount.io.splits import cut
-from headcount.pipelines.active_users import collect
+from headcount.pipelines.active_users.days import collect
 from headcount.pipelines.active_users.spark import task
 
 EVENTS_PER_USER = 100

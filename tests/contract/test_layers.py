@@ -106,7 +106,7 @@ def test_there_is_no_circle():
     [
         ("values.zones", "io.output"),
         ("db.ledger", "pipelines.session"),
-        ("pipelines.comments.count", "pipelines.active_users.store"),
+        ("pipelines.comments.count", "pipelines.active_users.days.store"),
         ("pipelines.session", "pipelines.active_users.options"),
         ("operations.doctor", "testdata.changes"),
     ],

@@ -101,7 +101,9 @@ class Here:
             parse.append("--with-offset")
         before, first = 0, None
         if not validate:
-            names = ",".join(["user_engagement", *options.valuable_events])
+            names = ["user_engagement", *options.valuable_events]
+            names += ["engagement_time_msec"] if options.definition == "summed" else []
+            names = ",".join(names)
             found, _, first = self.run(
                 GREP.main, "grep-events", names, "--positions", "--jobs", "1", *paths
             )

@@ -365,6 +365,8 @@ class Fact(NamedTuple):
     msec: Decimal | None
     session: int | None
     identity: tuple
+    device: str  # whose sessions they are
+    flag: bool | None  # Google's own word
     event: Event | None  # as `summed` sees it
     own: Event | None  # and engaged-valuable
 
@@ -400,9 +402,33 @@ def fact_of(record: dict, options: Options, asked: Iterable[str]) -> Fact:
         param_value(params, "engagement_time_msec") if timed else None,
         session,
         identity_of(record, time_of(record)) if session is not None else (),
+        device_of(record, user_of(record, options.user)) if in_sessions else "",
+        flag_of(record) if asked & {"ga4-active", "ga4-flag"} else None,
         summed,
         own,
     )
+
+
+def device_of(record: dict, user: str) -> str:
+    """A session is the device's, whoever is logged in; of one without a device, the user's."""
+    try:
+        return user_of(record, ["user_pseudo_id"])
+    except Bad as bad:
+        if str(bad) != "unidentified":
+            raise
+        return user
+
+
+def flag_of(record: dict) -> bool | None:
+    """What is_active_user says, if anything."""
+    flag = record.get("is_active_user")
+    if flag is None or flag == "":
+        return None
+    if flag is True or flag in ("true", "1") or (isinstance(flag, Whole) and str(flag) == "1"):
+        return True
+    if flag is False or flag in ("false", "0") or (isinstance(flag, Whole) and str(flag) == "0"):
+        return False
+    raise Bad("is_active_user is neither true nor false")
 
 
 def ga4_by_itself(fact: Fact) -> bool:
@@ -412,25 +438,43 @@ def ga4_by_itself(fact: Fact) -> bool:
     return ios or (fact.platform != "IOS" and fact.msec is not None)
 
 
-def in_engaged_sessions(facts: list[Fact], key_events: Iterable[str]) -> set[str]:
+def is_engaged(events: list[Fact], key_events: Iterable[str]) -> bool:
+    """Whether events of one session make it an engaged one."""
+    times = [fact.micros for fact in events]
+    views = {fact.identity for fact in events if fact.name in ("page_view", "screen_view")}
+    long = max(times) - min(times) >= 10_000_000
+    return long or len(views) >= 2 or any(fact.name in key_events for fact in events)
+
+
+def in_engaged_sessions(
+    days: dict[str, list[Fact]], day: str, key_events: Iterable[str]
+) -> set[str]:
+    """Whose engaged session began on that day; or went on there, and is engaged there by itself."""
     sessions = defaultdict(list)
-    for fact in facts:
-        if fact.session is not None:
-            sessions[fact.user, fact.session].append(fact)
-    engaged = set()
-    for (user, _), events in sessions.items():
-        times = [fact.micros for fact in events]
-        views = {fact.identity for fact in events if fact.name in ("page_view", "screen_view")}
-        long = max(times) - min(times) >= 10_000_000
-        if long or len(views) >= 2 or any(fact.name in key_events for fact in events):
-            engaged.add(user)
-    return engaged
+    for date_, facts in days.items():
+        for fact in facts:
+            if fact.session is not None:
+                sessions[fact.device, fact.session].append((date_, fact))
+    active = set()
+    for (device, _), dated in sessions.items():
+        _, began = min((fact.micros, date_) for date_, fact in dated)
+        whole = [fact for _, fact in dated]
+        there = whole if began == day else [fact for date_, fact in dated if date_ == day]
+        if there and is_engaged(there, key_events):
+            logged_in = [(fact.micros, fact.user) for fact in whole if fact.user != device]
+            active.add(max(logged_in)[1] if logged_in else device)
+    return active
 
 
 def users_by(
-    definition: str, facts: list[Fact], options: Options, key_events: Iterable[str]
+    definition: str,
+    days: dict[str, list[Fact]],
+    day: str,
+    options: Options,
+    key_events: Iterable[str],
 ) -> set[str]:
-    """Those who are active by a definition, among the facts of one local day."""
+    """Those who are active by a definition on a local day, by the facts of all days."""
+    facts = days[day]
     if definition == "summed":
         summed = options._replace(definition="summed")
         return active_users([fact.event for fact in facts if fact.event], summed)
@@ -441,10 +485,14 @@ def users_by(
         return {fact.user for fact in facts if fact.msec is not None and fact.msec > 0}
     if definition == "engaged-valuable":
         return active_users([fact.own for fact in facts if fact.own], options)
-    engaged = in_engaged_sessions(facts, key_events)
+    said_so = {fact.user for fact in facts if fact.flag is True}
+    if definition == "ga4-flag":
+        return said_so
+    engaged = in_engaged_sessions(days, day, key_events)
     if definition == "engaged-session":
         return engaged
-    return engaged | {fact.user for fact in facts if ga4_by_itself(fact)}
+    by_rule = engaged | {fact.user for fact in facts if ga4_by_itself(fact)}
+    return said_so | (by_rule - {fact.user for fact in facts if fact.flag is False})
 
 
 def days_of_facts(

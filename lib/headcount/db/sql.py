@@ -69,5 +69,7 @@ def remake(db, tables: Iterable[str], make: Iterable[str]) -> None:
     for statement in make:
         db.execute(statement)
     for table in tables:
-        db.execute(f"INSERT INTO {table} SELECT * FROM {table}_before")
+        of_before = db.execute(f"SELECT * FROM {table}_before LIMIT 0").description
+        columns = ", ".join(column[0] for column in of_before)
+        db.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {table}_before")
         db.execute(f"DROP TABLE {table}_before")

@@ -23,6 +23,7 @@ from headcount.values import tsv
 from headcount.values.search import split_lines
 
 BLANKS = b" \t\r"
+FROM_INPUT = b"#input\t"
 _WRITE = 64 << 10  # bytes
 _NO_POSITION = Reject("no line number and file before the line", "see --positions")
 
@@ -33,19 +34,40 @@ def add_options(parser: Parser, *more: str) -> None:
     parser.shared(*more, "--account", "--quiet", "--progress")
 
 
+def from_input(path: str) -> bytes:
+    """The line before rows that come from another input than those before it."""
+    return b"%b%b\n" % (FROM_INPUT, tsv.escape(path).encode(errors="surrogateescape"))
+
+
 def each_line(
-    function: Callable[[bytes], bytes | Reject | None], *, positions: bool = False
+    function: Callable[[bytes], bytes | Reject | None],
+    *,
+    positions: bool = False,
+    tells_inputs: bool = False,
+    on_input: Callable[[str], None] | None = None,
 ) -> Process:
     """Lift a function of a line to one of a block. Blank lines are filtered, CR LF is LF.
 
-    With `positions`, each line starts with the columns line number and file of its origin.
+    With `positions`, each line starts with the columns line number and file of its origin; if it
+    then `tells_inputs`, rows from another input follow a line that says so (`from_input`). Such
+    lines are passed on, and not counted; or told to `on_input`.
     """
+    told = b""
 
     def of_block(block: Block) -> Result:
-        rows, rejects, filtered = [], [], 0
+        nonlocal told
+        rows, rejects, kept, filtered, marks = [], [], 0, 0, 0
         name, number_of = block.name, block.number
         for i, line in enumerate(split_lines(block.text)):
             line = bytes(line)
+            if line.startswith(FROM_INPUT):
+                marks += 1
+                if on_input:
+                    path = line.removeprefix(FROM_INPUT).decode(errors="surrogateescape")
+                    on_input(tsv.unescape(path))
+                else:
+                    rows.append(line + b"\n")
+                continue
             if not line or line[-1:] == b"\r" or line[0] in BLANKS:
                 line = line.rstrip(b"\r")
                 if not line.strip(BLANKS):
@@ -65,13 +87,18 @@ def each_line(
             if row is None:
                 filtered += 1
             elif type(row) is bytes:
+                if tells_inputs and origin != told:
+                    told = origin
+                    rows.append(b"%b%b\n" % (FROM_INPUT, origin))
                 rows.append(row)
+                kept += 1
             elif positions:
                 origin = tsv.unescape(origin.decode(errors="surrogateescape"))
                 rejects.append((row, origin, place, line))
             else:
                 rejects.append((row, name, number_of(i), line))
-        return Result(b"".join(rows), len(rows), filtered, 0, rejects)
+        result = Result(b"".join(rows), kept, filtered, 0, rejects)
+        return result._replace(records=block.lines() - marks) if marks else result
 
     return of_block
 

@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Callable
 
 from headcount.db import ledger, sql
-from headcount.pipelines.active_users import publish, store
+from headcount.pipelines.active_users.days import publish, store
 from headcount.pipelines.site_activity import line_store
 from headcount.pipelines.site_activity.store import Publisher
 from headcount.values import zones

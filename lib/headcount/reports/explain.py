@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from functools import reduce
 
-from headcount.pipelines.active_users import pending, store
+from headcount.pipelines.active_users.days import sessions, store
 from headcount.pipelines.active_users.definitions import (
     DEFINITIONS,
     ENGAGED,
@@ -63,11 +63,11 @@ class Lacking:
 
     def _sessions(self, user: int) -> str:
         query = (
-            "SELECT max(last_event - first_event), count(*) FROM pending_session "
+            "SELECT max(last_event - first_event), count(DISTINCT session) FROM pending_session "
             "WHERE date = ? AND user_id = ?"
         )
         longest, number = self._db.execute(query, [self._day, user]).fetchone()
         if not number:
             return "there is no session"
-        needed = f"{pending.LONG_SESSION / 1e6:g} s, a key event or two views"
+        needed = f"{sessions.LONG_SESSION / 1e6:g} s, a key event or two views"
         return f"the longest of {number} has {longest / 1e6:g} s; none has {needed}"

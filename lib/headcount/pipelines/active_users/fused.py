@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 
 from stringzilla import Str
 
@@ -21,7 +22,14 @@ from headcount.filters.results import Result
 from headcount.io import workers
 from headcount.io.blocks import All, Block, Some
 from headcount.pipelines.active_users import options as engagement_options
-from headcount.pipelines.active_users.definitions import ANY_EVENT, ENGAGED, SUMMED, VALUABLE
+from headcount.pipelines.active_users.definitions import (
+    ANY_EVENT,
+    ENGAGED,
+    ENGAGED_SESSION,
+    SUMMED,
+    VALUABLE,
+    needed,
+)
 from headcount.pipelines.active_users.events import look, parsers, qualify, record
 from headcount.pipelines.active_users.events.plain import Plain
 from headcount.pipelines.active_users.events.repeats import Repeats
@@ -48,8 +56,12 @@ class ActiveRows:
         name: Callable[[str], str] = escape,
         *,
         daily: bool = False,
+        tells_inputs: bool = False,
     ):
-        """`name` is what a row calls a user; if `daily`, another name on each local day."""
+        """`name` is what a row calls a user; if `daily`, another name on each local day.
+
+        If it `tells_inputs`, rows of each input follow a line that names it.
+        """
         # of a by_fields.Parser columns, where it can
         self._parse = getattr(parser, "parse_plain", parser.parse_all)
         self._name = (lambda day, user: name(f"{day} {user}")) if daily else _the_same(name)
@@ -60,12 +72,26 @@ class ActiveRows:
         self._remembers = not parser.definition.summed and not qualify.may_be_pending(
             parser.definition
         )
+        self._has_devices = ENGAGED_SESSION in needed(parser.definition.named)
         self._seen: dict[str, dict[str, set[str]]] = {}  # day: signals: users
         self._size = 0  # how many they are
+        self._tells_inputs, self._input = tells_inputs, ""  # whose rows it remembers
         self._latest = 0, 0, ""  # from when until before when it was lately which local day
 
     def __call__(self, block: Block) -> Result:
         """Rows: the local day, the user, the signals, and with sums what belongs to them."""
+        if not self._tells_inputs:
+            return self._of_block(block)
+        if block.name != self._input:
+            self._input = block.name
+            self._seen.clear()
+            self._size, self._latest = 0, (0, 0, "")
+        result = self._of_block(block)
+        if not result.rows:
+            return result
+        return result._replace(rows=runner.from_input(block.name) + result.rows)
+
+    def _of_block(self, block: Block) -> Result:
         if self._size > _REMEMBERED:
             self._seen.clear()
             self._size = 0
@@ -96,6 +122,8 @@ class ActiveRows:
                     if user in users:
                         continue
                     users.add(user)
+                if self._has_devices:
+                    signals = record.with_device_named(signals, partial(self._name, day))
                 rows.append(f"{day}\t{self._name(day, user)}\t{signals}\n")
             elif event is not None and self._matters(line := lines[i]):
                 rejects.append((event, block.name, lines.number(i), line))
@@ -159,7 +187,7 @@ def _counts(definition: record.Definition, name: str):
     if name == ANY_EVENT:
         return Counts([ANY_EVENT.encode()])
     if definition.named:
-        from headcount.pipelines.active_users.collect import (
+        from headcount.pipelines.active_users.days.collect import (
             ActiveUsers,  # knows the database, which others need not
         )
 
@@ -197,7 +225,8 @@ def parsed(parser: Parser, arguments: list[str] | None = None) -> argparse.Names
         parser.error(str(error))
     events = parsers.parser(options.wanted)
     daily = options.pseudonyms == engagement_options.DAY
-    options.rows = ActiveRows(events, days, search, name, daily=daily)
+    tells_inputs = options.mergeable
+    options.rows = ActiveRows(events, days, search, name, daily=daily, tells_inputs=tells_inputs)
     options.rows, options.reading = look.reading(options.rows, events, options, named=options.named)
     return options
 

@@ -71,7 +71,9 @@ def _declare_sink(parser: Parser, what: str) -> None:
     parser.add_argument(
         "--replace",
         action="store_true",
-        help=f"the {what} are the whole truth of the days they touch",
+        help=f"{what} that came before are a new version: what they had brought is taken out, as "
+        "it always is of export tables (events_YYYYMMDD) that come again; with --sketch instead, "
+        f"the {what} are the whole truth of the days they touch",
     )
     parser.add_argument(
         "--sketch",
@@ -291,6 +293,13 @@ def _check_sketch(parser: Parser, options: argparse.Namespace, definition: str) 
         checkout.install("sketch")
 
 
+def _check_replace(parser: Parser, options: argparse.Namespace) -> None:
+    """Whether what is to be replaced can be known."""
+    nameless = options.files.count("-") or not (options.files or options.inputs)
+    if options.replace and options.sketch != "instead" and nameless:
+        parser.error("--replace: expected files; what came through a pipe is not told apart")
+
+
 def _local_import(parser: Parser, options: argparse.Namespace) -> Plan:
     _check_pipe(parser, options)
     plan = _import(parser, options)
@@ -302,6 +311,7 @@ def _local_import(parser: Parser, options: argparse.Namespace) -> Plan:
 def _import(parser: Parser, options: argparse.Namespace) -> Plan:
     _check(parser, options)
     _check_sketch(parser, options, ",".join(options.definition))
+    _check_replace(parser, options)
     dated, incomplete = dated_files.of(parser, options)
     if options.sketch != "instead":  # which keeps no ids at all
         engagement.check_pseudonyms(parser, options)

@@ -8,7 +8,13 @@ import msgspec
 from headcount.filters.rejects import UNIDENTIFIED, Reject
 from headcount.formats import jsonl
 from headcount.io.blocks import BOM, All, Some
-from headcount.pipelines.active_users.definitions import BOTH, ENGAGED, VALUABLE
+from headcount.pipelines.active_users.definitions import (
+    BOTH,
+    ENGAGED,
+    ENGAGED_SESSION,
+    VALUABLE,
+    needed,
+)
 from headcount.pipelines.active_users.events import ga4
 from headcount.pipelines.active_users.events.ga4 import Clock, Device, Event, Param
 from headcount.pipelines.active_users.events.qualify import (
@@ -30,6 +36,8 @@ from headcount.pipelines.active_users.events.source import (
 from headcount.values import decimals, instants, numbers, tsv
 from headcount.values.zones import DAY_SECONDS, LAST_MICROS
 
+DEVICE_ID = "user_pseudo_id"
+SESSION_COLUMN = 3  # behind signals, what tells an event from others and its amount
 UNCLEAR = Reject("unclear")  # without its line
 _clock = msgspec.json.Decoder(Clock).decode
 _device = msgspec.json.Decoder(Device | None)
@@ -62,8 +70,15 @@ class Parser:
         # any key of the export may be the user, also one that is no identifier
         keys = dict.fromkeys(definition.fields.user)
         renamed = {f"user_{i}": key for i, key in enumerate(keys)}
-        fields = [(name, str | int | None, None) for name in renamed]
         self._user, *self._other_users = map(operator.attrgetter, renamed)
+        in_sessions = ENGAGED_SESSION in needed(definition.named)
+        if in_sessions and DEVICE_ID not in keys:
+            renamed["device_id"] = DEVICE_ID
+        self._device = None  # where it may be another than the user
+        if in_sessions and list(keys) != [DEVICE_ID]:
+            (attribute,) = [attribute for attribute, key in renamed.items() if key == DEVICE_ID]
+            self._device = operator.attrgetter(attribute)
+        fields = [(name, str | int | None, None) for name in renamed]
         # the parameters that are looked at in every engagement
         names = dict.fromkeys((MSEC, *definition.valuable_params))
         self._places = {name: place for place, name in enumerate(names)}
@@ -168,6 +183,8 @@ class Parser:
                     signals = None
                 if more:
                     signals = more(signals, event, name, micros, self._params)
+                    if signals and self._device:
+                        signals = _with_device(signals, user, self._device(event))
                 judged.append(signals and (micros, offset, user, signals))
             except Unclear as unclear:
                 judged.append(unclear.reject)
@@ -232,7 +249,24 @@ def row(event: tuple[int, int | None, str, str], name: Callable[[str], str] = ts
     """What `Parser` says of an event, as a row; `name` is what it calls the user."""
     micros, offset, user, signals = event
     time = micros if offset is None else f"{micros}\t{offset}"
+    signals = with_device_named(signals, name)
     return f"{time}\t{name(user)}\t{signals}\n".encode()
+
+
+def _with_device(signals: str, user: str, device: str | int | None) -> str:
+    """Behind a session's number, whose it is; nothing if the device is not known, or the user."""
+    if signals.count("\t") < SESSION_COLUMN or signals.endswith("\t"):
+        return signals
+    device = "" if device is None else str(device)
+    return signals if device in ("", user) else f"{signals}\t{tsv.escape(device)}"
+
+
+def with_device_named(signals: str, name: Callable[[str], str]) -> str:
+    """Signals of an event, the device behind its session, if there is one, called by a name."""
+    if signals.count("\t") <= SESSION_COLUMN:
+        return signals
+    others, _, device = signals.rpartition("\t")
+    return f"{others}\t{name(tsv.unescape(device))}"
 
 
 def _raw_of(attribute: str) -> property:

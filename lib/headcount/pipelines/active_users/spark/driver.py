@@ -154,7 +154,7 @@ def main() -> int:
             if isinstance(content, Found):
                 all_found.append(content)
             else:
-                rows += content.count(b"\n")
+                rows += content.count(b"\n") - content.count(runner.FROM_INPUT)
                 output.write(1, content)
     if {one.numbered for one in all_found} != {numbered for some in work for numbered in some}:
         raise AssertionError("Spark has lost a split")

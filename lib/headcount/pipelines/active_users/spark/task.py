@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from headcount.cli.parser import Parser
 from headcount.errors import Failure
+from headcount.filters import runner
 from headcount.filters.rejects import SHOWN, UNIDENTIFIED, Reject
 from headcount.filters.results import of_block
 from headcount.io import inputs
@@ -77,8 +78,10 @@ def work(
         try:
             for block in inputs.split_blocks(numbered.split, reader=given.reading["reader"]):
                 lines, result = of_block(block, given.rows)
-                for row in result.rows.splitlines(keepends=True):
-                    rows[zlib.crc32(row) % buckets].append(row)
+                mark, *found_rows = result.rows.splitlines(keepends=True) or [b""]
+                path = mark.removeprefix(runner.FROM_INPUT)[:-1]
+                for row in found_rows:  # each with its input, which `merged` tells by lines again
+                    rows[zlib.crc32(row) % buckets].append(b"%b\t%b" % (path, row))
                 found = _sum(found, lines, result, everything=bool(given.rejects))
         except Failure as failure:
             yield 0, Failed(f"{failure} (on {socket.gethostname()})", failure.status)
@@ -116,11 +119,18 @@ def _sum(found: Found, lines: int, result, *, everything: bool) -> Found:
 
 
 def merged(contents: Iterable[tuple[int, object]]) -> Iterator[object]:
-    """What `work` sent to some buckets, the rows each once and sorted."""
+    """What `work` sent to some buckets, the rows of each input once and sorted."""
     rows: set[bytes] = set()
     for _, content in contents:
         if isinstance(content, bytes):
             rows.update(content.splitlines(keepends=True))
         else:
             yield content
-    yield b"".join(sorted(rows))
+    parts, told = [], None
+    for row in sorted(rows):
+        path, _, row = row.partition(b"\t")
+        if path != told:
+            told = path
+            parts.append(b"%b%b\n" % (runner.FROM_INPUT, path))
+        parts.append(row)
+    yield b"".join(parts)

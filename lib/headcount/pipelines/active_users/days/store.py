@@ -6,6 +6,7 @@ A set, unlike a sum, takes the same event any number of times, in any order: mer
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from pyroaring import BitMap
@@ -53,6 +54,23 @@ def bitmap(db: sqlite3.Connection, day: str, signal: str) -> BitMap:
         "SELECT users FROM active_day WHERE date = ? AND signal = ?", [day, signal]
     ).fetchone()
     return BitMap.deserialize(row[0]) if row else BitMap()
+
+
+def union(sets: Iterable[BitMap]) -> BitMap:
+    """Who is in any of the sets."""
+    return BitMap.union(BitMap(), *sets)
+
+
+def put(db: sqlite3.Connection, day: str, signal: str, users: BitMap) -> None:
+    """Within a transaction: these are the users; no row if there are none."""
+    if not users:
+        db.execute("DELETE FROM active_day WHERE date = ? AND signal = ?", [day, signal])
+        return
+    db.execute(
+        "INSERT INTO active_day (date, signal, users) VALUES (?, ?, ?) "
+        "ON CONFLICT (date, signal) DO UPDATE SET users = excluded.users",
+        [day, signal, users.serialize()],
+    )
 
 
 class Signals(NamedTuple):

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from headcount.db import sql
-from headcount.pipelines.active_users import store
+from headcount.pipelines.active_users.days import store
 from headcount.pipelines.active_users.definitions import DEFINITIONS
 from headcount.values import sketches, tsv
 

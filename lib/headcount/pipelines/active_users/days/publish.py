@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from datetime import date, timedelta
 
 from pyroaring import BitMap
 
 from headcount.db import sql
-from headcount.pipelines.active_users import pending
-from headcount.pipelines.active_users.store import active, definitions, sketch_mode
-from headcount.values import clock, zones
-
-FINAL_AFTER = timedelta(hours=72)  # the export's own tables change for up to three days
+from headcount.pipelines.active_users.days import origins, pending, sessions
+from headcount.pipelines.active_users.days.store import active, definitions, sketch_mode
+from headcount.values import clock
 
 
 def count(db: sqlite3.Connection, day: str, definition: str) -> int:
     """How many users are active on a local day; about, where there are sketches alone."""
     if sketch_mode(db) == "instead":
-        from headcount.pipelines.active_users import day_sketches  # who has sets needs none
+        from headcount.pipelines.active_users.days import sketches  # who has sets needs none
 
-        return day_sketches.count(db, day, definition)
+        return sketches.count(db, day, definition)
     return len(active(db, day, definition))
 
 
@@ -37,7 +34,7 @@ def remove(db: sqlite3.Connection, user: str, run_id: int) -> list[tuple[str, in
     days = sorted({day for day, _, _ in sets})
     beside = None
     if sketch_mode(db):
-        from headcount.pipelines.active_users.day_sketches import Beside  # few have them
+        from headcount.pipelines.active_users.days.sketches import Beside  # few have them
 
         beside = Beside(db, days)
     for day, signal, users in sets:
@@ -48,7 +45,8 @@ def remove(db: sqlite3.Connection, user: str, run_id: int) -> list[tuple[str, in
             db.execute(f"UPDATE active_day SET users = ? {where}", row)
         else:
             db.execute(f"DELETE FROM active_day {where}", [day, signal])
-    pending.remove_user(db, number)
+    for table in (origins, pending, sessions):
+        table.remove_user(db, number)
     db.execute("DELETE FROM user WHERE id = ?", [number])
     if beside:
         beside.update()
@@ -60,7 +58,6 @@ def publish(
 ) -> Iterator[tuple[str, int, int]]:
     """Bring active_user_table in line with the sets of these days; yields what changed."""
     now = clock.now()
-    zone = _zone(db)
     own, *others = definitions(db)
     for day in days:
         for other in others:
@@ -79,8 +76,7 @@ def publish(
             )
         else:
             db.execute("DELETE FROM active_user_table WHERE date = ?", [day])
-        over = zones.end_of_day(zone, date.fromisoformat(day))
-        final_at = (over + FINAL_AFTER).strftime(clock.FORMAT)
+        final_at = origins.final_at(db, day)
         db.execute(
             "INSERT INTO local_day (date, final_at) VALUES (?, ?) "
             "ON CONFLICT (date) DO UPDATE SET final_at = excluded.final_at",
@@ -108,8 +104,3 @@ def _note(db: sqlite3.Connection, day: str, definition: str, run_id: int | None,
             [day, definition, run_id, users, now],
         )
 
-
-def _zone(db: sqlite3.Connection):
-    """The zone that the database's days are cut in; None for each device's own."""
-    row = db.execute("SELECT value FROM setting WHERE name = 'tz'").fetchone()
-    return None if row is None or row[0] == zones.DEVICE else zones.find(row[0])

@@ -1,0 +1,175 @@
+"""Rows of active users, collected: into the sets of each local day, or counted."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Set
+from datetime import date
+
+from headcount.filters.rejects import Reject
+from headcount.filters.results import Result
+from headcount.filters.runner import each_line
+from headcount.io.blocks import Block
+from headcount.pipelines.active_users.days import origins, publish, store
+from headcount.pipelines.active_users.days.merge import Merged, Merger
+from headcount.pipelines.active_users.days.pending import Engagements
+from headcount.pipelines.active_users.days.sessions import Piece, Sessions
+from headcount.pipelines.active_users.definitions import (
+    AMOUNT,
+    ANY_EVENT,
+    BOTH,
+    DEFINITIONS,
+    ENGAGED,
+    ENGAGED_SESSION,
+    GA4_EVENT,
+    GA4_FLAG,
+    GA4_NOT_ACTIVE,
+    KEY,
+    OWN,
+    PENDING,
+    SESSION,
+    SUMMED,
+    TIMED,
+    VALUABLE,
+    VIEW,
+)
+from headcount.values import decimals
+
+_SIGNALS = {signal.encode() for signal in (ENGAGED, VALUABLE, BOTH)}
+_ONE_BY_ONE = {ENGAGED, VALUABLE, GA4_EVENT, GA4_FLAG, GA4_NOT_ACTIVE, TIMED, ANY_EVENT}
+
+
+class ActiveUsers:
+    """Collects rows (date, user, signals; and what else qualify.py gives).
+
+    They go into the store; or are counted, by a definition and the least engagement (milliseconds).
+    """
+
+    def __init__(self, definition: str = OWN, least=None):
+        self._definition, self._least = definition, least
+        # "date\tsignal": users, each with a bit for every origin that brought the user
+        self._users: dict[bytes, dict[bytes, int]] = defaultdict(dict)
+        self._engagements, self._sessions = Engagements(), Sessions()
+        self._new = 0
+        self._numbers: dict[str, int] = {}  # of origins, by path
+        self._origin, self._bit = origins.UNTOLD, 1
+        self.add_line = each_line(self._add, on_input=self._begin)
+
+    def add(self, block: Block) -> Result:
+        """Take in the rows of a block; one that says nothing new is a duplicate."""
+        before = self._new
+        counted = self.add_line(block)
+        kept = self._new - before
+        return counted._replace(rows=b"", kept=kept, duplicate=counted.kept - kept)
+
+    def _begin(self, path: str) -> None:
+        """The next rows come from this input."""
+        self._origin = self._numbers.setdefault(path, len(self._numbers) + 1)
+        self._bit = 1 << self._origin
+
+    def _add(self, line: bytes) -> bytes | Reject:
+        try:
+            day, user, signals, *details = line.split(b"\t")
+            date.fromisoformat(day.decode())
+            user.decode()
+            if details:
+                return self._add_pending(day, user, _names(signals), *details)
+        except (ValueError, TypeError):
+            return Reject("not a row of date, user and signals")
+        if signals in _SIGNALS:
+            return self._add_signals(day, user, [signals])
+        names = _names(signals)
+        if not names <= _ONE_BY_ONE:
+            return Reject("unknown signal")
+        return self._add_signals(day, user, _sets(names))
+
+    def _add_signals(self, day: bytes, user: bytes, signals: Iterable[bytes]) -> bytes:
+        news = False
+        for signal in signals:
+            users = self._users[b"%b\t%b" % (day, signal)]
+            bits = users.get(user)
+            if bits is None:
+                users[user] = self._bit
+                news = True
+            elif not bits & self._bit:
+                users[user] = bits | self._bit
+        self._new += news
+        return b""
+
+    def _add_pending(
+        self,
+        day: bytes,
+        user: bytes,
+        names: set[str],
+        event: bytes,
+        amount: bytes,
+        session: bytes,
+        device: bytes = b"",
+    ) -> bytes | Reject:
+        """A row of one event that is a part of a sum, or of a session, or both.
+
+        `event` tells it from others (ga4.identity); a `device` is told if it is not the user.
+        Raises ValueError.
+        """
+        if not names <= _ONE_BY_ONE | PENDING:
+            return Reject("unknown signal")
+        identity, text, news = event.decode(), day.decode(), False
+        micros = int(identity.partition(":")[0])
+        if AMOUNT in names:
+            msec = decimals.exact(amount.decode())
+            news = self._engagements.add(self._origin, text, user, identity, msec)
+        if SESSION in names:
+            device.decode()
+            view = identity if VIEW in names else None
+            piece = Piece(micros, micros, view, view, int(KEY in names))
+            if device and device != user:
+                piece = piece._replace(owner_event=micros, owner=user)
+            key = device or user, int(session)
+            news |= self._sessions.add(self._origin, text, key, piece)
+        before = self._new
+        self._add_signals(day, user, _sets(names - PENDING))
+        self._new = before + (news or self._new > before)
+        return b""
+
+    def rows(self) -> bytes:
+        """How many users are active on each day, by what was collected here alone."""
+        for day, user in self._engagements.enough(self._least):
+            self._users[f"{day}\t{SUMMED}".encode()][user] = 1
+        for day, user in self._sessions.active():
+            self._users[f"{day}\t{ENGAGED_SESSION}".encode()][user] = 1
+        counts = {}
+        for day in {key.split(b"\t")[0] for key in self._users}:
+            users = DEFINITIONS[self._definition].active(lambda signal: self._of(day, signal))
+            counts[day] = len(users)
+        return b"".join(b"%b\t%d\n" % (day, counts[day]) for day in sorted(counts) if counts[day])
+
+    def _of(self, day: bytes, signal: str) -> Set[bytes]:
+        return self._users.get(b"%b\t%b" % (day, signal.encode()), {}).keys()
+
+    def merge(self, db: sqlite3.Connection, run_id: int | None, *, replace: bool) -> Merged:
+        """Within a transaction: merge all, derive the counts.
+
+        With `replace`, what the same files and tables had brought before is no longer.
+        Raises Failure 65 for a table that cannot be a new version of the one of its name.
+        """
+        if store.sketch_mode(db) == "instead":
+            from headcount.pipelines.active_users.days import sketches  # few have them
+
+            days = sorted({key.split(b"\t")[0].decode() for key in self._users})
+            sketches.merge(db, self._users, days if replace else ())
+            return Merged(list(publish.publish(db, days, run_id)))
+        merger = Merger(db, {number: path for path, number in self._numbers.items()}, replace)
+        names = self._engagements.names().union(self._sessions.names(), *self._users.values())
+        return merger.merge(self._users, self._engagements, self._sessions, names, run_id)
+
+
+def _names(signals: bytes) -> set[str]:
+    return set(signals.decode().split(","))
+
+
+def _sets(names: set[str]) -> list[bytes]:
+    """What they are in the store, where engaged and valuable in one are a signal of its own."""
+    if {ENGAGED, VALUABLE} <= names:
+        names = names - {ENGAGED, VALUABLE} | {BOTH}
+    return [name.encode() for name in names]

@@ -1,0 +1,188 @@
+"""A run's rows, merged into the sets of each local day, and what is derived from them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from pyroaring import BitMap
+
+from headcount.db import sql
+from headcount.errors import REJECTS, Failure
+from headcount.pipelines.active_users.days import origins, publish, sessions, store
+from headcount.pipelines.active_users.days.pending import Engagements
+from headcount.pipelines.active_users.days.sessions import Active, Sessions
+from headcount.pipelines.active_users.definitions import ENGAGED_SESSION, SUMMED
+from headcount.values import tsv
+
+Users = dict[bytes, dict[bytes, int]]  # by day and signal: each with bits for its origins
+
+
+class Merged(NamedTuple):
+    """What a run has changed."""
+
+    changes: list[tuple[str, int, int]]  # date, old count, new count
+    left_out: tuple[str, ...] = ()  # sentences about tables that give way to others
+    fixed: tuple[str, ...] = ()  # days from which `replace` cannot take anybody any more
+    sketch_errors: tuple = ()  # where there are sketches beside the sets
+
+
+class Merger:
+    """Merges the rows of a run, whose origins are numbered, within a transaction."""
+
+    def __init__(self, db: sqlite3.Connection, paths: dict[int, str], replace: bool):
+        self._db = db
+        origins.fold(db)
+        self._paths = paths
+        self._entered = origins.enter(db, paths, replace=replace)
+        self._least = store.least(db)
+        self._corrigible: set[str] = set()
+
+    def merge(
+        self,
+        users: Users,
+        engagements: Engagements,
+        new_sessions: Sessions,
+        names: set[bytes],
+        run_id: int | None,
+    ) -> Merged:
+        """Brings all in and publishes the days that it touches. Raises Failure 65."""
+        db, entered = self._db, self._entered
+        for number in entered.left_out:
+            engagements.drop(number)
+            new_sessions.drop(number)
+        ids = _user_ids(db, names)
+        sets = {key: self._by_origin(users[key], ids) for key in users}
+        sets = {tuple(key.decode().split("\t")): found for key, found in sets.items() if found}
+        self._check_moved(sets)
+        gained, lost = new_sessions.merge(db, ids, entered.ids, entered.replaced)
+        touched = set(sets) | {(day, SUMMED) for day in engagements.days()}
+        new_days = {day for day, _ in touched} | new_sessions.days()
+        was = origins.corrigible(db, new_days)
+        fixed = self._fixed(sets, new_days - was)
+        before = self._beside(touched, gained | lost)
+        for origin in entered.replaced:
+            touched |= origins.replace(db, origin)
+        if self._named():
+            for day in sorted(new_days):
+                origins.keep_apart(db, day, is_new=day not in was)
+        self._corrigible = origins.corrigible(db, {day for day, _ in touched})
+        for day, signal in sorted(touched):
+            if signal != SUMMED:
+                self._put(day, signal, sets.get((day, signal), {}))
+        for day in sorted({day for day, signal in touched if signal == SUMMED}):
+            self._merge_engagements(day, engagements, ids)
+        self._merge_active(gained, lost)
+        days = sorted({day for day, _ in touched | gained | lost} | new_sessions.days())
+        errors = tuple(before.update()) if before else ()
+        changes = list(publish.publish(db, days, run_id))
+        return Merged(changes, self._left_out(), fixed, errors)
+
+    def _named(self) -> bool:
+        return any(self._entered.ids.values())
+
+    def _by_origin(self, users: dict[bytes, int], ids: dict[bytes, int]) -> dict[int, BitMap]:
+        """By the ids of their origins; those that are left out are not among them."""
+        by_bits: dict[int, list[int]] = defaultdict(list)
+        for user, bits in users.items():
+            by_bits[bits].append(ids[user])
+        found: dict[int, BitMap] = {}
+        for bits, some in by_bits.items():
+            some = BitMap(some)
+            for number in range(bits.bit_length()):
+                if bits >> number & 1 and number not in self._entered.left_out:
+                    origin = self._entered.ids[number]
+                    found[origin] = found[origin] | some if origin in found else some
+        return found
+
+    def _put(self, day: str, signal: str, new: dict[int, BitMap]) -> BitMap:
+        """Bring one set in; returns what is now the whole."""
+        if day in self._corrigible:
+            found = origins.by_origin(self._db, day, signal)
+            for origin, users in new.items():
+                found[origin] = found.get(origin, BitMap()) | users
+                origins.put(self._db, day, signal, origin, found[origin])
+        else:
+            found = {-1: store.bitmap(self._db, day, signal), **new}
+        whole = store.union(found.values())
+        store.put(self._db, day, signal, whole)
+        return whole
+
+    def _merge_engagements(self, day: str, engagements: Engagements, ids) -> None:
+        db = self._db
+        known = origins.by_origin(db, day, SUMMED)
+        if day not in self._corrigible:
+            known = {origins.UNTOLD: store.bitmap(db, day, SUMMED)}
+        alone, together = engagements.merge(
+            db,
+            day,
+            ids,
+            self._entered.ids,
+            self._least,
+            lambda origin, user: user in known.get(origin, ()),
+        )
+        new: dict[int, BitMap] = defaultdict(BitMap)
+        for origin, user in alone:
+            new[origin].add(user)
+        whole = self._put(day, SUMMED, new)
+        store.put(db, day, SUMMED, whole | BitMap(together))
+
+    def _merge_active(self, gained: Active, lost: Active) -> None:
+        """Who is active through sessions: others of theirs may say so, too."""
+        by_day: dict[str, tuple[BitMap, BitMap]] = defaultdict(lambda: (BitMap(), BitMap()))
+        for i, pairs in enumerate((gained, lost)):
+            for day, user in pairs:
+                by_day[day][i].add(user)
+        for day, (more, fewer) in by_day.items():
+            users = store.bitmap(self._db, day, ENGAGED_SESSION)
+            if fewer:
+                more |= sessions.active_on(self._db, day)
+            store.put(self._db, day, ENGAGED_SESSION, (users - fewer) | more)
+
+    def _beside(self, touched: Iterable[tuple[str, str]], active: Active):
+        """The sketches of all days that are about to change, if there are any."""
+        if not store.sketch_mode(self._db):
+            return None
+        from headcount.pipelines.active_users.days.sketches import Beside  # few have them
+
+        days = {day for day, _ in touched} | {day for day, _ in active}
+        for origin in self._entered.replaced:
+            days |= {day for day, _ in origins.touches(self._db, origin)}
+        return Beside(self._db, sorted(days))
+
+    def _fixed(self, sets, days: set[str]) -> tuple[str, ...]:
+        """Of days that cannot be corrected any more: those to which a replaced origin comes."""
+        replaced = self._entered.replaced
+        again = {day for (day, _), found in sets.items() if replaced & found.keys()}
+        there = "SELECT 1 FROM active_day WHERE date = ? LIMIT 1"
+        return tuple(
+            day for day in sorted(again & days) if self._db.execute(there, [day]).fetchone()
+        )
+
+    def _check_moved(self, sets) -> None:
+        for origin, path in self._entered.moved.items():
+            old = origins.brought(self._db, origin)
+            new = store.union(found[origin] for found in sets.values() if origin in found)
+            if old and new and not old & new:
+                now = next(p for n, p in self._paths.items() if self._entered.ids.get(n) == origin)
+                raise Failure(
+                    f"{tsv.shown(now)}: expected a new version of the table that came from {path}, "
+                    "got one with none of its users: if it is of another property, name a folder "
+                    "above it analytics_PROPERTY; nothing was imported",
+                    REJECTS,
+                )
+
+    def _left_out(self) -> tuple[str, ...]:
+        pairs = sorted(self._entered.left_out.items())
+        return tuple(
+            f"{tsv.shown(self._paths[number])} is left out, for {table} is there"
+            for number, table in pairs
+        )
+
+
+def _user_ids(db: sqlite3.Connection, rows: set[bytes]) -> dict[bytes, int]:
+    """The id of each user, as the rows spell it."""
+    texts = {tsv.unescape(row.decode()): row for row in rows}
+    return {texts[key]: known for key, known in sql.ids(db, "user", texts).items()}

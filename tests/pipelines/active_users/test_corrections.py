@@ -1,0 +1,227 @@
+"""Tables that are corrected: what each export table brought is replaced, and nothing else is."""
+
+import json
+import sqlite3
+from collections import defaultdict
+from contextlib import closing
+from random import Random
+
+import pytest
+
+from headcount.pipelines.active_users.definitions import KEY_EVENTS
+from headcount.pipelines.active_users.days.origins import Origin
+from helpers.events import NOON, event
+from helpers.programs import run
+from helpers.sessions import query
+from pipelines.active_users.test_definitions import DAY, kept, made
+from reference import active_users as reference
+
+ALL = "engaged-valuable,ga4-active,ga4-flag,engaged-session,summed,google-n-day"
+RANKS = ["events_intraday", "events_fresh", "events"]
+
+
+class Model:
+    """What a database must say, by the last version of everything that came."""
+
+    def __init__(self):
+        self.versions = {}  # by kind of table, day and shard; or by file
+
+    def come(self, kind, day, shard, lines):
+        self.versions[kind, day, shard] = lines
+
+    def lines(self):
+        best = defaultdict(int)
+        for kind, day, _ in self.versions:
+            if kind in RANKS:
+                best[day] = max(best[day], RANKS.index(kind))
+        for (kind, day, _), lines in self.versions.items():
+            if kind not in RANKS or RANKS.index(kind) == best[day]:
+                yield from lines
+
+    def counts(self):
+        options = reference.Options(user=("user_id", "user_pseudo_id"))
+        names = ALL.split(",")
+        days = reference.days_of_facts(self.lines(), options, names)
+        counts = {
+            (name, day): len(reference.users_by(name, days, day, options, KEY_EVENTS))
+            for name in names
+            for day in days
+        }
+        return {key: count for key, count in counts.items() if count}
+
+
+def versions(rng, seed):
+    """Names of inputs, with their lines, as they come one after the other."""
+    lines = made(seed, 600)
+    coming = []
+    for day in ("20191231", "20200101"):
+        for kind in RANKS:
+            for shard in ("", "000000000001"):
+                if kind == "events_fresh" and rng.random() < 0.5:
+                    continue
+                for _ in range(rng.randrange(1, 4)):
+                    some = rng.sample(lines, rng.randrange(20, 150))
+                    coming.append((kind, day, shard, some))
+    coming += [("log", "", str(i), rng.sample(lines, 40)) for i in range(2)]
+    rng.shuffle(coming)
+    return coming
+
+
+@pytest.mark.sample(3)
+@pytest.mark.parametrize("mode", [[], ["--pipe"], ["--jobs", "2"]], ids=" ".join)
+@pytest.mark.parametrize("seed", range(3))
+def test_the_last_version_of_each_table_counts(seed, mode, tmp_path):
+    """In any order, any number of times, from one folder or another; and nothing is lost."""
+    rng, model, db = Random(seed), Model(), tmp_path / "my.db"
+    given = ["--db", db, "--quiet", "--max-rejects", "100%", "--definition", ALL, *mode]
+    given += ["--user", "user_id,user_pseudo_id"]
+    for number, (kind, day, shard, lines) in enumerate(versions(rng, seed)):
+        folder = tmp_path / str(rng.randrange(3))
+        folder.mkdir(exist_ok=True)
+        name = f"{kind}_{day}{'_' if shard else ''}{shard}.jsonl" if day else f"{kind}{shard}"
+        path = folder / name
+        path.write_bytes(b"".join(lines) + b"\n" * number)
+        run("import-active-users", *given, path)
+        model.come(kind, day, shard, lines)
+        assert kept(db) == model.counts(), (number, kind, day, shard)
+    run("check-data", "--db", db, "user_sets", "integrity", "ledger_sums", check=0)
+
+
+def at(user, day=0, **more):
+    return event(user=user, micros=NOON + day * DAY, **more)
+
+
+def table(folder, name, *users, day=0):
+    path = folder / name
+    path.parent.mkdir(exist_ok=True, parents=True)
+    path.write_bytes(b"".join(at(user, day) for user in users) or b"\n")
+    return path
+
+
+def imported(db, *arguments, check=0):
+    return run("import-active-users", "--db", db, *arguments, check=check)
+
+
+def test_users_are_taken_out_and_history_says_so(tmp_path):
+    db = tmp_path / "my.db"
+    imported(db, table(tmp_path, "events_20191231.jsonl", "ann", "bob", "eve"))
+    done = imported(db, table(tmp_path, "events_20191231.jsonl", "ann", "bob"))
+    assert done.stdout == b"2019-12-31\t3\t2\n"
+    counts = query(db, "SELECT active_user_count FROM active_user_history ORDER BY run_id")
+    assert counts == [(3,), (2,)]
+
+
+def test_a_file_is_replaced_only_if_one_says_so(tmp_path):
+    db = tmp_path / "my.db"
+    imported(db, table(tmp_path, "app.log", "ann", "bob"))
+    assert imported(db, table(tmp_path, "app.log", "eve")).stdout == b"2019-12-31\t2\t3\n"
+    imported(db, table(tmp_path, "other.log", "zoe"))
+    path = table(tmp_path, "app.log", "eve")
+    assert imported(db, "--replace", path).stdout == b"2019-12-31\t4\t2\n"
+    assert b"expected files" in run("import-active-users", "--db", db, "--replace", check=2).stderr
+
+
+def test_days_at_the_edge_of_a_table_keep_what_others_brought(tmp_path):
+    """With --replace and files that have not changed nothing changes, whatever days they touch."""
+    db, paths = tmp_path / "my.db", []
+    for day in range(3):
+        users = [f"u{i}" for i in range(day, day + 5)]
+        lines = [at(user, day) + event(user=f"{user}n", micros=NOON + day * DAY - DAY // 2)
+                 for user in users]
+        path = tmp_path / f"events_2019123{day}.jsonl"
+        path.write_bytes(b"".join(lines))
+        paths.append(path)
+        imported(db, path)
+    before = query(db, "SELECT * FROM active_user_table")
+    for path in paths:
+        assert imported(db, "--replace", path).stdout == b""
+    assert query(db, "SELECT * FROM active_user_table") == before
+
+
+def test_a_daily_table_takes_the_place_of_intraday_ones(tmp_path):
+    db = tmp_path / "my.db"
+    imported(db, table(tmp_path, "events_intraday_20191231.jsonl", "ann", "bob"))
+    daily = table(tmp_path, "events_20191231.jsonl", "ann", "eve", "zoe")
+    assert imported(db, daily).stdout == b"2019-12-31\t2\t3\n"
+    done = imported(db, table(tmp_path, "events_intraday_20191231.jsonl", "max"))
+    assert done.stdout == b"" and b"is left out, for events_20191231 is there" in done.stderr
+    other = tmp_path / "other.db"
+    intraday = table(tmp_path, "events_intraday_20191231.jsonl", "max")
+    assert imported(other, intraday, daily).stdout == b"2019-12-31\t0\t3\n"
+
+
+def test_once_a_day_is_final_nobody_is_taken_out(tmp_path):
+    """All is folded then; late data is still added, and can be corrected."""
+    db = tmp_path / "my.db"
+    given = ["--definition", ALL]
+    imported(db, *given, table(tmp_path, "events_20191231.jsonl", "ann", "bob"))
+    before = kept(db)
+    with closing(sqlite3.connect(db)) as connection, connection:
+        connection.execute("UPDATE corrigible_day SET until = '2020-01-04T06:00:00Z'")
+    imported(db, *given, table(tmp_path, "nothing.jsonl"))
+    assert query(db, "SELECT count(*) FROM active_day_by_origin") == [(0,)]
+    assert query(db, "SELECT count(*) FROM pending_session WHERE origin_id > 0") == [(0,)]
+    assert kept(db) == before
+    path = table(tmp_path, "events_20191231.jsonl", "eve")
+    done = imported(db, *given, "--replace", path, check=65)
+    assert b"can no longer be corrected" in done.stderr
+    assert done.stdout == b"2019-12-31\t2\t3\n"
+    late = table(tmp_path, "late.jsonl", "zoe", "max")
+    assert imported(db, *given, late).stdout == b"2019-12-31\t3\t5\n"
+    late = table(tmp_path, "late.jsonl", "zoe")
+    assert imported(db, *given, "--replace", late).stdout == b"2019-12-31\t5\t4\n"
+
+
+def test_tables_of_several_properties(tmp_path):
+    db = tmp_path / "my.db"
+    imported(db, table(tmp_path / "shop", "events_20191231.jsonl", "ann", "bob"))
+    other = table(tmp_path / "blog", "events_20191231.jsonl", "eve", "zoe")
+    done = imported(db, other, check=65)
+    assert b"with none of its users" in done.stderr and b"analytics_PROPERTY" in done.stderr
+    assert query(db, "SELECT active_user_count FROM active_user_table") == [(2,)]
+    named = table(tmp_path / "analytics_7", "events_20191231.jsonl", "eve", "zoe")
+    assert imported(db, named).stdout == b"2019-12-31\t2\t4\n"
+    new = table(tmp_path / "new" / "analytics_7", "events_20191231.jsonl", "zoe")
+    assert imported(db, new).stdout == b"2019-12-31\t4\t3\n"
+
+
+def test_somebody_who_is_forgotten_is_nowhere(tmp_path):
+    db = tmp_path / "my.db"
+    params = [{"key": "ga_session_id", "value": {"int_value": 5}}]
+    lines = at("ann-a", msec=1500) + event("scroll", "ann-a", NOON, event_params=params) + at("bob")
+    path = tmp_path / "events_20191231.jsonl"
+    path.write_bytes(lines)
+    imported(db, "--definition", ALL, path)
+    run("forget-user", "ann-a", "--mode", "recount", "--db", db, check=0)
+    ids = query(db, "SELECT id FROM user")
+    assert len(ids) == 1
+    for users in query(db, "SELECT users FROM active_day_by_origin"):
+        from pyroaring import BitMap
+
+        assert set(BitMap.deserialize(users[0])) <= {ids[0][0]}
+
+
+NAMES = {
+    "events_20240310.json": "events_20240310",
+    "x/events_20240310-000000000001.json.gz": "events_20240310/000000000001",
+    "events_20240310_000000000001.parquet": "events_20240310/000000000001",
+    "events_20240310/part-0001.json": "events_20240310/part-0001",
+    "events_fresh_20240310.csv.gz": "events_fresh_20240310",
+    "a/analytics_12/events_intraday_20240310.avro": "analytics_12.events_intraday_20240310",
+    "analytics_12/events_20240310/000.jsonl": "analytics_12.events_20240310/000",
+}
+
+
+@pytest.mark.parametrize("path", NAMES)
+def test_names_of_tables(path):
+    assert Origin.of(f"/data/{path}").name == NAMES[path]
+
+
+@pytest.mark.parametrize("path", ["/data/events_2024031.json", "/d/myevents_20240310", "/d/events"])
+def test_names_of_other_files(path):
+    assert Origin.of(path).name == path and not Origin.of(path).kind
+
+
+def test_a_stream_has_no_name():
+    assert Origin.of("-") is None and Origin.of("/dev/stdin") is None
+    assert json.dumps(Origin.of("https://a.org/events_20240310.json").name) == '"events_20240310"'
