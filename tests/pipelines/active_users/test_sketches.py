@@ -92,9 +92,13 @@ def report(db, **params):
 def test_beside_the_sets(tmp_path):
     db = tmp_path / "my.db"
     given = ["--db", db, "--sketch", "beside", "--definition", "engaged-valuable,google-n-day"]
-    done = run("import-active-users", *given, stdin=lines(0, 4000) + lines(2000, 4000, 1), check=0)
+    path = tmp_path / "events"
+    path.write_bytes(lines(0, 4000) + lines(2000, 4000, 1))
+    done = run("import-active-users", *given, path, check=0)
     assert re.search(rb"sketches are at most [0-2]\.\d\d % off: 20", done.stderr)
-    run("import-active-users", *given, stdin=lines(3000, 4000), check=0)
+    other = tmp_path / "other"
+    other.write_bytes(lines(3000, 4000))
+    run("import-active-users", *given, other, check=0)
     first, second = report(db)
     assert (first["exact"], second["exact"]) == (7000, 4000)
     for row in (first, second, *report(db, window=7)):
@@ -104,7 +108,9 @@ def test_beside_the_sets(tmp_path):
     assert report(db, window=7)[1]["exact"] == 7000
     # a sketch forgets nobody: that of a day that loses users is made anew
     few = lines(0, 9) + event(user="a-certain-person")
-    run("import-active-users", *given, "--replace", stdin=few, check=0)
+    path.write_bytes(few)
+    other.write_bytes(b"\n")
+    run("import-active-users", *given, "--replace", path, other, check=0)
     assert report(db)[0]["estimate"] == report(db)[0]["exact"] == 10
     run("forget-user", "--db", db, "a-certain-person", "--mode", "recount", check=0)
     assert report(db)[0]["estimate"] == report(db)[0]["exact"] == 9

@@ -1,4 +1,4 @@
-"""A run's rows, merged into the sets of each local day, and what is derived from them."""
+"""A run's rows, merged into the sets of each local day, from which the counts are derived."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Merger:
     def __init__(self, db: sqlite3.Connection, paths: dict[int, str], replace: bool):
         self._db = db
         origins.fold(db)
-        self._paths = paths
+        self._paths, self._replace = paths, replace
         self._entered = origins.enter(db, paths, replace=replace)
         self._least = store.least(db)
         self._corrigible: set[str] = set()
@@ -153,9 +153,9 @@ class Merger:
         return Beside(self._db, sorted(days))
 
     def _fixed(self, sets, days: set[str]) -> tuple[str, ...]:
-        """Of days that cannot be corrected any more: those to which a replaced origin comes."""
+        """Days to which a new version comes, and whose origins are not told apart any more."""
         replaced = self._entered.replaced
-        again = {day for (day, _), found in sets.items() if replaced & found.keys()}
+        again = {day for (day, _), found in sets.items() if self._replace or replaced & found.keys()}
         there = "SELECT 1 FROM active_day WHERE date = ? LIMIT 1"
         return tuple(
             day for day in sorted(again & days) if self._db.execute(there, [day]).fetchone()

@@ -1,4 +1,4 @@
-"""Origins: the export tables and files that bring events, told apart while days may be corrected.
+"""Where events come from, told apart for as long as a day may be corrected.
 
 Google exports a day as `events_intraday_YYYYMMDD` (and 360 as `events_fresh_YYYYMMDD`), which give
 way to `events_YYYYMMDD`; that is changed for up to 72 hours. Source: Google Analytics help, "[GA4]

@@ -1,4 +1,4 @@
-"""Sessions, which belong to devices, and who is active through them on which local days.
+"""Sessions, which belong to devices: who is active through them on which local days.
 
 A session is an engaged one if it lasts for 10 seconds, or has a key event, or two views that differ
 (events/qualify.py has the source). It counts on the local day it began; one that passes midnight
