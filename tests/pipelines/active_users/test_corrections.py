@@ -8,8 +8,8 @@ from random import Random
 
 import pytest
 
-from headcount.pipelines.active_users.definitions import KEY_EVENTS
 from headcount.pipelines.active_users.days.origins import Origin
+from headcount.pipelines.active_users.definitions import KEY_EVENTS
 from helpers.events import NOON, event
 from helpers.programs import run
 from helpers.sessions import query

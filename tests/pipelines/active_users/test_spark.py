@@ -75,7 +75,7 @@ def test_any_cut_order_and_repetition(seed, context, tmp_path, monkeypatch):
     rows, rejects, lines_of = set(), [], dict.fromkeys(paths, 0)
     for block in inputs.blocks(paths):
         result = alone.rows(block)
-        rows.update(result.rows.splitlines(keepends=True))
+        rows.update(by_input([result.rows]))
         rejects += [(why, name, line, bytes(raw)) for why, name, line, raw in result.rejects]
         lines_of[block.name] += block.lines()
 
@@ -87,7 +87,7 @@ def test_any_cut_order_and_repetition(seed, context, tmp_path, monkeypatch):
     contents = list(driver.found(context, arguments, work))
     found = [one for one in contents if isinstance(one, task.Found)]
     texts = [one for one in contents if isinstance(one, bytes)]
-    all_rows = b"".join(texts).splitlines(keepends=True)
+    all_rows = list(by_input(texts))
     assert set(all_rows) == rows and len(all_rows) == len(rows)  # each once
 
     log, ours = RejectLog("test", None), Account("test")
@@ -96,6 +96,15 @@ def test_any_cut_order_and_repetition(seed, context, tmp_path, monkeypatch):
     runner.tally(driver.in_order(found), ours, log, Progress("test", None, False))
     assert kept == rejects and ours.inputs == lines_of
     assert ours.lines == ours.kept + ours.filtered + ours.duplicate + len(rejects)
+
+
+def by_input(texts):
+    """Rows, each with its input: the line before it that names one."""
+    for line in b"".join(texts).splitlines():
+        if line.startswith(runner.FROM_INPUT):
+            path = line
+        else:
+            yield path, line
 
 
 @needs_spark

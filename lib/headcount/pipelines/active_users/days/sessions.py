@@ -181,7 +181,8 @@ def remove_user(db: sqlite3.Connection, user_id: int) -> None:
     """Within a transaction: what is known of a device is no longer, nor that sessions were a
     user's."""
     db.execute(f"DELETE FROM {_TABLE} WHERE user_id = ?", [user_id])
-    db.execute(f"UPDATE {_TABLE} SET owner_id = NULL, owner_event = NULL WHERE owner_id = ?", [user_id])
+    nobody = "owner_id = NULL, owner_event = NULL"
+    db.execute(f"UPDATE {_TABLE} SET {nobody} WHERE owner_id = ?", [user_id])
 
 
 def _of(db: sqlite3.Connection, keys: Iterable[Key]) -> dict[tuple, Piece]:
