@@ -286,8 +286,8 @@ def schema(db: str) -> Iterator[tuple[str, str]]:
     ours = zones.rules_version()
     if rules and rules[0] != ours:
         advice = (
-            "if your zone's have changed, import the events since then anew: those of the last days "
-            "with --replace; older ones, with all others, into another --db"
+            "if your zone's have changed, import the events since then anew: those of the last "
+            "days with --replace; older ones, with all others, into another --db"
         )
         yield f"the last import cut days by zone rules {rules[0]}, now they are {ours}", advice
 

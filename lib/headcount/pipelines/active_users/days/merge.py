@@ -154,8 +154,8 @@ class Merger:
 
     def _fixed(self, sets, days: set[str]) -> tuple[str, ...]:
         """Days to which a new version comes, and whose origins are not told apart any more."""
-        replaced = self._entered.replaced
-        again = {day for (day, _), found in sets.items() if self._replace or replaced & found.keys()}
+        new = self._entered.replaced
+        again = {day for (day, _), found in sets.items() if self._replace or new & found.keys()}
         there = "SELECT 1 FROM active_day WHERE date = ? LIMIT 1"
         return tuple(
             day for day in sorted(again & days) if self._db.execute(there, [day]).fetchone()

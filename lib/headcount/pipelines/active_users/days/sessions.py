@@ -169,7 +169,7 @@ def fold(db: sqlite3.Connection, day: str) -> None:
     """Within a transaction: which origin brought what of a day is no longer told."""
     rows = db.execute(f"{_SELECT} WHERE date = ?", [day]).fetchall()
     joined: dict[tuple, Piece] = {}
-    for (*key, origin), piece in map(_parsed, rows):
+    for (*key, _), piece in map(_parsed, rows):
         row = (*key, 0)
         joined[row] = joined[row].joined(piece) if row in joined else piece
     if any(origin for (*_, origin), _ in map(_parsed, rows)):
