@@ -6,6 +6,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Set
 from datetime import date
+from functools import partial
 
 from headcount.filters.rejects import Reject
 from headcount.filters.results import Result
@@ -140,7 +141,7 @@ class ActiveUsers:
             self._users[f"{day}\t{ENGAGED_SESSION}".encode()][user] = 1
         counts = {}
         for day in {key.split(b"\t")[0] for key in self._users}:
-            users = DEFINITIONS[self._definition].active(lambda signal: self._of(day, signal))
+            users = DEFINITIONS[self._definition].active(partial(self._of, day))
             counts[day] = len(users)
         return b"".join(b"%b\t%d\n" % (day, counts[day]) for day in sorted(counts) if counts[day])
 

@@ -29,7 +29,7 @@ from headcount.values import clock, zones
 CORRIGIBLE = timedelta(hours=72)  # the export's own tables change for up to three days
 UNTOLD = 0  # the id of what came without a name, or has been folded
 
-_NAME = re.compile(r"(events_intraday|events_fresh|events)_([0-9]{8})(?![0-9])[-_.]?(.*)", re.DOTALL)
+_NAME = re.compile(r"(?s)(events_intraday|events_fresh|events)_([0-9]{8})(?![0-9])[-_.]?(.*)")
 _RANKS = {"events_intraday": 0, "events_fresh": 1, "events": 2}  # each gives way to the later ones
 _ENDINGS = re.compile(
     r"(?i)(\.(json|jsonl|ndjson|csv|tsv|txt|parquet|avro|gz|zst|bz2|xz|zip|lz4|br))+$"
@@ -187,8 +187,9 @@ def _put(db: sqlite3.Connection, day: str, signal: str, origin: int, users: byte
 
 def brought(db: sqlite3.Connection, origin: int) -> BitMap:
     """All users whom an origin has brought to days that can be corrected."""
-    rows = db.execute("SELECT users FROM active_day_by_origin WHERE origin_id > 0 AND origin_id = ?", [origin])
-    return store.union(BitMap.deserialize(users) for (users,) in rows.fetchall())
+    query = "SELECT users FROM active_day_by_origin WHERE origin_id > 0 AND origin_id = ?"
+    rows = db.execute(query, [origin]).fetchall()
+    return store.union(BitMap.deserialize(users) for (users,) in rows)
 
 
 def touches(db: sqlite3.Connection, origin: int) -> set[tuple[str, str]]:

@@ -143,9 +143,10 @@ class Sessions:
                     row = ids[device], session, day, origin_ids[origin]
                     new[row] = piece._replace(owner=owner)
         touched = {row[:2] for row in new}
+        columns, where = "DISTINCT user_id, session", "origin_id > 0 AND origin_id = ?"
+        of_origin = f"SELECT {columns} FROM {_TABLE} WHERE {where}"
         for origin in replaced:
-            query = f"SELECT DISTINCT user_id, session FROM {_TABLE} WHERE origin_id > 0 AND origin_id = ?"
-            touched.update(tuple(row) for row in db.execute(query, [origin]).fetchall())
+            touched.update(tuple(row) for row in db.execute(of_origin, [origin]).fetchall())
         known = _of(db, touched)
         after = {row: piece for row, piece in known.items() if row[3] not in replaced}
         for row, piece in new.items():
