@@ -126,8 +126,10 @@ def test_days_at_the_edge_of_a_table_keep_what_others_brought(tmp_path):
     db, paths = tmp_path / "my.db", []
     for day in range(3):
         users = [f"u{i}" for i in range(day, day + 5)]
-        lines = [at(user, day) + event(user=f"{user}n", micros=NOON + day * DAY - DAY // 2)
-                 for user in users]
+        lines = [
+            at(user, day) + event(user=f"{user}n", micros=NOON + day * DAY - DAY // 2)
+            for user in users
+        ]
         path = tmp_path / f"events_2019123{day}.jsonl"
         path.write_bytes(b"".join(lines))
         paths.append(path)

@@ -122,8 +122,9 @@ def fold(db: sqlite3.Connection, day: str, summed) -> None:
             _add(kept[user], event, decimals.exact(msec))
     if rows:
         db.execute(f"DELETE FROM {_TABLE} WHERE date = ?", [day])
-        rows = [(day, u, event, 0, str(ms)) for u, all_ in kept.items() for event, ms in all_.items()]
-        db.executemany(_KEEP, rows)
+        for user, amounts in kept.items():
+            rows = [(day, user, event, 0, str(msec)) for event, msec in amounts.items()]
+            db.executemany(_KEEP, rows)
 
 
 def remove_user(db: sqlite3.Connection, user_id: int) -> None:

@@ -103,4 +103,3 @@ def _note(db: sqlite3.Connection, day: str, definition: str, run_id: int | None,
             "INSERT INTO definition_history VALUES (?, ?, ?, ?, ?)",
             [day, definition, run_id, users, now],
         )
-

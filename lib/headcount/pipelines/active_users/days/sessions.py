@@ -26,7 +26,8 @@ LONG_SESSION = 10_000_000  # microseconds
 
 _TABLE = "pending_session"
 _KEY = "user_id, session, date, origin_id"
-_STATE = ("first_event", "last_event", "first_view", "last_view", "is_key", "owner_event", "owner_id")
+_STATE = ("first_event", "last_event", "first_view", "last_view", "is_key")
+_STATE += ("owner_event", "owner_id")
 _SELECT = (
     f"SELECT user_id, session, date, origin_id, {', '.join(_STATE)}, key "
     f"FROM {_TABLE} LEFT JOIN user ON user.id = owner_id"
@@ -141,7 +142,8 @@ class Sessions:
                 for day, piece in days.items():
                     owner = None if piece.owner is None else (piece.owner, ids[piece.owner])
                     row = ids[device], session, day, origin_ids[origin]
-                    new[row] = piece._replace(owner=owner)
+                    piece = piece._replace(owner=owner)
+                    new[row] = new[row].joined(piece) if row in new else piece
         touched = {row[:2] for row in new}
         columns, where = "DISTINCT user_id, session", "origin_id > 0 AND origin_id = ?"
         of_origin = f"SELECT {columns} FROM {_TABLE} WHERE {where}"
