@@ -42,6 +42,7 @@ CREATE TABLE IF NOT EXISTS active_user_history (
     active_user_count INTEGER NOT NULL,
     status            TEXT NOT NULL CHECK (status IN ('provisional', 'final')), -- of the day, then
     changed_at        TEXT NOT NULL, -- UTC
+    reason            TEXT, -- login (a device became a person's) or correction (a table came again)
     PRIMARY KEY (date, run_id)
 );
 
@@ -100,10 +101,13 @@ CREATE INDEX IF NOT EXISTS pending_session_by_origin ON pending_session (origin_
 
 -- Where events came from: the shards of export tables (events_20240310/000000000000), and files.
 CREATE TABLE IF NOT EXISTS origin (
-    id   INTEGER PRIMARY KEY,
-    name TEXT NOT NULL UNIQUE,
-    path TEXT NOT NULL -- when it came last
+    id    INTEGER PRIMARY KEY,
+    name  TEXT NOT NULL UNIQUE,
+    path  TEXT NOT NULL, -- when it came last
+    until TEXT -- UTC: until when what it said of logins is told apart; null afterwards
 );
+
+CREATE INDEX IF NOT EXISTS origin_by_until ON origin (until) WHERE until IS NOT NULL;
 
 -- The local days whose sets are kept by origin, for a table may still be corrected; and until when.
 CREATE TABLE IF NOT EXISTS corrigible_day (
@@ -121,6 +125,28 @@ CREATE TABLE IF NOT EXISTS active_day_by_origin (
 );
 
 CREATE INDEX IF NOT EXISTS active_day_by_origin_by_origin ON active_day_by_origin (origin_id) WHERE origin_id > 0;
+
+-- With --identity stitched: the devices that were seen with a login, and who it was of.
+CREATE TABLE IF NOT EXISTS person (
+    id  INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE -- user_id
+);
+
+CREATE TABLE IF NOT EXISTS login (
+    device_id INTEGER NOT NULL REFERENCES user (id),
+    person_id INTEGER NOT NULL REFERENCES person (id),
+    origin_id INTEGER NOT NULL, -- as that of pending_engagement
+    PRIMARY KEY (device_id, person_id, origin_id)
+) WITHOUT ROWID;
+
+CREATE INDEX IF NOT EXISTS login_by_origin ON login (origin_id) WHERE origin_id > 0;
+
+-- Derived from these: devices of a person who has several, and the one that stands for all of them. Two
+-- arrays of user.id, 32 bits each, in one row.
+CREATE TABLE IF NOT EXISTS stitching (
+    devices BLOB NOT NULL,
+    users   BLOB NOT NULL
+);
 
 -- Sketches of who is active on a local day by a definition, for those who may keep no ids, or want to
 -- merge them elsewhere: HyperLogLog of Apache DataSketches, 2^14 registers.

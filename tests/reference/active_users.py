@@ -7,7 +7,7 @@ definition, and nothing of headcount. Time zones are dateutil's, from the pinned
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
@@ -346,9 +346,12 @@ def engaged_users(events: list[Event], options: Options) -> set[str]:
     return {user for user, msec in sums.items() if msec >= least}
 
 
-def active_users(events: list[Event], options: Options) -> set[str]:
-    """Those who were engaged and valuable, among the events of one local day."""
-    return engaged_users(events, options) & {event.user for event in events if event.valuable}
+def active_users(
+    events: list[Event], options: Options, who: Callable[[str], object] = str
+) -> set[object]:
+    """Those who were engaged and valuable, among the events of one local day; `who` a user is."""
+    engaged = {who(user) for user in engaged_users(events, options)}
+    return engaged & {who(event.user) for event in events if event.valuable}
 
 
 # --- the other definitions ----------------------------------------------------------------------
@@ -466,33 +469,53 @@ def in_engaged_sessions(
     return active
 
 
+def people_of(
+    lines: Iterable[bytes], options: Options, asked: Iterable[str]
+) -> dict[str, str]:
+    """The person of each device that was seen with one login, of all lines."""
+    seen = defaultdict(set)
+    for line in lines:
+        try:
+            record = parse_json(line)
+            fact_of(record, options, asked)
+            person = user_of(record, ["user_id"])
+        except Bad:
+            continue
+        seen[user_of(record, options.user)].add(person)
+    return {device: people.pop() for device, people in seen.items() if len(people) == 1}
+
+
 def users_by(
     definition: str,
     days: dict[str, list[Fact]],
     day: str,
     options: Options,
     key_events: Iterable[str],
-) -> set[str]:
-    """Those who are active by a definition on a local day, by the facts of all days."""
+    who: Callable[[str], object] = str,
+) -> set[object]:
+    """Those who are active by a definition on a local day, by the facts of all days.
+
+    `who` a user is: a device, a person. (What is added up, and a session, is the user's.)
+    """
     facts = days[day]
     if definition == "summed":
         summed = options._replace(definition="summed")
-        return active_users([fact.event for fact in facts if fact.event], summed)
+        return active_users([fact.event for fact in facts if fact.event], summed, who)
     if definition == "any-event":
         listed = options.valuable_events
-        return {fact.user for fact in facts if not listed or fact.name in listed}
+        return {who(fact.user) for fact in facts if not listed or fact.name in listed}
     if definition == "google-n-day":
-        return {fact.user for fact in facts if fact.msec is not None and fact.msec > 0}
+        return {who(fact.user) for fact in facts if fact.msec is not None and fact.msec > 0}
     if definition == "engaged-valuable":
-        return active_users([fact.own for fact in facts if fact.own], options)
-    said_so = {fact.user for fact in facts if fact.flag is True}
+        return active_users([fact.own for fact in facts if fact.own], options, who)
+    said_so = {who(fact.user) for fact in facts if fact.flag is True}
     if definition == "ga4-flag":
         return said_so
-    engaged = in_engaged_sessions(days, day, key_events)
+    engaged = {who(user) for user in in_engaged_sessions(days, day, key_events)}
     if definition == "engaged-session":
         return engaged
-    by_rule = engaged | {fact.user for fact in facts if ga4_by_itself(fact)}
-    return said_so | (by_rule - {fact.user for fact in facts if fact.flag is False})
+    by_rule = engaged | {who(fact.user) for fact in facts if ga4_by_itself(fact)}
+    return said_so | (by_rule - {who(fact.user) for fact in facts if fact.flag is False})
 
 
 def days_of_facts(

@@ -18,7 +18,7 @@ from headcount.errors import FAILED, NO_INPUT, OTHER_SETTINGS, TRY_LATER, WRITE_
 
 SCHEMA_VERSION = 9
 # Tables that differ in a CHECK or a type from those of the version before.
-_REMADE = {"active_day", "pending_engagement", "pending_session"}
+_REMADE = {"active_day", "active_user_history", "pending_engagement", "pending_session"}
 _PAGE = 16 << 10  # bytes: large BLOBs are written in 3/4 of the time that 4 KB pages take
 
 

@@ -7,7 +7,7 @@ import sqlite3
 from headcount.errors import OTHER_SETTINGS, Failure
 
 # What databases were made with before there was an option for it.
-_BEFORE = {"source": "ga4", "pseudonyms": "ever", "skip-bots": ""}
+_BEFORE = {"source": "ga4", "pseudonyms": "ever", "skip-bots": "", "identity": "user"}
 
 
 def enter(db: sqlite3.Connection, settings: dict[str, str]) -> None:

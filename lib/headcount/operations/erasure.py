@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Callable
 
 from headcount.db import ledger, sql
-from headcount.pipelines.active_users.days import publish, store
+from headcount.pipelines.active_users.days import people, publish, store
 from headcount.pipelines.site_activity import line_store
 from headcount.pipelines.site_activity.store import Publisher
 from headcount.values import zones
@@ -74,13 +74,19 @@ class Forgetting:
         self._erased: dict[str, int] = {}  # lines that imports had kept
 
     def active_users(self) -> None:
-        """The app's user: the dictionary and the sets."""
+        """The app's user: the dictionary and the sets. A person is all devices that are theirs."""
+        db, user = self._db, self._app_user
         if self._mode == KEEP:
-            self.count("user", store.rename(self._db, self._app_user, self._name))
+            self.count("user", store.rename(db, user, self._name))
+            self.count("person", people.rename(db, user, self._name))
             return
-        known = sql.select(self._db, "SELECT key, id FROM user WHERE key", [self._app_user])
-        self.count("user", len(known))
-        for day, old, new in publish.remove(self._db, self._app_user, self._run):
+        devices = {user, *people.devices_of(db, user)}
+        for device in sorted(devices):
+            self.count("user", len(sql.select(db, "SELECT key, id FROM user WHERE key", [device])))
+            for day, old, new in publish.remove(db, device, self._run):
+                self.changes.append(("active_user_table", day, str(old), str(new)))
+        self.count("person", people.remove(db, user))
+        for day, old, new in publish.restitch(db, self._run):
             self.changes.append(("active_user_table", day, str(old), str(new)))
 
     def site_activity(self) -> None:

@@ -40,6 +40,7 @@ from datetime import date
 
 from pyroaring import BitMap
 
+from headcount.pipelines.active_users.days import people as people_of
 from headcount.pipelines.active_users.definitions import DEFINITIONS, OWN
 from headcount.values import sketches
 
@@ -81,8 +82,9 @@ def _view() -> str:
 
 
 def _of(signals: Iterable[str]) -> str:
-    """Who has one of these."""
-    return f"bitmap_or(users) FILTER (WHERE signal IN ({_texts(signals)}))"
+    """Who has one of these, the devices of a person as one."""
+    users = f"bitmap_or(users) FILTER (WHERE signal IN ({_texts(signals)}))"
+    return f"stitched({users}, (SELECT devices FROM stitching), (SELECT users FROM stitching))"
 
 
 def _texts(words: Iterable[str]) -> str:
@@ -97,6 +99,7 @@ def register(db: sqlite3.Connection) -> None:
     db.create_function("bitmap_or", 2, either, deterministic=True)
     db.create_function("bitmap_and", 2, both, deterministic=True)
     db.create_function("bitmap_andnot", 2, without, deterministic=True)
+    db.create_function("stitched", 3, stitched, deterministic=True)
     db.create_aggregate("bitmap_or", 1, Union)
     db.create_aggregate("bitmap_and", 1, Intersection)
     db.create_aggregate("rolling_counts", 3, RollingCounts)
@@ -134,6 +137,13 @@ def each(users: bytes | None) -> str:
     if len(members) > _MOST_IDS:
         raise ValueError(f"more than {_MOST_IDS} ids")
     return f"[{','.join(map(str, members))}]"
+
+
+def stitched(users: bytes | None, devices: bytes | None, people: bytes | None) -> bytes | None:
+    """A set of devices, those of a person as one, as the table stitching has them."""
+    if not devices:
+        return users
+    return people_of.stitched(_set(users), bytes(devices), bytes(people)).serialize()
 
 
 def either(a: bytes | None, b: bytes | None) -> bytes:

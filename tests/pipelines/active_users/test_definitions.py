@@ -26,8 +26,9 @@ WORLDS = {  # zone, valuable events, key events, least engagement
     "fraction": ("America/St_Johns", ("purchase",), (), "2.5005"),
     "device": ("device", (), (), "0"),
     "people": ("Asia/Kathmandu", (), (), "3"),
+    "stitched": ("America/Chicago", ("purchase", "user_engagement"), (), "3"),
 }
-USERS = {"people": "user_id,user_pseudo_id"}
+USERS = {"people": "user_id,user_pseudo_id", "stitched": "user_pseudo_id,user_id"}
 
 
 def param(rng, key):
@@ -66,8 +67,9 @@ def made(seed, count=1500):
             "time_zone_offset_seconds": rng.choice([0, -21_600, 20_700]),
             "platform": rng.choice(["IOS", "ANDROID", "WEB", None, 5]),
         }
-        if rng.random() < 0.4:
-            record["user_id"] = f"p{rng.randrange(20)}"
+        if rng.random() < 0.4:  # most devices are one person's
+            number = int(record["user_pseudo_id"][1:])
+            record["user_id"] = f"p{rng.randrange(20) if rng.random() < 0.1 else number // 3}"
         if rng.random() < 0.3:
             record["is_active_user"] = rng.choice([True, False, False, "true", None, "0", 1, "?"])
         if rng.random() < 0.3:
@@ -96,7 +98,7 @@ def options_of(world):
     given += ["--valuable-events", ",".join(valuable)] if valuable else []
     given += ["--key-events", ",".join(key_events)] if key_events else []
     users = USERS.get(world, "user_pseudo_id")
-    given += ["--user", users]
+    given += ["--identity", "stitched"] if world == "stitched" else ["--user", users]
     options = Options(
         tz=tz, valuable_events=valuable, min_engagement=least, user=tuple(users.split(","))
     )
@@ -107,8 +109,10 @@ def expected(lines, world, asked=DEFINITIONS):
     """The count of each definition and day, where all of these are asked for side by side."""
     options, key_events, _ = options_of(world)
     days = reference.days_of_facts(lines, options, asked)
+    people = reference.people_of(lines, options, asked) if world == "stitched" else {}
+    rules = options, key_events or KEY_EVENTS, lambda user: (user in people, people.get(user, user))
     counts = {
-        (name, day): len(reference.users_by(name, days, day, options, key_events or KEY_EVENTS))
+        (name, day): len(reference.users_by(name, days, day, *rules))
         for name in asked
         for day in days
     }

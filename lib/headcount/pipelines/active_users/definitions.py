@@ -23,6 +23,8 @@ ENGAGED_SESSION = "engaged-session"
 # make the session an engaged one.
 AMOUNT, SESSION, VIEW, KEY = "amount", "session", "view", "key"
 PENDING = {AMOUNT, SESSION, VIEW, KEY}
+STITCHED, PERSON = "stitched", "user_id"  # how users are told, and the field that tells a login
+LOGIN = "login"  # an event that says whose the device is, which comes last
 
 OWN = "engaged-valuable"  # the definition of a database that says nothing else
 

@@ -72,7 +72,9 @@ class ActiveRows:
         self._remembers = not parser.definition.summed and not qualify.may_be_pending(
             parser.definition
         )
-        self._has_devices = ENGAGED_SESSION in needed(parser.definition.named)
+        # beside that of the user
+        wanted = parser.definition
+        self._has_names = wanted.stitched or ENGAGED_SESSION in needed(wanted.named)
         self._seen: dict[str, dict[str, set[str]]] = {}  # day: signals: users
         self._size = 0  # how many they are
         self._tells_inputs, self._input = tells_inputs, ""  # whose rows it remembers
@@ -122,8 +124,8 @@ class ActiveRows:
                     if user in users:
                         continue
                     users.add(user)
-                if self._has_devices:
-                    signals = record.with_device_named(signals, partial(self._name, day))
+                if self._has_names and "\t" in signals:
+                    signals = record.with_names(signals, partial(self._name, day))
                 rows.append(f"{day}\t{self._name(day, user)}\t{signals}\n")
             elif event is not None and self._matters(line := lines[i]):
                 rejects.append((event, block.name, lines.number(i), line))
@@ -184,7 +186,7 @@ def _repeats(definition: record.Definition) -> Repeats | None:
 
 def _counts(definition: record.Definition, name: str):
     """What adds up the rows of a definition."""
-    if name == ANY_EVENT:
+    if name == ANY_EVENT and not definition.stitched:
         return Counts([ANY_EVENT.encode()])
     if definition.named:
         from headcount.pipelines.active_users.days.collect import (

@@ -15,6 +15,8 @@ from headcount.pipelines.active_users.definitions import (
     GA4_FLAG,
     KEY_EVENTS,
     OWN,
+    PERSON,
+    STITCHED,
     listed,
 )
 from headcount.pipelines.active_users.events import source
@@ -83,6 +85,15 @@ def add_options(parser: Parser) -> None:
     """Take these options."""
     add_source_options(parser)
     parser.add_argument(
+        "--identity",
+        metavar="HOW",
+        type=types.one_of("user", STITCHED),
+        default="user",
+        help="stitched: a user is a person; a device (user_pseudo_id) seen with one user_id is "
+        "that person's, on earlier days, too; a device seen with several is a user of its own. "
+        "Sums and sessions are a device's (default: user, whoever --user says)",
+    )
+    parser.add_argument(
         "--min-engagement",
         metavar="SECONDS",
         type=msec,
@@ -122,6 +133,15 @@ def add_options(parser: Parser) -> None:
 def resolve(parser: Parser, options) -> None:
     """Put the source's defaults where nothing was typed; what does not go together is an error."""
     other = options.source != source.GA4
+    options.stitched = getattr(options, "identity", "user") == STITCHED
+    if options.stitched:
+        if other or options.user or "user" in dict(options.field):
+            parser.error("--identity: stitched is for the users of ga4, who have no other --user")
+        if getattr(options, "pseudonyms", EVER) == DAY:
+            parser.error("--identity: who has a new pseudonym each day cannot be known again")
+        if getattr(options, "sketch", None):
+            parser.error("--identity: a sketch cannot give up the users that turn out to be one")
+        options.user = ("user_pseudo_id", PERSON)
     options.fields = fields(parser, options)
     options.definition = options.definition or ((ANY_EVENT,) if other else (OWN,))
     if other and options.definition != (ANY_EVENT,):
@@ -137,7 +157,8 @@ def resolve(parser: Parser, options) -> None:
 
 def definition(options, *, with_offset: bool, summed: bool = False) -> Definition:
     """What resolved options say. With `summed`, rows have amounts for count-distinct to add up."""
-    others = not summed and options.definition != (OWN,)
+    summed = summed and not options.stitched
+    others = not summed and (options.stitched or options.definition != (OWN,))
     from headcount.pipelines.active_users.events.record import (
         Definition,  # slow to import, and --help does without
     )
@@ -150,6 +171,7 @@ def definition(options, *, with_offset: bool, summed: bool = False) -> Definitio
         summed=summed,
         named=frozenset(options.definition if others else ()),
         key_events=frozenset(options.key_events or KEY_EVENTS),
+        stitched=options.stitched,
         fields=options.fields,
         with_offset=with_offset,
     )

@@ -154,6 +154,7 @@ def _settings(parser: Parser, options: argparse.Namespace) -> dict[str, str]:
     typed = {
         "tz": parser.text("--tz", "America/Chicago"),
         "source": options.source,
+        "identity": options.identity,
         "definition": ",".join(options.definition),
         "user": ",".join(fields.user),
         "min-engagement": parser.text("--min-engagement", "3"),
@@ -190,6 +191,7 @@ def _events(parser: Parser) -> list[str]:
 
 def _definition(parser: Parser) -> list[str]:
     return _events(parser) + parser.typed(
+        "--identity",
         "--min-engagement",
         "--valuable-param",
         "--valuable-events",
@@ -242,16 +244,16 @@ def _filters(parser: Parser, options: argparse.Namespace, *, counts: bool) -> di
         "local_day": [*parser.typed("--tz"), *quiet],
     }
     if counts:
-        words["count_distinct"] = [*_counted(parser, options.definition[0]), *quiet]
+        words["count_distinct"] = [*_counted(parser, options), *quiet]
     return words
 
 
-def _counted(parser: Parser, definition: str) -> list[str]:
+def _counted(parser: Parser, options: argparse.Namespace) -> list[str]:
     """How count-distinct is told a definition; of most it needs to know more than signals."""
-    least = parser.text("--min-engagement", "3")
-    if definition == ANY_EVENT:
+    least, definition = parser.text("--min-engagement", "3"), options.definition[0]
+    if definition == ANY_EVENT and not options.stitched:
         return [f"--all-of={ANY_EVENT}"]
-    if definition not in (OWN, SUMMED):
+    if options.stitched or definition not in (OWN, SUMMED):
         return [f"--definition={definition}", f"--min-engagement={least}"]
     both = [f"--all-of={ENGAGED},{VALUABLE}"]
     return both if definition == OWN else [*both, f"--sum-at-least={least}"]

@@ -15,6 +15,7 @@ from headcount.io.blocks import Block
 from headcount.pipelines.active_users.days import origins, publish, store
 from headcount.pipelines.active_users.days.merge import Merged, Merger
 from headcount.pipelines.active_users.days.pending import Engagements
+from headcount.pipelines.active_users.days.people import Logins
 from headcount.pipelines.active_users.days.sessions import Piece, Sessions
 from headcount.pipelines.active_users.definitions import (
     AMOUNT,
@@ -27,6 +28,7 @@ from headcount.pipelines.active_users.definitions import (
     GA4_FLAG,
     GA4_NOT_ACTIVE,
     KEY,
+    LOGIN,
     OWN,
     PENDING,
     SESSION,
@@ -51,7 +53,7 @@ class ActiveUsers:
         self._definition, self._least = definition, least
         # "date\tsignal": users, each with a bit for every origin that brought the user
         self._users: dict[bytes, dict[bytes, int]] = defaultdict(dict)
-        self._engagements, self._sessions = Engagements(), Sessions()
+        self._engagements, self._sessions, self._logins = Engagements(), Sessions(), Logins()
         self._new = 0
         self._numbers: dict[str, int] = {}  # of origins, by path
         self._origin, self._bit = origins.UNTOLD, 1
@@ -75,7 +77,12 @@ class ActiveUsers:
             date.fromisoformat(day.decode())
             user.decode()
             if details:
-                return self._add_pending(day, user, _names(signals), *details)
+                names, news = _names(signals), False
+                if LOGIN in names:
+                    *details, person = details
+                    person.decode()
+                    news = self._logins.add(self._origin, user, person)
+                return self._add_pending(day, user, names - {LOGIN}, news, *details)
         except (ValueError, TypeError):
             return Reject("not a row of date, user and signals")
         if signals in _SIGNALS:
@@ -103,23 +110,24 @@ class ActiveUsers:
         day: bytes,
         user: bytes,
         names: set[str],
-        event: bytes,
-        amount: bytes,
-        session: bytes,
+        news: bool,
+        event: bytes = b"0",
+        amount: bytes = b"",
+        session: bytes = b"",
         device: bytes = b"",
     ) -> bytes | Reject:
-        """A row of one event that is a part of a sum, or of a session, or both.
+        """A row of one event that is a part of a sum, or of a session, or both; or a login.
 
         `event` tells it from others (ga4.identity); a `device` is told if it is not the user.
         Raises ValueError.
         """
         if not names <= _ONE_BY_ONE | PENDING:
             return Reject("unknown signal")
-        identity, text, news = event.decode(), day.decode(), False
+        identity, text = event.decode(), day.decode()
         micros = int(identity.partition(":")[0])
         if AMOUNT in names:
             msec = decimals.exact(amount.decode())
-            news = self._engagements.add(self._origin, text, user, identity, msec)
+            news |= self._engagements.add(self._origin, text, user, identity, msec)
         if SESSION in names:
             device.decode()
             view = identity if VIEW in names else None
@@ -141,9 +149,13 @@ class ActiveUsers:
             self._users[f"{day}\t{ENGAGED_SESSION}".encode()][user] = 1
         counts = {}
         for day in {key.split(b"\t")[0] for key in self._users}:
-            users = DEFINITIONS[self._definition].active(partial(self._of, day))
+            users = DEFINITIONS[self._definition].active(partial(self._people, day))
             counts[day] = len(users)
         return b"".join(b"%b\t%d\n" % (day, counts[day]) for day in sorted(counts) if counts[day])
+
+    def _people(self, day: bytes, signal: str) -> Set:
+        users = self._of(day, signal)
+        return self._logins.stitched(users) if self._logins.names() else users
 
     def _of(self, day: bytes, signal: str) -> Set[bytes]:
         return self._users.get(b"%b\t%b" % (day, signal.encode()), {}).keys()
@@ -161,8 +173,9 @@ class ActiveUsers:
             sketches.merge(db, self._users, days if replace else ())
             return Merged(list(publish.publish(db, days, run_id)))
         merger = Merger(db, {number: path for path, number in self._numbers.items()}, replace)
-        names = self._engagements.names().union(self._sessions.names(), *self._users.values())
-        return merger.merge(self._users, self._engagements, self._sessions, names, run_id)
+        more = (self._engagements, self._sessions, self._logins)
+        names = set().union(*(some.names() for some in more), *self._users.values())
+        return merger.merge(self._users, *more, names, run_id)
 
 
 def _names(signals: bytes) -> set[str]:

@@ -11,8 +11,9 @@ from pyroaring import BitMap
 
 from headcount.db import sql
 from headcount.errors import REJECTS, Failure
-from headcount.pipelines.active_users.days import origins, publish, sessions, store
+from headcount.pipelines.active_users.days import origins, people, publish, sessions, store
 from headcount.pipelines.active_users.days.pending import Engagements
+from headcount.pipelines.active_users.days.people import Logins
 from headcount.pipelines.active_users.days.sessions import Active, Sessions
 from headcount.pipelines.active_users.definitions import ENGAGED_SESSION, SUMMED
 from headcount.values import tsv
@@ -26,6 +27,7 @@ class Merged(NamedTuple):
     changes: list[tuple[str, int, int]]  # date, old count, new count
     left_out: tuple[str, ...] = ()  # sentences about tables that give way to others
     fixed: tuple[str, ...] = ()  # days from which `replace` cannot take anybody any more
+    shared: int = 0  # devices of several people
     sketch_errors: tuple = ()  # where there are sketches beside the sets
 
 
@@ -45,6 +47,7 @@ class Merger:
         users: Users,
         engagements: Engagements,
         new_sessions: Sessions,
+        logins: Logins,
         names: set[bytes],
         run_id: int | None,
     ) -> Merged:
@@ -53,6 +56,7 @@ class Merger:
         for number in entered.left_out:
             engagements.drop(number)
             new_sessions.drop(number)
+            logins.drop(number)
         ids = _user_ids(db, names)
         sets = {key: self._by_origin(users[key], ids) for key in users}
         sets = {tuple(key.decode().split("\t")): found for key, found in sets.items() if found}
@@ -63,8 +67,11 @@ class Merger:
         was = origins.corrigible(db, new_days)
         fixed = self._fixed(sets, new_days - was)
         before = self._beside(touched, gained | lost)
+        restitched = logins.merge(db, ids, entered.ids, entered.replaced)
+        corrected = set()
         for origin in entered.replaced:
-            touched |= origins.replace(db, origin)
+            corrected |= origins.replace(db, origin)
+        touched |= corrected
         if self._named():
             for day in sorted(new_days):
                 origins.keep_apart(db, day, is_new=day not in was)
@@ -77,8 +84,14 @@ class Merger:
         self._merge_active(gained, lost)
         days = sorted({day for day, _ in touched | gained | lost} | new_sessions.days())
         errors = tuple(before.update()) if before else ()
-        changes = list(publish.publish(db, days, run_id))
-        return Merged(changes, self._left_out(), fixed, errors)
+        reasons = dict.fromkeys((day for day, _ in corrected), "correction")
+        if restitched:
+            others = sorted(set(store.days_of(db, restitched)) - set(days))
+            reasons |= dict.fromkeys(others, "login")
+            days = sorted([*days, *others])
+        changes = list(publish.publish(db, days, run_id, reasons))
+        shared = people.counted(db)["shared devices"] if restitched or logins.names() else 0
+        return Merged(changes, self._left_out(), fixed, shared, errors)
 
     def _named(self) -> bool:
         return any(self._entered.ids.values())

@@ -22,7 +22,7 @@ from typing import NamedTuple
 from pyroaring import BitMap
 
 from headcount.io.splits import is_url
-from headcount.pipelines.active_users.days import pending, sessions, store
+from headcount.pipelines.active_users.days import pending, people, sessions, store
 from headcount.pipelines.active_users.definitions import ENGAGED_SESSION, SUMMED
 from headcount.values import clock, zones
 
@@ -98,6 +98,7 @@ def enter(db: sqlite3.Connection, paths: dict[int, str], *, replace: bool) -> En
 
     With `replace`, files and whole tables are replaced, too, and not only shards of tables.
     """
+    until = clock.text(datetime.now(UTC) + CORRIGIBLE)
     entered = Entered({UNTOLD: UNTOLD}, set(), {}, {})
     found = {number: Origin.of(path) for number, path in paths.items()}
     tables = {origin.table for origin in found.values() if origin}
@@ -123,6 +124,7 @@ def enter(db: sqlite3.Connection, paths: dict[int, str], *, replace: bool) -> En
             db.execute("UPDATE origin SET path = ? WHERE id = ?", [path, row[0]])
             new.add(row[0])
         entered.ids[number] = row[0]
+        db.execute("UPDATE origin SET until = ? WHERE id = ?", [until, row[0]])
         for table in origin.lesser() + ([origin.table] if replace and origin.kind else []):
             entered.replaced.update(id_ for id_ in _of_table(db, table) if id_ not in new)
     return entered
@@ -219,6 +221,10 @@ def fold(db: sqlite3.Connection) -> None:
         pending.fold(db, day, store.bitmap(db, day, SUMMED))
         sessions.fold(db, day)
         db.execute("DELETE FROM corrigible_day WHERE date = ?", [day])
+    rows = db.execute("SELECT id FROM origin WHERE until <= ?", [clock.now()]).fetchall()
+    for (origin,) in rows:
+        people.fold(db, origin)
+        db.execute("UPDATE origin SET until = NULL WHERE id = ?", [origin])
 
 
 def remove_user(db: sqlite3.Connection, user_id: int) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 
 from pyroaring import BitMap
 
 from headcount.db import sql
-from headcount.pipelines.active_users.days import origins, pending, sessions
+from headcount.pipelines.active_users.days import origins, pending, people, sessions, store
 from headcount.pipelines.active_users.days.store import active, definitions, sketch_mode
 from headcount.values import clock
 
@@ -45,18 +46,30 @@ def remove(db: sqlite3.Connection, user: str, run_id: int) -> list[tuple[str, in
             db.execute(f"UPDATE active_day SET users = ? {where}", row)
         else:
             db.execute(f"DELETE FROM active_day {where}", [day, signal])
-    for table in (origins, pending, sessions):
+    for table in (origins, pending, sessions, people):
         table.remove_user(db, number)
     db.execute("DELETE FROM user WHERE id = ?", [number])
     if beside:
         beside.update()
-    return list(publish(db, days, run_id))
+    return [*restitch(db, run_id), *publish(db, days, run_id)]
+
+
+def restitch(db: sqlite3.Connection, run_id: int) -> list[tuple[str, int, int]]:
+    """Within a transaction: logins have gone; returns changes (date, old, new)."""
+    days = store.days_of(db, people.restitch(db))
+    return list(publish(db, days, run_id, dict.fromkeys(days, "login")))
 
 
 def publish(
-    db: sqlite3.Connection, days: Iterable[str], run_id: int | None
+    db: sqlite3.Connection,
+    days: Iterable[str],
+    run_id: int | None,
+    reasons: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[tuple[str, int, int]]:
-    """Bring active_user_table in line with the sets of these days; yields what changed."""
+    """Bring active_user_table in line with the sets of these days; yields what changed.
+
+    `reasons`: why a day changes, where it is not that new events came.
+    """
     now = clock.now()
     own, *others = definitions(db)
     for day in days:
@@ -83,9 +96,18 @@ def publish(
             [day, final_at],
         )
         db.execute(
-            "INSERT INTO active_user_history (date, run_id, active_user_count, status, changed_at) "
-            "VALUES (?, ?, ?, ?, ?)",
-            [day, run_id, new, "provisional" if now < final_at else "final", now],
+            "INSERT INTO active_user_history "
+            "(date, run_id, active_user_count, status, changed_at, reason) "
+            "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (date, run_id) DO UPDATE SET "
+            "active_user_count = excluded.active_user_count, reason = excluded.reason",
+            [
+                day,
+                run_id,
+                new,
+                "provisional" if now < final_at else "final",
+                now,
+                reasons.get(day),
+            ],
         )
         yield day, old, new
 

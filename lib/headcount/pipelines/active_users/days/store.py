@@ -12,6 +12,7 @@ from typing import NamedTuple
 from pyroaring import BitMap
 
 from headcount.errors import USAGE, Failure
+from headcount.pipelines.active_users.days import people
 from headcount.pipelines.active_users.definitions import BOTH, DEFINITIONS, ENGAGED, OWN, VALUABLE
 from headcount.values import decimals
 
@@ -41,7 +42,14 @@ def require(db: sqlite3.Connection, definition: str) -> None:
 
 def active(db: sqlite3.Connection, day: str, definition: str) -> BitMap:
     """The users who are active on a local day by a definition."""
-    return DEFINITIONS[definition].active(lambda signal: bitmap(db, day, signal))
+    users = people.stitching(db)
+    return DEFINITIONS[definition].active(lambda signal: users(bitmap(db, day, signal)))
+
+
+def days_of(db: sqlite3.Connection, users: BitMap) -> list[str]:
+    """The local days on which any of these gave a signal."""
+    rows = db.execute("SELECT date, users FROM active_day").fetchall()
+    return sorted({day for day, there in rows if users.intersect(BitMap.deserialize(there))})
 
 
 def sketch_mode(db: sqlite3.Connection) -> str:
@@ -82,8 +90,9 @@ class Signals(NamedTuple):
 
 def signals(db: sqlite3.Connection, day: str) -> Signals:
     """The users of a local day."""
-    both = bitmap(db, day, BOTH)
-    return Signals(bitmap(db, day, ENGAGED) | both, bitmap(db, day, VALUABLE) | both)
+    users = people.stitching(db)
+    engaged, valuable, both = (users(bitmap(db, day, s)) for s in (ENGAGED, VALUABLE, BOTH))
+    return Signals(engaged | both, valuable | both)
 
 
 def rename(db: sqlite3.Connection, user: str, name: str) -> int:

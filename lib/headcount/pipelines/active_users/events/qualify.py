@@ -67,7 +67,9 @@ def names(wanted) -> list[str] | None:
     if known.text or known.named:  # then a name may be no JSON string
         return None
     signals = needed(wanted.named) or {ENGAGED}
-    if ENGAGED_SESSION in signals or (ANY_EVENT in signals and not wanted.valuable_events):
+    if wanted.stitched or ENGAGED_SESSION in signals:
+        return None
+    if ANY_EVENT in signals and not wanted.valuable_events:
         return None
     if known.name != ("event_name",) and any(
         _may_be_number(name) for name in wanted.valuable_events

@@ -12,6 +12,8 @@ from headcount.pipelines.active_users.definitions import (
     BOTH,
     ENGAGED,
     ENGAGED_SESSION,
+    LOGIN,
+    PERSON,
     VALUABLE,
     needed,
 )
@@ -60,6 +62,7 @@ class Definition(msgspec.Struct, frozen=True):
     key_events: frozenset[str] = frozenset()
     fields: Fields = Fields()
     with_offset: bool = False
+    stitched: bool = False  # whether it matters who is logged in
 
 
 class Parser:
@@ -71,6 +74,9 @@ class Parser:
         keys = dict.fromkeys(definition.fields.user)
         renamed = {f"user_{i}": key for i, key in enumerate(keys)}
         self._user, *self._other_users = map(operator.attrgetter, renamed)
+        self._person = None
+        if definition.stitched:
+            self._person = operator.attrgetter(f"user_{list(keys).index(PERSON)}")
         in_sessions = ENGAGED_SESSION in needed(definition.named)
         if in_sessions and DEVICE_ID not in keys:
             renamed["device_id"] = DEVICE_ID
@@ -185,6 +191,8 @@ class Parser:
                     signals = more(signals, event, name, micros, self._params)
                     if signals and self._device:
                         signals = _with_device(signals, user, self._device(event))
+                    if self._person and (person := self._person(event)) not in (None, ""):
+                        signals = _with_person(signals, str(person))
                 judged.append(signals and (micros, offset, user, signals))
             except Unclear as unclear:
                 judged.append(unclear.reject)
@@ -249,7 +257,8 @@ def row(event: tuple[int, int | None, str, str], name: Callable[[str], str] = ts
     """What `Parser` says of an event, as a row; `name` is what it calls the user."""
     micros, offset, user, signals = event
     time = micros if offset is None else f"{micros}\t{offset}"
-    signals = with_device_named(signals, name)
+    if "\t" in signals:
+        signals = with_names(signals, name)
     return f"{time}\t{name(user)}\t{signals}\n".encode()
 
 
@@ -261,12 +270,23 @@ def _with_device(signals: str, user: str, device: str | int | None) -> str:
     return signals if device in ("", user) else f"{signals}\t{tsv.escape(device)}"
 
 
-def with_device_named(signals: str, name: Callable[[str], str]) -> str:
-    """Signals of an event, the device behind its session, if there is one, called by a name."""
-    if signals.count("\t") <= SESSION_COLUMN:
-        return signals
-    others, _, device = signals.rpartition("\t")
-    return f"{others}\t{name(tsv.unescape(device))}"
+def _with_person(signals: str | None, person: str) -> str:
+    """Last of all, whose the device is."""
+    names, *details = signals.split("\t") if signals else [""]
+    if len(details) == SESSION_COLUMN:
+        details.append("")  # the device is the user
+    names = f"{names},{LOGIN}" if names else LOGIN
+    return "\t".join([names, *details, tsv.escape(person)])
+
+
+def with_names(signals: str, name: Callable[[str], str]) -> str:
+    """Signals of an event, the device behind its session and the person, if they are there, called
+    by a name."""
+    signals, *details = signals.split("\t")
+    for place in (0,) if len(details) == 1 else range(SESSION_COLUMN, len(details)):
+        if details[place]:
+            details[place] = name(tsv.unescape(details[place]))
+    return "\t".join([signals, *details])
 
 
 def _raw_of(attribute: str) -> property:
