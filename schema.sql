@@ -126,6 +126,19 @@ CREATE TABLE IF NOT EXISTS active_day_by_origin (
 
 CREATE INDEX IF NOT EXISTS active_day_by_origin_by_origin ON active_day_by_origin (origin_id) WHERE origin_id > 0;
 
+-- The events of a local day that were looked at: how many have a user and count, have no user, and say that
+-- consent was refused (privacy_info); what a table or file brought when it came last.
+CREATE TABLE IF NOT EXISTS identity_day (
+    date         DATE NOT NULL,
+    origin_id    INTEGER NOT NULL, -- 0: all that came by streams, each time
+    events       INTEGER NOT NULL,
+    unidentified INTEGER NOT NULL,
+    refused      INTEGER NOT NULL,
+    PRIMARY KEY (date, origin_id)
+);
+
+CREATE INDEX IF NOT EXISTS identity_day_by_origin ON identity_day (origin_id);
+
 -- With --identity stitched: the devices that were seen with a login, and who it was of.
 CREATE TABLE IF NOT EXISTS person (
     id  INTEGER PRIMARY KEY,

@@ -68,5 +68,5 @@ def test_rules_that_change(new_db, injected, tmp_path):
         told = run("doctor", "--db", db, "--quiet").stdout.decode()
         assert "zone rules 2999z" in told and "--replace" in told
         done = run("import-active-users", "--db", db, "--replace", source, check=0, **newer)
-        assert done.stdout == b"2019-12-31\t1\t2\n"
+        assert done.stdout == b"2019-12-31\t1\t2\n2020-01-01\t1\t0\n"
         assert query(db, "SELECT max(zone_rules) FROM run") == [("2999z",)]

@@ -469,9 +469,7 @@ def in_engaged_sessions(
     return active
 
 
-def people_of(
-    lines: Iterable[bytes], options: Options, asked: Iterable[str]
-) -> dict[str, str]:
+def people_of(lines: Iterable[bytes], options: Options, asked: Iterable[str]) -> dict[str, str]:
     """The person of each device that was seen with one login, of all lines."""
     seen = defaultdict(set)
     for line in lines:

@@ -19,6 +19,7 @@ from headcount.errors import FAILED, NO_INPUT, OTHER_SETTINGS, TRY_LATER, WRITE_
 SCHEMA_VERSION = 9
 # Tables that differ in a CHECK or a type from those of the version before.
 _REMADE = {"active_day", "active_user_history", "pending_engagement", "pending_session"}
+_RENAMED = {"event_timestamp": "event"}  # their columns, since then
 _PAGE = 16 << 10  # bytes: large BLOBs are written in 3/4 of the time that 4 KB pages take
 
 
@@ -37,7 +38,7 @@ def for_import(path: str, wait: float, *, create: bool = True) -> Iterator[sqlit
 
         with (
             _sqlite_errors(f"what is staged for {address.shown(path)}", "write"),
-            writer.for_import(path, wait, SCHEMA_VERSION, _REMADE) as db,
+            writer.for_import(path, wait, SCHEMA_VERSION, _REMADE, _RENAMED) as db,
         ):
             yield db
         return
@@ -99,7 +100,7 @@ def _bring_up_to_date(db: sqlite3.Connection) -> None:
     with open(os.path.join(ROOT, "schema.sql")) as schema:
         statements = sql.statements(schema.read())
     db.execute("PRAGMA legacy_alter_table = ON")  # the rest of the schema is none of its business
-    sql.remake(db, made & _REMADE, statements)
+    sql.remake(db, made & _REMADE, statements, _RENAMED)
     db.execute("PRAGMA legacy_alter_table = OFF")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from headcount.errors import USAGE, Failure
 
@@ -58,10 +58,10 @@ def select(db: sqlite3.Connection, columns: str, wanted: list, values: Sequence[
     return ids
 
 
-def remake(db, tables: Iterable[str], make: Iterable[str]) -> None:
+def remake(db, tables: Iterable[str], make: Iterable[str], renamed: Mapping[str, str]) -> None:
     """Within a transaction: `make` the schema, these tables of it anew, with the rows they had.
 
-    (A CHECK cannot be altered.)
+    (A CHECK cannot be altered.) `renamed` has the new names of columns.
     """
     tables = list(tables)
     for table in tables:
@@ -70,6 +70,7 @@ def remake(db, tables: Iterable[str], make: Iterable[str]) -> None:
         db.execute(statement)
     for table in tables:
         of_before = db.execute(f"SELECT * FROM {table}_before LIMIT 0").description
-        columns = ", ".join(column[0] for column in of_before)
-        db.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {table}_before")
+        names = [column[0] for column in of_before]
+        columns = ", ".join(renamed.get(name, name) for name in names)
+        db.execute(f"INSERT INTO {table} ({columns}) SELECT {', '.join(names)} FROM {table}_before")
         db.execute(f"DROP TABLE {table}_before")

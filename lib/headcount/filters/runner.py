@@ -6,7 +6,7 @@ a line that is filtered out; `each_line` makes of it what `run` wants, a functio
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 
 from headcount.cli.parser import Parser
@@ -23,7 +23,7 @@ from headcount.values import tsv
 from headcount.values.search import split_lines
 
 BLANKS = b" \t\r"
-FROM_INPUT = b"#input\t"
+FROM_INPUT, EVENTS = b"#input\t", b"#events\t"  # how notes between rows begin
 _WRITE = 64 << 10  # bytes
 _NO_POSITION = Reject("no line number and file before the line", "see --positions")
 
@@ -35,38 +35,39 @@ def add_options(parser: Parser, *more: str) -> None:
 
 
 def from_input(path: str) -> bytes:
-    """The line before rows that come from another input than those before it."""
+    """The note before rows that come from another input than those before it."""
     return b"%b%b\n" % (FROM_INPUT, tsv.escape(path).encode(errors="surrogateescape"))
+
+
+def _passed_on(path: bytes) -> bytes:
+    return b"%b%b\n" % (FROM_INPUT, path)
 
 
 def each_line(
     function: Callable[[bytes], bytes | Reject | None],
     *,
     positions: bool = False,
-    tells_inputs: bool = False,
-    on_input: Callable[[str], None] | None = None,
+    notes: Mapping[bytes, Callable[[bytes], bytes]] = MappingProxyType({FROM_INPUT: _passed_on}),
+    note_of: Callable[[bytes, Reject], bytes] | None = None,
 ) -> Process:
     """Lift a function of a line to one of a block. Blank lines are filtered, CR LF is LF.
 
-    With `positions`, each line starts with the columns line number and file of its origin; if it
-    then `tells_inputs`, rows from another input follow a line that says so (`from_input`). Such
-    lines are passed on, and not counted; or told to `on_input`.
+    With `positions`, each line starts with the columns line number and file of its origin. Between
+    rows there may be `notes` of a program before: what begins as one of them becomes what its
+    function makes of the rest, and is not counted. `note_of` says what to note of a reject; with
+    it and positions, rows of another input follow a note that says so, too.
     """
     told = b""
 
     def of_block(block: Block) -> Result:
         nonlocal told
-        rows, rejects, kept, filtered, marks = [], [], 0, 0, 0
+        rows, rejects, kept, filtered, noted = [], [], 0, 0, 0
         name, number_of = block.name, block.number
         for i, line in enumerate(split_lines(block.text)):
             line = bytes(line)
-            if line.startswith(FROM_INPUT):
-                marks += 1
-                if on_input:
-                    path = line.removeprefix(FROM_INPUT).decode(errors="surrogateescape")
-                    on_input(tsv.unescape(path))
-                else:
-                    rows.append(line + b"\n")
+            if line[:1] == b"#" and (begin := line[: line.find(b"\t") + 1]) in notes:
+                noted += 1
+                rows.append(notes[begin](line.removeprefix(begin)))
                 continue
             if not line or line[-1:] == b"\r" or line[0] in BLANKS:
                 line = line.rstrip(b"\r")
@@ -86,11 +87,14 @@ def each_line(
             row = function(line)
             if row is None:
                 filtered += 1
-            elif type(row) is bytes:
-                if tells_inputs and origin != told:
-                    told = origin
-                    rows.append(b"%b%b\n" % (FROM_INPUT, origin))
-                rows.append(row)
+                continue
+            is_row = type(row) is bytes
+            note = note_of(line, row) if note_of and not is_row else b""
+            if note_of and positions and origin != told and (is_row or note):
+                told = origin
+                rows.append(_passed_on(origin))
+            rows.append(row if is_row else note)
+            if is_row:
                 kept += 1
             elif positions:
                 origin = tsv.unescape(origin.decode(errors="surrogateescape"))
@@ -98,7 +102,7 @@ def each_line(
             else:
                 rejects.append((row, name, number_of(i), line))
         result = Result(b"".join(rows), kept, filtered, 0, rejects)
-        return result._replace(records=block.lines() - marks) if marks else result
+        return result._replace(records=block.lines() - noted) if noted else result
 
     return of_block
 

@@ -103,7 +103,7 @@ def by_input(texts):
     for line in b"".join(texts).splitlines():
         if line.startswith(runner.FROM_INPUT):
             path = line
-        else:
+        elif not line.startswith(runner.EVENTS):
             yield path, line
 
 

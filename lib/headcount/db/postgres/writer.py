@@ -11,7 +11,8 @@ import functools
 import itertools
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from headcount.db import sql
 from headcount.db.postgres import server
@@ -92,11 +93,16 @@ class Connection:
 
 @contextlib.contextmanager
 def for_import(
-    url: str, wait: float, version: int, remade: Iterable[str] = ()
+    url: str,
+    wait: float,
+    version: int,
+    remade: Iterable[str] = (),
+    renamed: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Connection]:
     """The database, its tables made if need be; raises Failure as connection.for_import does.
 
-    `remade` are the tables that are made anew in a database of an earlier version.
+    `remade` are the tables that are made anew in a database of an earlier version, some of whose
+    columns are `renamed`.
     """
     with server.errors(url), server.connect(url) as connection:
         db = Connection(connection, wait)
@@ -104,7 +110,7 @@ def for_import(
         try:
             made = server.check_version(connection, url, version)
             if made < version:
-                sql.remake(db, remade if made else (), statements())
+                sql.remake(db, remade if made else (), statements(), renamed)
                 db.execute(f"COMMENT ON TABLE active_user_table IS '{server.MADE_BY}{version}'")
             db.execute("COMMIT")
         except BaseException:

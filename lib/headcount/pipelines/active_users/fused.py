@@ -30,7 +30,7 @@ from headcount.pipelines.active_users.definitions import (
     VALUABLE,
     needed,
 )
-from headcount.pipelines.active_users.events import look, parsers, qualify, record
+from headcount.pipelines.active_users.events import identity, look, parsers, qualify, record
 from headcount.pipelines.active_users.events.plain import Plain
 from headcount.pipelines.active_users.events.repeats import Repeats
 from headcount.values import decimals, pseudonyms, zones
@@ -77,21 +77,22 @@ class ActiveRows:
         self._has_names = wanted.stitched or ENGAGED_SESSION in needed(wanted.named)
         self._seen: dict[str, dict[str, set[str]]] = {}  # day: signals: users
         self._size = 0  # how many they are
-        self._tells_inputs, self._input = tells_inputs, ""  # whose rows it remembers
+        self._input = ""  # whose rows it remembers
+        self._tally = identity.Tally(parser, days.span) if tells_inputs else None
         self._latest = 0, 0, ""  # from when until before when it was lately which local day
 
     def __call__(self, block: Block) -> Result:
         """Rows: the local day, the user, the signals, and with sums what belongs to them."""
-        if not self._tells_inputs:
+        if not self._tally:
             return self._of_block(block)
         if block.name != self._input:
             self._input = block.name
             self._seen.clear()
             self._size, self._latest = 0, (0, 0, "")
         result = self._of_block(block)
-        if not result.rows:
-            return result
-        return result._replace(rows=runner.from_input(block.name) + result.rows)
+        self._tally.add_rejects(result.rejects)
+        rows = result.rows + self._tally.take()
+        return result._replace(rows=runner.from_input(block.name) + rows) if rows else result
 
     def _of_block(self, block: Block) -> Result:
         if self._size > _REMEMBERED:
@@ -109,11 +110,17 @@ class ActiveRows:
             text = "".join(rows).encode()
             return Result(text, len(rows), filtered, duplicate, passed=passed)
         rows, rejects = [], []
-        since = until = 0
+        since, until, day = 0, 0, ""
+        told = kept, 0  # of how many events, and rows, the tally knows
+        if self._tally:
+            self._tally.add(self._latest[2], kept)
         for i, event in enumerate(found):
             if type(event) is tuple:
                 micros, offset, user, signals = event
                 if not since <= micros < until:
+                    if self._tally and until:
+                        self._tally.add(day, kept - told[0] - len(rows) + told[1])
+                        told = kept, len(rows)
                     since, until, day = self._span(micros, offset)
                     seen = self._seen.setdefault(day, {})
                 kept += 1
@@ -132,6 +139,8 @@ class ActiveRows:
         self._size += len(rows)
         if until:
             self._latest = since, until, day
+            if self._tally:
+                self._tally.add(day, kept - told[0] - len(rows) + told[1])
         filtered = block.lines() - kept - len(rejects)
         self._dense = kept > filtered
         text = "".join(rows).encode()
@@ -145,6 +154,8 @@ class ActiveRows:
             new = [user for user in dict.fromkeys(users) if user not in seen]
             seen.update(new)
             rows += [f"{day}\t{self._name(day, user)}\t{ANY_EVENT}\n" for user in new]
+            if self._tally:
+                self._tally.add(day, len(users) - len(new))
         return rows
 
     def _lines(self, block: Block) -> tuple[All | Some, int]:

@@ -121,6 +121,7 @@ def main() -> int:
 
         def finish(account: Account) -> bytes:
             if not interrupt.requested():
+                part.add(b"".join(map(runner.from_input, account.inputs)))
                 part.finish(account)
             return b""
 

@@ -10,7 +10,7 @@ from functools import partial
 
 from headcount.filters.rejects import Reject
 from headcount.filters.results import Result
-from headcount.filters.runner import each_line
+from headcount.filters.runner import EVENTS, FROM_INPUT, each_line
 from headcount.io.blocks import Block
 from headcount.pipelines.active_users.days import origins, publish, store
 from headcount.pipelines.active_users.days.merge import Merged, Merger
@@ -37,7 +37,7 @@ from headcount.pipelines.active_users.definitions import (
     VALUABLE,
     VIEW,
 )
-from headcount.values import decimals
+from headcount.values import decimals, tsv
 
 _SIGNALS = {signal.encode() for signal in (ENGAGED, VALUABLE, BOTH)}
 _ONE_BY_ONE = {ENGAGED, VALUABLE, GA4_EVENT, GA4_FLAG, GA4_NOT_ACTIVE, TIMED, ANY_EVENT}
@@ -57,7 +57,10 @@ class ActiveUsers:
         self._new = 0
         self._numbers: dict[str, int] = {}  # of origins, by path
         self._origin, self._bit = origins.UNTOLD, 1
-        self.add_line = each_line(self._add, on_input=self._begin)
+        self._tallies: dict[int, dict[bytes, list[int]]] = defaultdict(dict)
+        self._tally = self._tallies[origins.UNTOLD]
+        notes = {FROM_INPUT: self._begin, EVENTS: self._add_events}
+        self.add_line = each_line(self._add, notes=notes)
 
     def add(self, block: Block) -> Result:
         """Take in the rows of a block; one that says nothing new is a duplicate."""
@@ -66,16 +69,36 @@ class ActiveUsers:
         kept = self._new - before
         return counted._replace(rows=b"", kept=kept, duplicate=counted.kept - kept)
 
-    def _begin(self, path: str) -> None:
+    def add_inputs(self, paths: Iterable[str]) -> None:
+        """Inputs that were read, also those that brought no rows."""
+        for path in paths:
+            self._numbers.setdefault(path, len(self._numbers) + 1)
+
+    def _begin(self, path: bytes) -> bytes:
         """The next rows come from this input."""
-        self._origin = self._numbers.setdefault(path, len(self._numbers) + 1)
+        text = tsv.unescape(path.decode(errors="surrogateescape"))
+        self.add_inputs([text])
+        self._origin = self._numbers[text]
         self._bit = 1 << self._origin
+        self._tally = self._tallies[self._origin]
+        return b""
+
+    def _add_events(self, rest: bytes) -> bytes:
+        """How many events a day has beyond the rows, without a user, and without consent."""
+        day, *numbers = rest.split(b"\t")
+        tally = self._tally.setdefault(day, [0, 0, 0])
+        tally[:] = (old + int(new) for old, new in zip(tally, numbers, strict=True))
+        return b""
 
     def _add(self, line: bytes) -> bytes | Reject:
         try:
             day, user, signals, *details = line.split(b"\t")
             date.fromisoformat(day.decode())
             user.decode()
+            tally = self._tally.get(day)
+            if tally is None:
+                tally = self._tally[day] = [0, 0, 0]
+            tally[0] += 1
             if details:
                 names, news = _names(signals), False
                 if LOGIN in names:
@@ -174,6 +197,7 @@ class ActiveUsers:
             return Merged(list(publish.publish(db, days, run_id)))
         merger = Merger(db, {number: path for path, number in self._numbers.items()}, replace)
         more = (self._engagements, self._sessions, self._logins)
+        merger.merge_tallies(self._tallies)
         names = set().union(*(some.names() for some in more), *self._users.values())
         return merger.merge(self._users, *more, names, run_id)
 

@@ -93,6 +93,31 @@ class Merger:
         shared = people.counted(db)["shared devices"] if restitched or logins.names() else 0
         return Merged(changes, self._left_out(), fixed, shared, errors)
 
+    def merge_tallies(self, tallies: dict[int, dict[bytes, list[int]]]) -> None:
+        """How many events of each day had a user, had none, and were refused; by origin.
+
+        What streams bring adds up.
+        """
+        for origin in self._entered.replaced:
+            self._db.execute("DELETE FROM identity_day WHERE origin_id = ?", [origin])
+        names = ("events", "unidentified", "refused")
+        for is_told in (False, True):
+            new = "excluded.{0}" if is_told else "identity_day.{0} + excluded.{0}"
+            sets = ", ".join(f"{name} = {new.format(name)}" for name in names)
+            by_day: dict[tuple[str, int], list[int]] = {}
+            for number, days in tallies.items():
+                origin = self._entered.ids.get(number)
+                if origin is None or bool(origin) != is_told:
+                    continue
+                for day, numbers in days.items():
+                    known = by_day.setdefault((day.decode(), origin), [0, 0, 0])
+                    known[:] = map(sum, zip(known, numbers, strict=True))
+            self._db.executemany(
+                "INSERT INTO identity_day (date, origin_id, events, unidentified, refused) "
+                f"VALUES (?, ?, ?, ?, ?) ON CONFLICT (date, origin_id) DO UPDATE SET {sets}",
+                [(*key, *numbers) for key, numbers in by_day.items()],
+            )
+
     def _named(self) -> bool:
         return any(self._entered.ids.values())
 

@@ -130,6 +130,11 @@ class Parser:
         event, getters = self._anything(line)
         return getters.time(event) if type(event) is dict else None
 
+    def when(self, line: bytes) -> tuple[int, None, bool]:
+        """The instant of an event whose time is good, as record.Parser says it."""
+        event, getters = self._anything(line)
+        return self.definition.fields.instant(getters.time(event)), None, False
+
     def agent_of(self, line: bytes) -> str | None:
         """The agent of an event; None if it has none."""
         event, getters = self._anything(line)

@@ -67,6 +67,18 @@ class Batch(msgspec.Struct, gc=False):
     batch_event_index: msgspec.Raw = numbers.NULL
 
 
+class Consent(msgspec.Struct, gc=False):
+    """What a user has said to being measured."""
+
+    analytics_storage: object = None  # Yes, No or Unset
+
+
+class Private(msgspec.Struct, gc=False):
+    """An event, as far as it tells that."""
+
+    privacy_info: Consent | None = None
+
+
 class Device(msgspec.Struct, gc=False):
     """The device record of newer exports."""
 
@@ -74,6 +86,7 @@ class Device(msgspec.Struct, gc=False):
 
 
 _LARGEST = (1 << 63) - 1
+_private = msgspec.json.Decoder(Private).decode
 _params = msgspec.json.Decoder(Params).decode
 _elements = msgspec.json.Decoder(list[dict[str, Param]]).decode
 _value = msgspec.json.Decoder(Value).decode
@@ -91,6 +104,15 @@ def identity(event, micros: int) -> str:
     if not any(place is not None for place in places):
         return str(micros)
     return ":".join([str(micros), *("" if place is None else str(place) for place in places)])
+
+
+def is_refused(line: bytes) -> bool:
+    """Whether an event says that consent to being measured was refused."""
+    try:
+        consent = _private(line).privacy_info
+    except msgspec.DecodeError:
+        return False
+    return consent is not None and str(consent.analytics_storage).lower() == "no"
 
 
 def platform(raw: msgspec.Raw) -> object:

@@ -129,6 +129,14 @@ class Parser:
         event = jsonl.record(self._decode, line)
         return None if type(event) is Reject else event.event_timestamp
 
+    def when(self, line: bytes) -> tuple[int, int | None, bool]:
+        """The instant of an event whose time is good, its offset if that is wanted, and whether
+        consent was refused."""
+        event = jsonl.record(self._decode, line)
+        micros = _micros(event.event_timestamp, self.definition.fields, line)
+        offset = _offset(line) if self.definition.with_offset else None
+        return micros, offset, ga4.is_refused(line.removeprefix(BOM))
+
     def columns(self) -> tuple[str, ...]:
         """The fields of an event that may be looked at."""
         return (
@@ -138,6 +146,7 @@ class Parser:
             *self._flat,
             "platform",
             FLAG,
+            "privacy_info",
         )
 
     def parse_all(self, lines: All | Some) -> list[tuple | Reject | None]:

@@ -153,8 +153,9 @@ def main() -> int:
                 raise Failure(*content)
             if isinstance(content, Found):
                 all_found.append(content)
+                output.write(1, b"".join(content.notes))
             else:
-                rows += content.count(b"\n") - content.count(runner.FROM_INPUT)
+                rows += sum(line[:1] != b"#" for line in content.splitlines())
                 output.write(1, content)
     if {one.numbered for one in all_found} != {numbered for some in work for numbered in some}:
         raise AssertionError("Spark has lost a split")

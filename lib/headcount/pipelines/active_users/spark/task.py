@@ -10,7 +10,7 @@ from __future__ import annotations
 import socket
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from headcount.cli.parser import Parser
@@ -46,6 +46,7 @@ class Found(NamedTuple):
     passed: int = 0
     named: tuple[tuple[str, bool], ...] = ()
     others: tuple[str, ...] = ()
+    notes: Sequence[bytes] = ()  # about events, each behind one that names the input
 
 
 class Failed(NamedTuple):
@@ -75,18 +76,22 @@ def work(
     rows = defaultdict(list)
     for numbered in splits:
         found = Found(numbered, 0, 0, 0, 0, [], Counter())
+        notes: list[bytes] = []
         try:
             for block in inputs.split_blocks(numbered.split, reader=given.reading["reader"]):
                 lines, result = of_block(block, given.rows)
                 mark, *found_rows = result.rows.splitlines(keepends=True) or [b""]
                 path = mark.removeprefix(runner.FROM_INPUT)[:-1]
                 for row in found_rows:  # each with its input, which `merged` tells by lines again
-                    rows[zlib.crc32(row) % buckets].append(b"%b\t%b" % (path, row))
+                    if row.startswith(runner.EVENTS):
+                        notes += [mark, row]
+                    else:
+                        rows[zlib.crc32(row) % buckets].append(b"%b\t%b" % (path, row))
                 found = _sum(found, lines, result, everything=bool(given.rejects))
         except Failure as failure:
             yield 0, Failed(f"{failure} (on {socket.gethostname()})", failure.status)
             return
-        yield numbered.number % buckets, found
+        yield numbered.number % buckets, found._replace(notes=notes)
     for bucket, bucketed in rows.items():
         yield bucket, b"".join(bucketed)
 
@@ -120,17 +125,20 @@ def _sum(found: Found, lines: int, result, *, everything: bool) -> Found:
 
 def merged(contents: Iterable[tuple[int, object]]) -> Iterator[object]:
     """What `work` sent to some buckets, the rows of each input once and sorted."""
-    rows: set[bytes] = set()
+    rows: Counter[bytes] = Counter()
     for _, content in contents:
         if isinstance(content, bytes):
             rows.update(content.splitlines(keepends=True))
         else:
             yield content
     parts, told = [], None
-    for row in sorted(rows):
-        path, _, row = row.partition(b"\t")
+    for found in sorted(rows):
+        path, _, row = found.partition(b"\t")
         if path != told:
             told = path
             parts.append(b"%b%b\n" % (runner.FROM_INPUT, path))
         parts.append(row)
+        if (more := rows[found] - 1) > 0:
+            day = row.partition(b"\t")[0]
+            parts.append(b"%b%b\t%d\t0\t0\n" % (runner.EVENTS, day, more))
     yield b"".join(parts)
