@@ -210,6 +210,15 @@ INSERT INTO setting SELECT 'pseudonym-key', '' FROM setting WHERE name = 'tz' ON
 INSERT INTO setting SELECT 'key-events', '' FROM setting WHERE name = 'tz' ON CONFLICT DO NOTHING;
 INSERT INTO setting SELECT 'sketch', '' FROM setting WHERE name = 'tz' ON CONFLICT DO NOTHING;
 
+-- Until schema version 9, summed did not heed what the web says of engagement, sessions ended at midnight, and
+-- ga4-active did not know is_active_user: counts of earlier runs may follow those rules.
+INSERT INTO setting
+SELECT 'rules.since-run', (SELECT '' || (coalesce(max(id), 0) + 1) FROM run)
+FROM setting
+WHERE name = 'tz' AND NOT EXISTS (SELECT 1 FROM setting WHERE name = 'identity')
+ON CONFLICT DO NOTHING;
+INSERT INTO setting SELECT 'identity', 'user' FROM setting WHERE name = 'tz' ON CONFLICT DO NOTHING;
+
 -- The inputs of a run.
 CREATE TABLE IF NOT EXISTS run_input (
     run_id      INTEGER NOT NULL REFERENCES run (id),

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from faults.databases import POSTGRESQL, SQLITE, Db, content, copy_db, on_server
-from faults.pipelines import PIPELINES, Pipeline, imported
+from faults.pipelines import CORRECTED, PIPELINES, Pipeline, imported
 from faults.report import (  # noqa: F401 -- found here by pytest
     injected,
     kind_of,
@@ -81,9 +81,9 @@ def starts(request, tmp_path_factory):
     made = {}
 
     def start(pipeline, kind=SQLITE):
-        if (pipeline.name, kind) not in made:
-            made[pipeline.name, kind] = make(pipeline, kind)
-        return made[pipeline.name, kind]
+        if (pipeline.label, kind) not in made:
+            made[pipeline.label, kind] = make(pipeline, kind)
+        return made[pipeline.label, kind]
 
     def make(pipeline, kind):
         if kind == POSTGRESQL:
@@ -103,11 +103,15 @@ def starts(request, tmp_path_factory):
 
 
 def _case(pipeline, kind):
-    return pytest.param((pipeline, kind), id=f"{pipeline.name}-{kind}")
+    return pytest.param((pipeline, kind), id=f"{pipeline.label}-{kind}")
 
 
 @pytest.fixture(
-    params=[_case(pipeline, kind) for kind in (SQLITE, POSTGRESQL) for pipeline in PIPELINES]
+    params=[
+        _case(pipeline, kind)
+        for kind in (SQLITE, POSTGRESQL)
+        for pipeline in [*PIPELINES, CORRECTED]
+    ]
 )
 def start(request, starts):
     return starts(*request.param)

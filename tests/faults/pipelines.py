@@ -20,6 +20,11 @@ class Pipeline(NamedTuple):
     strict: tuple[str, ...] = ()  # options that make it look at every line
     lenient: tuple[str, ...] = ("--max-rejects", "100%")
     keeps: bool = False  # what it has read, even if it fails
+    table: str = ""  # of which all files are versions
+
+    @property
+    def label(self) -> str:
+        return f"{self.name}-corrected" if self.table else self.name
 
     def inputs(self, folder: Path, count: int = 3) -> list[Path]:
         """Different files, a bit of whose content is the same."""
@@ -29,6 +34,9 @@ class Pipeline(NamedTuple):
             if paths and not self.header:  # each of which has its columns in another order
                 lines += b"".join(paths[-1].read_bytes().splitlines(keepends=True)[-9:])
             paths.append(folder / f"{self.name}-{seed}.txt")
+            if self.table:
+                paths[-1] = folder / str(seed) / self.table
+                paths[-1].parent.mkdir()
             paths[-1].write_bytes(lines)
         return paths
 
@@ -45,6 +53,13 @@ PIPELINES = [
     Pipeline("import-comments", ("comments", "--comments", "120"), ("--info",)),
     Pipeline("import-event-metrics", ("event-metrics", "--count", "120"), header=True),
 ]
+
+CORRECTED = Pipeline(
+    "import-active-users",
+    ("engagement", "--events", "300", "--users", "40"),
+    strict=("--validate", "--definition", "engaged-valuable,engaged-session,summed,ga4-active"),
+    table="events_20240306.txt",
+)
 
 
 def imported(pipeline: Pipeline, db: Db, *files: Path, **options) -> subprocess.CompletedProcess:

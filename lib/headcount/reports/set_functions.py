@@ -61,17 +61,17 @@ def _keep_memory() -> None:
         mallopt(_M_TRIM_THRESHOLD, 256 << 20)
 
 
-def _view() -> str:
+def _view(has_people: bool) -> str:
     """The view: for each definition what its signals come to, where the database keeps it."""
     kept = f"(SELECT coalesce(max(value), '{OWN}') || ',' FROM setting WHERE name = 'definition')"
     parts = []
     for name, rule in DEFINITIONS.items():
-        unions = [_of(kinds) for kinds in rule.needs]
+        unions = [_of(kinds, has_people) for kinds in rule.needs]
         users = unions[0] if len(unions) == 1 else f"bitmap_and({', '.join(unions)})"
         if rule.unless:
-            users = f"bitmap_andnot({users}, {_of([rule.unless])})"
+            users = f"bitmap_andnot({users}, {_of([rule.unless], has_people)})"
         if rule.always:
-            users = f"bitmap_or({users}, {_of([rule.always])})"
+            users = f"bitmap_or({users}, {_of([rule.always], has_people)})"
         signals = _texts(rule.signals())
         parts.append(
             f"SELECT date, '{name}', {users}, instr({kept}, '{name},') = 1 FROM active_day "
@@ -81,9 +81,11 @@ def _view() -> str:
     return f"CREATE TEMP VIEW v_active_day ({columns}) AS {' UNION ALL '.join(parts)}"
 
 
-def _of(signals: Iterable[str]) -> str:
+def _of(signals: Iterable[str], has_people: bool) -> str:
     """Who has one of these, the devices of a person as one."""
     users = f"bitmap_or(users) FILTER (WHERE signal IN ({_texts(signals)}))"
+    if not has_people:
+        return users
     return f"stitched({users}, (SELECT devices FROM stitching), (SELECT users FROM stitching))"
 
 
@@ -109,7 +111,8 @@ def register(db: sqlite3.Connection) -> None:
     _keep_memory()
     # The sets of a year may be 100 MB: a report that holds them in a file takes twice as long.
     db.execute("PRAGMA temp_store = MEMORY")
-    db.execute(_view())
+    tables = "SELECT count(*) FROM sqlite_schema WHERE name = 'stitching'"
+    db.execute(_view(db.execute(tables).fetchone()[0] > 0))  # earlier versions had none
 
 
 def _set(users: bytes | None) -> BitMap:

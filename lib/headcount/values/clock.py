@@ -1,13 +1,22 @@
 """Times as the database writes them, lengths of time as people read them."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def now() -> str:
     """The present UTC time in ISO format, to the second; such texts sort by time."""
-    return datetime.now(UTC).strftime(FORMAT)
+    return text(_utc())
+
+
+def later(length: timedelta) -> str:
+    """Likewise, so much later."""
+    return text(_utc() + length)
+
+
+def _utc() -> datetime:
+    return datetime.now(UTC)
 
 
 def at(seconds: int) -> str:

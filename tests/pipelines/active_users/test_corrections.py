@@ -4,15 +4,23 @@ import json
 import sqlite3
 from collections import defaultdict
 from contextlib import closing
+from datetime import UTC, date, datetime, timedelta
 from random import Random
 
 import pytest
+from pyroaring import BitMap
 
+from headcount.db import connection
+from headcount.filters import runner
+from headcount.io.blocks import Block
+from headcount.pipelines.active_users.days import collect
 from headcount.pipelines.active_users.days.origins import Origin
 from headcount.pipelines.active_users.definitions import KEY_EVENTS
+from headcount.values import clock
 from helpers.events import NOON, event
 from helpers.programs import run
 from helpers.sessions import query
+from helpers.thorough import IN_FULL
 from pipelines.active_users.test_definitions import DAY, kept, made
 from reference import active_users as reference
 
@@ -198,9 +206,84 @@ def test_somebody_who_is_forgotten_is_nowhere(tmp_path):
     ids = query(db, "SELECT id FROM user")
     assert len(ids) == 1
     for users in query(db, "SELECT users FROM active_day_by_origin"):
-        from pyroaring import BitMap
-
         assert set(BitMap.deserialize(users[0])) <= {ids[0][0]}
+
+
+NIGHTS = 365 if IN_FULL else 40
+FIRST = date(2024, 2, 1)  # with a change of clocks in it
+
+
+def rows_of(rng, night, users):
+    """What a table of a day in UTC brings to two local days: sets, sessions, sums."""
+    rows = []
+    for day in (FIRST + timedelta(night - 1), FIRST + timedelta(night)):
+        for user in rng.sample(users, rng.randrange(1, 12)):
+            micros = (day - date(1970, 1, 1)).days * DAY + rng.randrange(24) * 3_600_000_000
+            signals = rng.choice(["engaged,valuable", "google-n-day", "ga4-flag", "ga4-not-active"])
+            if rng.random() < 0.5:
+                session = f"{rng.choice(['session', 'session,view'])}"
+                micros += rng.choice([0, 4, 11]) * 1_000_000
+                details = f"{micros}\t\t{night // 2}" + rng.choice(["", f"\tdevice-of-{user}"])
+                signals = f"{signals},{session}\t{details}"
+            elif rng.random() < 0.5:
+                micros += rng.randrange(3)
+                signals = f"amount,valuable\t{micros}\t{rng.choice([900, 1500])}\t"
+            rows.append(f"{day}\t{user}\t{signals}\n")
+    return "".join(rows).encode()
+
+
+def merged(db, tables):
+    """Merge tables into a database, as one import does."""
+    users = collect.ActiveUsers()
+    for name, rows in tables.items():
+        text = runner.from_input(f"/exports/{name}.jsonl") + rows
+        assert not users.add(Block(text)).rejects
+    with connection.for_import(str(db), 5) as opened, connection.transaction(opened):
+        # (in the ledger, for the history refers to it)
+        opened.execute("INSERT INTO setting VALUES ('tz', 'UTC') ON CONFLICT DO NOTHING")
+        setting = "INSERT INTO setting VALUES ('definition', ?) ON CONFLICT DO NOTHING"
+        opened.execute(setting, [ALL])
+        run_id = opened.execute(
+            "INSERT INTO run (pipeline, version, zone_rules, status, started_at) "
+            "VALUES ('import-active-users', '', '', 'failed', ?) RETURNING id",
+            [clock.now()],
+        ).fetchone()[0]
+        users.merge(opened, run_id, replace=False)
+
+
+def test_a_year_of_nights_in_which_every_table_comes_three_times(tmp_path, monkeypatch):
+    """It ends as one import of the last versions, and nothing is told apart any more."""
+    rng, users = Random(7), [f"u{n}" for n in range(40)]
+    now = datetime(2024, 2, 1, 6, tzinfo=UTC)
+    monkeypatch.setattr(clock, "_utc", lambda: now)
+    years, last = tmp_path / "year.db", {}
+    for night in range(NIGHTS + 3):
+        now += timedelta(days=1)
+        tables = {}
+        for back in (0, 1, 2):  # the table of yesterday, and corrections of those before
+            if 0 <= night - back < NIGHTS:
+                rows = rows_of(rng, night - back, users)
+                if back == 0 and rng.random() < 0.5:
+                    tables[f"events_intraday_{night:08}"] = rows_of(rng, night, users)
+                name = f"events_{night - back:08}"
+                tables[name] = last[name] = rows
+        for name in rng.sample(sorted(tables), len(tables)):
+            merged(years, {name: tables[name]})
+    now += timedelta(days=9)
+    merged(years, {"events_99990101": b""})
+    assert query(years, "SELECT count(*) FROM active_day_by_origin") == [(0,)]
+    once = tmp_path / "once.db"
+    merged(once, last)
+    assert kept(years) == kept(once) and len(kept(once)) > 3 * NIGHTS
+    assert sets_of(years) == sets_of(once)
+
+
+def sets_of(db):
+    names = dict(query(db, "SELECT id, key FROM user"))
+    return {
+        (day, signal): {names[n] for n in BitMap.deserialize(users)}
+        for day, signal, users in query(db, "SELECT date, signal, users FROM active_day")
+    }
 
 
 NAMES = {
@@ -227,3 +310,10 @@ def test_names_of_other_files(path):
 def test_a_stream_has_no_name():
     assert Origin.of("-") is None and Origin.of("/dev/stdin") is None
     assert json.dumps(Origin.of("https://a.org/events_20240310.json").name) == '"events_20240310"'
+
+
+def test_tables_of_users_are_no_events(tmp_path):
+    for name in ("pseudonymous_users_20240310.jsonl", "users_20240310.jsonl"):
+        path = table(tmp_path, name, "ann")
+        done = imported(tmp_path / "my.db", path, check=66)
+        assert b"got one of users" in done.stderr and b"events_YYYYMMDD" in done.stderr

@@ -1,7 +1,9 @@
 """why-day: a count's whole story, as programs read it."""
 
 import json
+import sqlite3
 import time
+from contextlib import closing
 
 from helpers.events import event
 from helpers.programs import run
@@ -30,6 +32,22 @@ def test_late_data_a_correction_and_a_skipped_file(tmp_path):
     assert (known["active_users"], known["status"], known["agrees"]) == (2, "final", True)
     assert known["sets"] == {"engaged": 2, "valuable": 2, "engaged and valuable": 2}
     assert known["settings"]["tz"] == "America/Chicago"
+
+
+def test_values_that_followed_earlier_rules(tmp_path):
+    db, path = tmp_path / "my.db", tmp_path / "1.jsonl"
+    given = ["--db", db, "--definition", "summed"]
+    path.write_bytes(event(user="ann"))
+    run("import-active-users", *given, path, check=0)
+    assert b"earlier rules" not in run("why-day", "--db", db, "2019-12-31", check=0).stdout
+    with closing(sqlite3.connect(db)) as connection, connection:
+        connection.execute("DELETE FROM setting WHERE name = 'identity'")
+        connection.execute("PRAGMA user_version = 8")
+    path.write_bytes(event(user="bob"))
+    run("import-active-users", *given, path, check=0)
+    known = why(db, "2019-12-31")
+    assert known["old_rules"].startswith("values of runs before 2 follow earlier rules of summed: ")
+    assert b"earlier rules of summed" in run("why-day", "--db", db, "2019-12-31", check=0).stdout
 
 
 def test_a_day_of_two_signals_is_provisional(tmp_path):

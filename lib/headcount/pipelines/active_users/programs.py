@@ -28,6 +28,7 @@ from headcount.values.tsv import shown
 
 # Those that one event is enough for: others need ids.
 _WITHOUT_IDS = {OWN, "google-n-day", ANY_EVENT}
+_OF_USERS = re.compile(r"(pseudonymous_)?users_[0-9]{8}")  # the export's other tables
 _MASTER = re.compile(r"local(\[([1-9][0-9]*|\*)\])?|spark://.+|yarn|k8s://.+")
 
 
@@ -131,6 +132,12 @@ def _master(text: str) -> str:
 
 def _check(parser: Parser, options: argparse.Namespace) -> None:
     engagement.resolve(parser, options)
+    for path in options.files if options.source == source.GA4 else ():
+        if _OF_USERS.match(os.path.basename(path)):
+            raise Failure(
+                f"{shown(path)}: expected a table of events (events_YYYYMMDD), got one of users",
+                NO_INPUT,
+            )
     if options.skip_bots:
         checkout.install("bots")
     if options.tz != zones.DEVICE:

@@ -16,7 +16,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import NamedTuple
 
 from pyroaring import BitMap
@@ -98,7 +98,7 @@ def enter(db: sqlite3.Connection, paths: dict[int, str], *, replace: bool) -> En
 
     With `replace`, files and whole tables are replaced, too, and not only shards of tables.
     """
-    until = clock.text(datetime.now(UTC) + CORRIGIBLE)
+    until = clock.later(CORRIGIBLE)
     entered = Entered({UNTOLD: UNTOLD}, set(), {}, {})
     found = {number: Origin.of(path) for number, path in paths.items()}
     tables = {origin.table for origin in found.values() if origin}
@@ -152,7 +152,7 @@ def keep_apart(db: sqlite3.Connection, day: str, *, is_new: bool) -> None:
         sets = db.execute(query, [day, ENGAGED_SESSION]).fetchall()
         for signal, users in sets:
             _put(db, day, signal, UNTOLD, users)
-    until = max(final_at(db, day), clock.text(datetime.now(UTC) + CORRIGIBLE))
+    until = max(final_at(db, day), clock.later(CORRIGIBLE))
     db.execute(
         "INSERT INTO corrigible_day (date, until) VALUES (?, ?) "
         "ON CONFLICT (date) DO UPDATE SET until = excluded.until",

@@ -191,7 +191,12 @@ def rename(db: sqlite3.Connection, person: str, name: str) -> int:
 
 
 def _stored(db: sqlite3.Connection) -> tuple[bytes, bytes]:
-    row = db.execute("SELECT devices, users FROM stitching").fetchone()
+    try:
+        row = db.execute("SELECT devices, users FROM stitching").fetchone()
+    except sqlite3.OperationalError as error:
+        if "no such table" not in str(error):
+            raise
+        row = None  # a database of an earlier version, which is only read
     return (bytes(row[0]), bytes(row[1])) if row else (b"", b"")
 
 
