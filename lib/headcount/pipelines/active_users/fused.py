@@ -22,6 +22,7 @@ from headcount.filters.results import Result
 from headcount.io import workers
 from headcount.io.blocks import All, Block, Some
 from headcount.pipelines.active_users import options as engagement_options
+from headcount.pipelines.active_users import pseudonym_options
 from headcount.pipelines.active_users.definitions import (
     ANY_EVENT,
     ENGAGED,
@@ -217,8 +218,8 @@ def parsed(parser: Parser, arguments: list[str] | None = None) -> argparse.Names
     parser.add_argument(
         "--mergeable", action="store_true", help="what sums up to is to be kept, and added to"
     )
-    parser.add_argument("--pseudonym-key", metavar="FILE", type=engagement_options.pseudonym_key)
-    parser.add_argument("--pseudonyms", default=engagement_options.EVER)
+    parser.add_argument("--pseudonym-key", metavar="FILE", type=pseudonym_options.key)
+    parser.add_argument("--pseudonyms", default=pseudonym_options.EVER)
     engagement_options.add_named(parser)
     runner.add_options(parser, "--tz", "--rejects", "--jobs")
     options = parser.parse(arguments)
@@ -237,7 +238,7 @@ def parsed(parser: Parser, arguments: list[str] | None = None) -> argparse.Names
     except ValueError as error:
         parser.error(str(error))
     events = parsers.parser(options.wanted)
-    daily = options.pseudonyms == engagement_options.DAY
+    daily = options.pseudonyms == pseudonym_options.DAY
     tells_inputs = options.mergeable
     options.rows = ActiveRows(events, days, search, name, daily=daily, tells_inputs=tells_inputs)
     options.rows, options.reading = look.reading(options.rows, events, options, named=options.named)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from headcount.cli import types
 from headcount.cli.parser import Parser
+from headcount.pipelines.active_users import pseudonym_options
 from headcount.pipelines.active_users.definitions import (
     ANY_EVENT,
     DEFINITIONS,
@@ -20,7 +21,7 @@ from headcount.pipelines.active_users.definitions import (
     listed,
 )
 from headcount.pipelines.active_users.events import source
-from headcount.values import clock, decimals, instants, pseudonyms, zones
+from headcount.values import clock, decimals, instants, zones
 
 if TYPE_CHECKING:
     from headcount.pipelines.active_users.events.record import Definition
@@ -117,8 +118,9 @@ def add_options(parser: Parser) -> None:
         "--definition",
         metavar="NAME[,NAME…]",
         type=definitions,
-        help=f"when a user is active: {', '.join(DEFINITIONS)} (default: {OWN}; of other sources "
-        f"than {source.GA4} {ANY_EVENT})",
+        help=f"when a user is active: {', '.join(DEFINITIONS)}. A session counts on the day it "
+        "began; if it passes midnight, also on the next, where it qualifies there by itself "
+        f"(default: {OWN}; of other sources than {source.GA4} {ANY_EVENT})",
     )
     parser.add_argument(
         "--key-events",
@@ -137,7 +139,7 @@ def resolve(parser: Parser, options) -> None:
     if options.stitched:
         if other or options.user or "user" in dict(options.field):
             parser.error("--identity: stitched is for the users of ga4, who have no other --user")
-        if getattr(options, "pseudonyms", EVER) == DAY:
+        if getattr(options, "pseudonyms", pseudonym_options.EVER) == pseudonym_options.DAY:
             parser.error("--identity: who has a new pseudonym each day cannot be known again")
         if getattr(options, "sketch", None):
             parser.error("--identity: a sketch cannot give up the users that turn out to be one")
@@ -337,58 +339,6 @@ def definitions(text: str) -> tuple[str, ...]:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def pseudonym_key(path: str) -> bytes:
-    """The key in a file, without white space around it."""
-    try:
-        with open(path, "rb") as file:
-            content = file.read().strip()
-    except OSError as error:
-        raise argparse.ArgumentTypeError(f"{path}: {error.strerror}") from None
-    if len(content) < pseudonyms.LEAST:
-        text = (
-            f"{path}: a key has at least {pseudonyms.LEAST} bytes; make one: openssl rand -hex 32"
-        )
-        raise argparse.ArgumentTypeError(text)
-    return content
-
-
-EVER, DAY = "ever", "day"
-
-
-def add_pseudonym_options(parser: Parser) -> None:
-    """Take those that say under which names users are kept."""
-    parser.add_argument(
-        "--pseudonym-key",
-        metavar="FILE",
-        type=types.named_file,
-        help="keep users as keyed hashes (HMAC-SHA-256), not ids; FILE holds the key, 16 bytes "
-        "or more, and is needed ever after (--rejects keeps lines as they came, ids included)",
-    )
-    parser.add_argument(
-        "--pseudonyms",
-        metavar="HOW",
-        type=types.one_of(EVER, DAY),
-        default=EVER,
-        help="with --pseudonym-key: a user has the same hash for ever, or a new one each local "
-        "day, so that nobody is known again: then only counts of single days mean anything "
-        "(default: ever)",
-    )
-
-
-def check_pseudonyms(parser: Parser, options) -> None:
-    """What may not be kept as it is has to be hashed."""
-    if options.pseudonym_key:
-        return
-    if options.pseudonyms != EVER:
-        parser.error("--pseudonyms: expected --pseudonym-key FILE with it")
-    named = options.user or "user" in dict(options.field)
-    if source.find(options.source).is_personal and not named:
-        parser.error(
-            f"--pseudonym-key: {options.source} makes users of addresses, which are kept as keyed "
-            "hashes only; make a key: (umask 077; openssl rand -hex 32 >key)"
-        )
-
-
 def _sorted(text: str) -> str:
     return ",".join(sorted(set(text.split(","))))
 
@@ -396,7 +346,7 @@ def _sorted(text: str) -> str:
 # How the settings of a database are spelled, so that they can be held against each other.
 SPELLINGS = {
     "min-engagement": lambda text: decimals.plain(_seconds(text)),
-    "pseudonym-key": lambda path: path and pseudonyms.key_id(pseudonym_key(path)),
+    "pseudonym-key": lambda path: path and pseudonym_options.key_id(path),
     "valuable-events": _sorted,
     "key-events": _sorted,
     "definition": lambda text: ",".join(definitions(text)),

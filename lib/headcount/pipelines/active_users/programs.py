@@ -12,6 +12,7 @@ from headcount.cli.parser import Parser
 from headcount.errors import FAILED, NO_INPUT, OK, REJECTS, Failure
 from headcount.pipelines import dated_files
 from headcount.pipelines.active_users import options as engagement
+from headcount.pipelines.active_users import pseudonym_options
 from headcount.pipelines.active_users.definitions import (
     ANY_EVENT,
     DEFINITIONS,
@@ -63,7 +64,7 @@ def _declare_count(parser: Parser) -> None:
         type=types.named_file,
         help="do not count, but write what was found for merge-parts",
     )
-    engagement.add_pseudonym_options(parser)
+    pseudonym_options.add_options(parser)
 
 
 def _declare_sink(parser: Parser, what: str) -> None:
@@ -90,7 +91,7 @@ def _declare_import(parser: Parser) -> None:
     _declare_events(parser)
     _declare_sink(parser, "files")
     dated_files.add_options(parser)
-    engagement.add_pseudonym_options(parser)
+    pseudonym_options.add_options(parser)
 
 
 def _declare_local_import(parser: Parser) -> None:
@@ -148,7 +149,7 @@ def _check(parser: Parser, options: argparse.Namespace) -> None:
 
 
 def _check_pipe(parser: Parser, options: argparse.Namespace) -> None:
-    if options.pipe and getattr(options, "pseudonyms", engagement.EVER) != engagement.EVER:
+    if options.pipe and getattr(options, "pseudonyms", None) == pseudonym_options.DAY:
         parser.error("--pseudonyms: the filters of the pipe do not know the day: leave out --pipe")
     if options.pipe and options.jobs:
         parser.error("--jobs is for the filters in one program: leave out --pipe")
@@ -271,10 +272,10 @@ def _count(parser: Parser, options: argparse.Namespace) -> Plan:
     _check_pipe(parser, options)
     if options.part and options.pipe:
         parser.error("--part is written by the filters in one program: leave out --pipe")
-    if not options.part and (options.pseudonym_key or options.pseudonyms != engagement.EVER):
+    if not options.part and (options.pseudonym_key or options.pseudonyms != pseudonym_options.EVER):
         parser.error("--pseudonym-key: a count keeps no users; it goes with --part FILE")
     if options.part:
-        engagement.check_pseudonyms(parser, options)
+        pseudonym_options.check(parser, options)
         settings = [
             f"--setting={name}={value}" for name, value in _part_settings(parser, options).items()
         ]
@@ -323,7 +324,7 @@ def _import(parser: Parser, options: argparse.Namespace) -> Plan:
     _check_replace(parser, options)
     dated, incomplete = dated_files.of(parser, options)
     if options.sketch != "instead":  # which keeps no ids at all
-        engagement.check_pseudonyms(parser, options)
+        pseudonym_options.check(parser, options)
     settings = _part_settings(parser, options) | {"sketch": options.sketch or ""}
     words = {
         "incomplete": [str(REJECTS if incomplete else OK)],

@@ -1,4 +1,4 @@
-"""Events without a user, as browsers send them without consent: when, and whether it was refused.
+"""Events without a user, as browsers send them without consent: when there were how many.
 
 They make nobody active, and are rejected. But where their share jumps, fewer users are counted than
 there were. Source: Google Analytics help, "[GA4] BigQuery Export schema", `privacy_info`.

@@ -6,9 +6,11 @@ Google itself says of a user's day whether it was one: `is_active_user`, in dail
 tables lack it). Where an event has it, it stands, and the rule is for users of whom no event that
 day has it. `ga4-flag`: the flag alone. It is of the day in the property's own time zone. Source:
 Google Analytics help, "[GA4] BigQuery Export schema".
-`engaged-session`: a session (`ga_session_id`; what of it is on one local day) of 10 seconds or more
-from its first event to its last, or with a key event, or with two or more views (`page_view`,
-`screen_view`). Source of both: Google Analytics help, "[GA4] Engagement metrics"; key events are
+`engaged-session`: a session (`user_pseudo_id` and `ga_session_id`) of 10 seconds or more from its
+first event to its last, or with a key event, or with two or more views (`page_view`,
+`screen_view`). It counts on the local day it began, and on a later one if what is of it there is so
+by itself; for the last user in it who is not the device (days/sessions.py).
+Source of both: Google Analytics help, "[GA4] Engagement metrics"; key events are
 those that Google marks by itself ("[GA4] About key events"), unless others are named.
 `google-n-day`: any event with an `engagement_time_msec` above 0; the N days are a report's window.
 Source: Google, "Sample queries for audiences based on BigQuery data".

@@ -1,0 +1,66 @@
+"""The options that say under which names users are kept."""
+
+from __future__ import annotations
+
+import argparse
+
+from headcount.cli import types
+from headcount.cli.parser import Parser
+from headcount.pipelines.active_users.events import source
+from headcount.values import pseudonyms
+
+EVER, DAY = "ever", "day"
+
+
+def key(path: str) -> bytes:
+    """The key in a file, without white space around it."""
+    try:
+        with open(path, "rb") as file:
+            content = file.read().strip()
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{path}: {error.strerror}") from None
+    if len(content) < pseudonyms.LEAST:
+        text = (
+            f"{path}: a key has at least {pseudonyms.LEAST} bytes; make one: openssl rand -hex 32"
+        )
+        raise argparse.ArgumentTypeError(text)
+    return content
+
+
+def key_id(path: str) -> str:
+    """What tells the key in a file from others, and does not tell the key."""
+    return pseudonyms.key_id(key(path))
+
+
+def add_options(parser: Parser) -> None:
+    """Take those that say under which names users are kept."""
+    parser.add_argument(
+        "--pseudonym-key",
+        metavar="FILE",
+        type=types.named_file,
+        help="keep users as keyed hashes (HMAC-SHA-256), not ids; FILE holds the key, 16 bytes "
+        "or more, and is needed ever after (--rejects keeps lines as they came, ids included)",
+    )
+    parser.add_argument(
+        "--pseudonyms",
+        metavar="HOW",
+        type=types.one_of(EVER, DAY),
+        default=EVER,
+        help="with --pseudonym-key: a user has the same hash for ever, or a new one each local "
+        "day, so that nobody is known again: then only counts of single days mean anything "
+        "(default: ever)",
+    )
+
+
+def check(parser: Parser, options) -> None:
+    """What may not be kept as it is has to be hashed."""
+    if options.pseudonym_key:
+        return
+    if options.pseudonyms != EVER:
+        parser.error("--pseudonyms: expected --pseudonym-key FILE with it")
+    named = options.user or "user" in dict(options.field)
+    if source.find(options.source).is_personal and not named:
+        parser.error(
+            f"--pseudonym-key: {options.source} makes users of addresses, which are kept as keyed "
+            "hashes only; make a key: (umask 077; openssl rand -hex 32 >key)"
+        )
