@@ -160,6 +160,22 @@ def test_a_daily_table_takes_the_place_of_intraday_ones(tmp_path):
     assert imported(other, intraday, daily).stdout == b"2019-12-31\t0\t3\n"
 
 
+def test_a_table_may_come_in_other_shards(tmp_path):
+    db, day = tmp_path / "my.db", "2019-12-31"
+    imported(db, table(tmp_path, "events_20191231.jsonl", "ann", "bob"))
+    shards = [
+        table(tmp_path, f"events_20191231_{n:012}.jsonl", *who)
+        for n, who in enumerate((["ann"], ["eve"], ["zoe"]))
+    ]
+    assert imported(db, *shards).stdout == f"{day}\t2\t3\n".encode()
+    shards[0].write_bytes(at("ann") + at("max"))
+    assert imported(db, shards[0]).stdout == f"{day}\t3\t4\n".encode()  # the others stay
+    shards[0].touch()
+    assert imported(db, "--replace", *shards[:2]).stdout == f"{day}\t4\t3\n".encode()
+    done = imported(db, table(tmp_path, "events_20191231.jsonl", "ann"))
+    assert done.stdout == f"{day}\t3\t1\n".encode()
+
+
 def test_once_a_day_is_final_nobody_is_taken_out(tmp_path):
     """All is folded then; late data is still added, and can be corrected."""
     db = tmp_path / "my.db"
@@ -193,6 +209,7 @@ def test_tables_of_several_properties(tmp_path):
     assert imported(db, named).stdout == b"2019-12-31\t2\t4\n"
     new = table(tmp_path / "new" / "analytics_7", "events_20191231.jsonl", "zoe")
     assert imported(db, new).stdout == b"2019-12-31\t4\t3\n"
+    assert imported(db, "--replace", other).stdout == b"2019-12-31\t3\t2\n"  # ann and bob are out
 
 
 def test_somebody_who_is_forgotten_is_nowhere(tmp_path):

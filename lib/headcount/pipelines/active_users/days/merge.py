@@ -200,15 +200,16 @@ class Merger:
         )
 
     def _check_moved(self, sets) -> None:
-        for origin, path in self._entered.moved.items():
+        for origin, path in () if self._replace else self._entered.moved.items():
             old = origins.brought(self._db, origin)
             new = store.union(found[origin] for found in sets.values() if origin in found)
             if old and new and not old & new:
                 now = next(p for n, p in self._paths.items() if self._entered.ids.get(n) == origin)
                 raise Failure(
                     f"{tsv.shown(now)}: expected a new version of the table that came from {path}, "
-                    "got one with none of its users: if it is of another property, name a folder "
-                    "above it analytics_PROPERTY; nothing was imported",
+                    "got one with none of its users. If it is of another property, name a folder "
+                    "above it analytics_PROPERTY; if it is the new version, --replace takes it. "
+                    "Nothing was imported",
                     REJECTS,
                 )
 

@@ -96,12 +96,14 @@ class Entered(NamedTuple):
 def enter(db: sqlite3.Connection, paths: dict[int, str], *, replace: bool) -> Entered:
     """Within a transaction: give each origin of a run, by its number there, an id.
 
-    With `replace`, files and whole tables are replaced, too, and not only shards of tables.
+    A table that is in one file replaces all its shards, and a shard a table that was in one file.
+    With `replace`, files are replaced, too, and of a table all shards that do not come again.
     """
     until = clock.later(CORRIGIBLE)
     entered = Entered({UNTOLD: UNTOLD}, set(), {}, {})
     found = {number: Origin.of(path) for number, path in paths.items()}
     tables = {origin.table for origin in found.values() if origin}
+    ours = {origin.name for origin in found.values() if origin}
     new = set()
     for number, origin in found.items():
         if origin is None:
@@ -125,15 +127,20 @@ def enter(db: sqlite3.Connection, paths: dict[int, str], *, replace: bool) -> En
             new.add(row[0])
         entered.ids[number] = row[0]
         db.execute("UPDATE origin SET until = ? WHERE id = ?", [until, row[0]])
-        for table in origin.lesser() + ([origin.table] if replace and origin.kind else []):
-            entered.replaced.update(id_ for id_ in _of_table(db, table) if id_ not in new)
+        for table in origin.lesser():
+            entered.replaced.update(_of_table(db, table).values())
+        if origin.kind:
+            is_whole = replace or origin.name == origin.table
+            for name, number_of in _of_table(db, origin.table).items():
+                if name not in ours and (is_whole or name == origin.table):
+                    entered.replaced.add(number_of)
     return entered
 
 
-def _of_table(db: sqlite3.Connection, table: str) -> list[int]:
-    """The ids of a table, and of its shards."""
-    query = "SELECT id FROM origin WHERE name = ? OR (name >= ? AND name < ?)"
-    return [id_ for (id_,) in db.execute(query, [table, f"{table}/", f"{table}0"]).fetchall()]
+def _of_table(db: sqlite3.Connection, table: str) -> dict[str, int]:
+    """The ids of a table, and of its shards, by their names."""
+    query = "SELECT name, id FROM origin WHERE name = ? OR (name >= ? AND name < ?)"
+    return dict(db.execute(query, [table, f"{table}/", f"{table}0"]).fetchall())
 
 
 # ---- the sets of a day that may be corrected
