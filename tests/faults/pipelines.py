@@ -32,7 +32,8 @@ class Pipeline(NamedTuple):
         for seed in range(count):
             lines = run("make-data", *self.made, "--seed", seed + 1, check=0).stdout
             if paths and not self.header:  # each of which has its columns in another order
-                lines += b"".join(paths[-1].read_bytes().splitlines(keepends=True)[-9:])
+                again = -9 if not self.table else -200
+                lines += b"".join(paths[-1].read_bytes().splitlines(keepends=True)[again:])
             paths.append(folder / f"{self.name}-{seed}.txt")
             if self.table:
                 paths[-1] = folder / str(seed) / self.table

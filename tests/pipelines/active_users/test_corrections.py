@@ -199,17 +199,21 @@ def test_once_a_day_is_final_nobody_is_taken_out(tmp_path):
 
 
 def test_tables_of_several_properties(tmp_path):
-    db = tmp_path / "my.db"
-    imported(db, table(tmp_path / "shop", "events_20191231.jsonl", "ann", "bob"))
-    other = table(tmp_path / "blog", "events_20191231.jsonl", "eve", "zoe")
+    db, day = tmp_path / "my.db", "2019-12-31"
+    shop, blog = ([f"{name}{n}" for n in range(20)] for name in ("shop", "blog"))
+    imported(db, table(tmp_path / "shop", "events_20191231.jsonl", *shop))
+    other = table(tmp_path / "blog", "events_20191231.jsonl", *blog)
     done = imported(db, other, check=65)
     assert b"with none of its users" in done.stderr and b"analytics_PROPERTY" in done.stderr
-    assert query(db, "SELECT active_user_count FROM active_user_table") == [(2,)]
-    named = table(tmp_path / "analytics_7", "events_20191231.jsonl", "eve", "zoe")
-    assert imported(db, named).stdout == b"2019-12-31\t2\t4\n"
-    new = table(tmp_path / "new" / "analytics_7", "events_20191231.jsonl", "zoe")
-    assert imported(db, new).stdout == b"2019-12-31\t4\t3\n"
-    assert imported(db, "--replace", other).stdout == b"2019-12-31\t3\t2\n"  # ann and bob are out
+    assert query(db, "SELECT active_user_count FROM active_user_table") == [(20,)]
+    named = table(tmp_path / "analytics_7", "events_20191231.jsonl", *blog)
+    assert imported(db, named).stdout == f"{day}\t20\t40\n".encode()
+    new = table(tmp_path / "new" / "analytics_7", "events_20191231.jsonl", *blog[:15])
+    assert imported(db, new).stdout == f"{day}\t40\t35\n".encode()
+    # a few may all go, and with --replace all
+    few = table(tmp_path / "few" / "analytics_7", "events_20191231.jsonl", "eve")
+    assert imported(db, few).stdout == f"{day}\t35\t21\n".encode()
+    assert imported(db, "--replace", other).stdout == b""  # for 20 others
 
 
 def test_somebody_who_is_forgotten_is_nowhere(tmp_path):
