@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import decimal
+import json
 import re
 from collections.abc import Callable, Sequence
 
@@ -90,15 +92,43 @@ _HALF = re.compile(
 _MANY_DIGITS = re.compile(rb"[0-9]{4301}")
 
 
-def decode_deep(line: bytes) -> object:
-    """What a line of JSON of any depth holds, as Python objects: for the rare line in which typed
-    decoders give up (at some 1,000 levels). Raises ValueError if it is not RFC 8259's."""
-    import ijson  # rarely needed
+def decode_any(line: bytes) -> object:
+    """What a line of JSON holds, as Python objects, whatever its depth and its numbers: for the
+    rare line in which typed decoders give up (at some 1,000 levels, or beyond floats).
 
-    # the parser would put a question mark
+    A number that no Decimal takes is a msgspec.Raw, as it is written. Raises ValueError if the line
+    is not RFC 8259's.
+    """
+    # the parsers would put a question mark, or let it be
     if any(match[1] for match in _HALF.finditer(line)):
         raise ValueError("half of a surrogate pair")
-    line.decode()
+    text = line.decode()
+    try:
+        return json.loads(text, parse_float=_number, parse_int=_number, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        raise ValueError(error.msg) from None
+    except RecursionError:
+        return _decode_deep(line)
+
+
+def _number(text: str) -> int | decimal.Decimal | msgspec.Raw:
+    try:
+        return int(text)
+    except ValueError:  # a fraction, or more digits than Python makes an integer of
+        pass
+    try:
+        return decimal.Decimal(text)
+    except decimal.InvalidOperation:
+        return msgspec.Raw(text.encode())
+
+
+def _no_constant(text: str) -> None:
+    raise ValueError(f"{text} is no JSON")
+
+
+def _decode_deep(line: bytes) -> object:
+    import ijson  # rarely needed
+
     # ijson's own backend in C crashes (3.6.0) at an integer that Python refuses to convert
     parser = ijson.get_backend("python") if _MANY_DIGITS.search(line) else ijson
     builder = ijson.ObjectBuilder()
@@ -107,4 +137,6 @@ def decode_deep(line: bytes) -> object:
             builder.event(event, value)
     except (ijson.JSONError, ijson.IncompleteJSONError) as error:
         raise ValueError(str(error).partition("\n")[0].strip()[:100]) from None
+    except decimal.InvalidOperation:
+        raise ValueError("a number beyond all bounds, nested deeply") from None
     return builder.value

@@ -209,6 +209,33 @@ def test_ten_thousand_levels(levels, tmp_path):
     assert fields(counted)[0] == ("comments_by_day", "2018-01-01", "1", str(levels - 1))
 
 
+HUGE = [b"1e99999999999999999999", b"-1e-99999999999999999999", b"9" * 5000, b"1e400"]
+
+
+@pytest.mark.parametrize("number", HUGE, ids=range(len(HUGE)))
+def test_numbers_beyond_all_bounds(number, tmp_path):
+    """Of a field that nobody reads they cost nothing; of one that is read, what it belongs to."""
+    comment = {"h_id": "c", "created_time": "2018-01-06T00:00:00Z", "up_likes": 1}
+    post = {"h_id": "p", "comments": {"data": [comment]}}
+    page = {"h_id": "P", "posts": {"data": [post]}}
+    good = json.dumps(page, separators=(",", ":")).encode() + b"\n"
+    unread = good.replace(b'{"h_id":', b'{"x":%b,"h_id":' % number, 1)
+    assert unread != good
+    deep = good.replace(b'{"h_id":', b'{"x":%b%b%b,"h_id":' % (b"[" * 2000, number, b"]" * 2000), 1)
+    for program in (["parse-comments"], ["count-comments", "--info", "-"]):
+        expected = run(*program, stdin=good, check=0).stdout
+        assert run(*program, stdin=unread, check=0).stdout == expected
+        done = run(*program, stdin=good + deep)  # which may be a reject: no neighbour is lost
+        assert done.returncode in (0, 65) and done.stdout.startswith(expected[:20])
+    if number.startswith(b"-"):
+        return  # as floats have it: nothing
+    read = good.replace(b'"up_likes":1', b'"up_likes":%b' % number)
+    assert read != good
+    done = run("parse-comments", stdin=read, check=65)
+    assert b"bad up_likes" in done.stderr and done.stdout.count(b"\n") == 2  # page and post
+    imported(tmp_path / "my.db", "--info", "-", stdin=unread, check=0)
+
+
 @pytest.mark.parametrize("bad", [b'"\\ud800"', b"NaN", b"01", b'"\xff"', b"[1,]"])
 def test_deep_lines_are_as_strict(bad):
     line = deep_line(2000)[:-2] + b',"x":' + bad + b"}\n"

@@ -16,6 +16,7 @@ from headcount.formats import tables
 from headcount.pipelines.event_metrics import files, record
 from headcount.values import tsv
 from helpers.programs import run
+from helpers.sessions import query
 from reference import event_metrics as reference
 
 NAMES = [*reference.KNOWN, "metric_4", "", 'q"uote', "back\\slash", "a\tb", "nul\0", "é", "日本"]
@@ -314,3 +315,21 @@ def test_the_registry_follows_events_that_change(tmp_path):
         expected.read(text, delimiter)
         imported(db, stdin=text.encode(), check=None)
         assert content(db)["metric"] == expected.registry()
+
+
+def test_an_unknown_metric_beyond_floats_is_kept_as_it_is_written(tmp_path):
+    db, rest = tmp_path / "my.db", ("2024-03-05 10:11:12", "2024-03-06 00:00:00")
+
+    def rows(*metrics):
+        text = [f"{n}\t1\t2\t{rest[0]}\t{rest[1]}\t{value}\n" for n, value in enumerate(metrics)]
+        return ("\t".join(reference.COLUMNS) + "\n" + "".join(text)).encode()
+
+    good = ('{"metrics":{"u":1e400,"metric_one":7}}', '{"metrics":{"v":{"a":[-1E+999]}}}')
+    imported(db, stdin=rows(*good))
+    found = query(db, "SELECT metric_one, other_metrics FROM event ORDER BY id")
+    assert found == [(7, '{"u":1e400}'), (None, '{"v":{"a":[-1E+999]}}')]
+    done = run("parse-metrics", stdin=rows('{"metrics":{"metric_one":1e400}}', *good), check=65)
+    assert b"a known metric is no integer: metric_one" in done.stderr
+    assert done.stdout.count(b"\n") == 2
+    done = run("promote-metric", "--db", db, "u", check=1)
+    assert b"is no integer in event 0" in done.stderr

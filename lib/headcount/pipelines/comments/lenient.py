@@ -26,7 +26,7 @@ def decode(line: bytes) -> object:
     try:
         return msgspec.json.decode(line)
     except (RecursionError, msgspec.ValidationError):  # deep, or a number beyond floats
-        return jsonl.decode_deep(line)
+        return jsonl.decode_any(line)
 
 
 class Reading:

@@ -37,6 +37,15 @@ def integer(text: str) -> int:
     return _in_range(int(match[1]))
 
 
+def value_of(raw: msgspec.Raw) -> object:
+    """The value of any metric; a number beyond floats is infinite, and what holds one is empty."""
+    try:
+        return msgspec.json.decode(raw)
+    except msgspec.ValidationError:
+        written = bytes(raw).strip()
+        return {b"{": {}, b"[": []}[written[:1]] if written[:1] in b"{[" else float(written)
+
+
 def known(value: object) -> int | None:
     """The value of a metric with a column: an integer, however JSON says it, or null.
 

@@ -18,7 +18,6 @@ _MOST_COLUMNS = 400  # SQLite's limits: 500 parts of the view, 2,000 columns
 _BATCH = 10_000  # events
 _encode = msgspec.json.Encoder().encode
 _decode_raw = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_decode = msgspec.json.Decoder().decode
 
 
 def promote(db: sqlite3.Connection, name: str, column: str, kind: str, *, new: bool) -> int:
@@ -98,7 +97,7 @@ def _move(db: sqlite3.Connection, name: str, column: str) -> None:
             values = _decode_raw(text)
             if name not in values:
                 continue  # the text was a value's
-            value = _decode(values.pop(name))
+            value = metric_values.value_of(values.pop(name))
             try:
                 integer = metric_values.known(value)
             except ValueError:

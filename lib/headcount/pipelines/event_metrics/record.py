@@ -22,6 +22,7 @@ from headcount.pipelines.event_metrics.metric_values import (
     known,
     time,
     times,
+    value_of,
 )
 
 COLUMNS = (
@@ -117,7 +118,9 @@ class Reader:
         try:
             line = _decode(text)
         except msgspec.ValidationError as error:
-            return Reject("event_metrics are no metrics", str(error))
+            line = _piece_by_piece(text)
+            if line is None:
+                return Reject("event_metrics are no metrics", str(error))
         except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
             return Reject("event_metrics are no JSON", str(error))
         metrics = line and line.metrics
@@ -143,6 +146,15 @@ class Reader:
         names = metrics.keys() - self._names
         self.unknown.update(names)
         return as_json({name: raw[name] for name in names})
+
+
+def _piece_by_piece(text: str) -> _Line | None:
+    """The metrics, if all that is wrong with them is a number beyond floats; else None."""
+    try:
+        written = _decode_raw(text).metrics
+        return _Line({name: value_of(raw) for name, raw in written.items()})
+    except (msgspec.DecodeError, RecursionError, ValueError):
+        return None
 
 
 def _lacks_key(text: str) -> bool:

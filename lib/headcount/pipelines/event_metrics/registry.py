@@ -10,6 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from headcount.cli.main import note
+from headcount.pipelines.event_metrics.metric_values import value_of
 from headcount.pipelines.event_metrics.record import Reader
 from headcount.values import tsv
 
@@ -25,7 +26,7 @@ _TYPES = {
     dict: "object",
     list: "array",
 }
-_decode = msgspec.json.Decoder(dict[str, object]).decode
+_decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class Column(NamedTuple):
@@ -68,7 +69,8 @@ def _enter(db: sqlite3.Connection, which: str, values: Iterable = ()) -> None:
         values,
     )
     for at, text in events:
-        for name, value in _decode(text).items():
+        for name, raw in _decode(text).items():
+            value = value_of(raw)
             extent = seen.setdefault((name, _TYPES[type(value)]), [at, at, 0])
             if at < extent[0]:
                 extent[0] = at

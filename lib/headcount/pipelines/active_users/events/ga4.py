@@ -110,7 +110,7 @@ def is_refused(line: bytes) -> bool:
     """Whether an event says that consent to being measured was refused."""
     try:
         consent = _private(line).privacy_info
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return False
     return consent is not None and str(consent.analytics_storage).lower() == "no"
 
