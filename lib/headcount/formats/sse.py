@@ -1,7 +1,8 @@
 """Server-sent events, by the rules of https://html.spec.whatwg.org/multipage/server-sent-events.html
 
-Lines end with LF, CR LF or CR. An event ends with an empty line; one that the stream breaks off in
-is none. Of an event we keep its type, its data (several lines joined by LF) and the last id so far.
+Lines end with LF, CR LF or CR; what is not UTF-8 is replaced by U+FFFD. An event ends with an empty
+line; one that the stream breaks off in is none. Of an event we keep its type, its data (several
+lines joined by LF) and the last id so far.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ class Parser:
     before that, if it said so.
     """
 
-    def __init__(self, max_event: int = MAX_EVENT, last_id: str = ""):
+    def __init__(self, max_event: int = MAX_EVENT, last_id: str = "", *, has_begun: bool = False):
+        """`has_begun`: the byte order mark that a stream may begin with has been dropped."""
         self.last_id = last_id
         self.retry: int | None = None
         self._max_event = max_event
@@ -60,7 +62,7 @@ class Parser:
         self._line = 1  # where that begins
         self._searched = 0  # bytes of it that hold no end
         self._ended_with_cr = False
-        self._begun = False
+        self._begun = has_begun
         self._skipping = False  # the rest of an event that is too large
 
     def feed(self, data: bytes) -> Iterator[Event | Rejected]:
@@ -127,13 +129,10 @@ class Parser:
         """The line of an event's first one that is not blank."""
         return self._line + (len(block) - len(block.lstrip(b"\n")) if block[0] == _LF else 0)
 
-    def _event(self, block: bytes) -> Event | Rejected | None:
+    def _event(self, block: bytes) -> Event | None:
         """None where a block only says when to come again, or the id so far."""
-        if not block.isascii():
-            try:
-                block.decode()
-            except UnicodeDecodeError:
-                return self._rejected(Reject("not UTF-8"), block)
+        if not block.isascii():  # by the standard, what is not UTF-8 is replaced
+            block = block.decode(errors="replace").encode()
         data, kind = [], b""
         for line in block.split(b"\n"):
             field, _, value = line.partition(b":")
@@ -163,7 +162,8 @@ class Captured:
         """The events that end in this block."""
         if block.line == 1 or block.name != self._name:
             self.end()
-            self._name, self._parser = block.name, Parser(self._max_event)
+            # (who reads files has dropped a byte order mark)
+            self._name, self._parser = block.name, Parser(self._max_event, has_begun=True)
         return self._parser.feed(bytes(block.text))
 
     def end(self) -> None:

@@ -500,8 +500,17 @@ def test_garbage_and_giants_are_rejects_and_the_stream_goes_on(sane, db):
     with serving(answer, GONE) as (url, _):
         bring(db, "--url", url, "--max-event", "2900", check=65)
     reasons = dict(query(db, "SELECT reason, rejects FROM run_reject"))
-    assert reasons["event too large"] >= 1 and reasons["not UTF-8"] == 1
+    assert reasons["event too large"] >= 1 and reasons["wrong type"] == 3
     assert query(db, "SELECT lines = kept + filtered + duplicate + rejected FROM run") == [(1,)]
+
+
+def test_a_reject_has_its_event_id_and_a_comment_costs_no_event(sane, db):
+    """What is not UTF-8 is replaced, as the standard says."""
+    one = sane.body.split(b"\n\n")[0] + b"\n\n"
+    bad = b": \xff\nid: 5\ndata: \xff\n\n"
+    done = bring(db, stdin=b": \xff\n" + one + bad, check=65)
+    assert b"wrong type" in done.stderr and b"event id 5" in done.stderr
+    assert len(query(db, CHANGES)) == 1
 
 
 def test_lines_may_end_with_cr_alone(sane, db):

@@ -24,6 +24,8 @@ from headcount.values.sampling import Sample
 
 SECONDS = 1.0  # from an event's coming to its commit, at most
 
+_ID = 200  # characters of an id that a message shows
+
 
 class Importer:
     """Takes events, and commits them when they are many or have waited for long."""
@@ -61,13 +63,13 @@ class Importer:
             line, ident, kind, data = event
             self._position = ident or self._position
             if kind == self._options.event:
-                self._take_change(data, name, line)
+                self._take_change(data, name, line, ident)
             else:
                 self._left_out["other event"] += 1
         if self._waiting >= self._options.batch or len(self._rows) >= self._room:
             self.commit()
 
-    def _take_change(self, data: bytes, name: str, line: int) -> None:
+    def _take_change(self, data: bytes, name: str, line: int, event_id: str) -> None:
         # of a stream read-sse has seen to that
         change, place = record.parse(data, is_utf8=self._options.url is not None)
         if place is not None:
@@ -76,6 +78,8 @@ class Importer:
         if change is None:
             self._left_out[record.CANARY] += 1
         elif type(change) is Reject:
+            told = [change.detail, f"event id {event_id[:_ID]}" if event_id else ""]
+            change = change._replace(detail="; ".join(filter(None, told)))
             self._log.add(change, name, line, data)
         else:
             ident = change.meta.id
