@@ -215,7 +215,8 @@ class Stream:
         if chance < 0.2:
             return line[: 1 + int(self._random() * (len(line) - 3))] + "\n", True
         if chance < 0.3:
-            return line.replace('"title":"', '"title":"\udcff', 1), True  # the byte ff
+            # (A byte that is not UTF-8 is a reject in lines alone: in a stream it is replaced.)
+            return line.replace('"title":"', '"title":"\\ud800', 1), True
         key, value = _DAMAGE[int(self._random() * len(_DAMAGE))]
         value = f'"{key}":{value},' if value else ""
         return line.replace(f'"{key}":', f'{value}"was":', 1), key == "meta"
