@@ -1,5 +1,6 @@
 """serve-db without a browser: what it answers, and what it refuses."""
 
+import concurrent.futures
 import contextlib
 import datetime
 import json
@@ -278,3 +279,52 @@ def test_a_signal_ends_it(db, number):
     process.send_signal(number)
     assert process.wait(10) == -number
     assert process.stderr.read() == b""
+
+
+# ---- what others may not
+
+
+@pytest.mark.parametrize("path", ["/_memory", "/_memory.json?sql=SELECT+1", "/_internal/x"])
+def test_databases_of_datasettes_own_are_not_served(base, path):
+    assert get(base, path).status_code == 404
+    assert [one["name"] for one in get(base, "/-/databases.json").json()] == ["headcount"]
+
+
+@pytest.mark.parametrize(
+    "headers, status",
+    [
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://127.0.0.1:3"}, 403),
+        ({"Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Sec-Fetch-Site": "none"}, 200),
+        ({}, 200),
+    ],
+    ids=str,
+)
+def test_what_another_site_asks_for_is_refused(base, headers, status):
+    assert get(base, "/headcount.json?sql=SELECT+1", headers=headers).status_code == status
+    own = {"Origin": base} if status == 200 else headers
+    assert get(base, "/headcount.json?sql=SELECT+1", headers=own).status_code == status
+
+
+def test_a_report_is_answered_while_bad_statements_run(base):
+    """Eight that run into their limit of time."""
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        bad = [pool.submit(sql, base, endless) for _ in range(8)]
+        time.sleep(0.5)
+        answers = [get(base, "/headcount/runs.json?_shape=array") for _ in range(3)]
+        assert not any(one.done() for one in bad[4:])
+        assert [one.status_code for one in answers] == [200] * 3
+        assert {one.result()[0] for one in bad} == {400}
+
+
+def test_csv_has_no_formulas(base):
+    text = "SELECT '=1+1' AS a, '-5' AS b, -5 AS c, '@x' AS d, 'a,\"b' AS e, '+1' AS f"
+    answer = get(base, "/headcount.csv", params={"sql": text})
+    assert answer.text == "a,b,c,d,e,f\r\n'=1+1,-5,-5,'@x,\"a,\"\"b\",+1\r\n"
+    table = get(base, "/headcount/active_user_table.csv").text.splitlines()
+    assert table[0] == "date,active_user_count" and len(table) > 5

@@ -1,9 +1,12 @@
 """What guards the pages: who may ask, which scripts may run, what SQL may do.
 
-Nothing but loopback names as Host (a page elsewhere cannot reach us by a name of its own), no
-method that changes anything, no script but those of templates, no statement but reading ones.
+Nothing but loopback names as Host (a page elsewhere cannot reach us by a name of its own), nothing
+that another site asks for, no method that changes anything, no script but those of templates, no
+statement but reading ones, of people's own few at once; and of CSV no cell that a spreadsheet runs.
 """
 
+import asyncio
+import contextlib
 import contextvars
 import re
 import secrets
@@ -13,6 +16,8 @@ from importlib.resources import files
 from datasette import hookimpl
 from jinja2.ext import Extension
 
+from headcount.reports import render
+
 # Scripts by nonce alone: our own CSV output, which anyone can shape, must not be one.
 _POLICY = (
     "default-src 'none'; script-src 'nonce-{}'; style-src 'self' 'unsafe-inline'; "
@@ -20,6 +25,9 @@ _POLICY = (
     "frame-ancestors 'none'"
 )
 _HOST = re.compile(rb"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE)
+_FOREIGN = re.compile(r"/_(memory|internal)([/.;?].*)?")  # databases of Datasette's own
+_OWN_SQL = re.compile(rb"(^|&)(sql|_where)=")
+_AT_ONCE = 2  # statements of people's own; of the threads of the settings some are left for reports
 _nonce = contextvars.ContextVar("nonce", default="")
 
 # datasette-dashboards 0.8 puts cells of tables and metrics into the page as HTML: make it text.
@@ -48,7 +56,36 @@ def asgi_wrapper():
     return _guarded
 
 
+def _is_foreign(headers):
+    """Whether another site caused a request: https://www.w3.org/TR/fetch-metadata/."""
+    if headers.get(b"sec-fetch-site") in (b"cross-site", b"same-site"):
+        return True
+    ours = b"http://" + headers[b"host"]
+    return headers.get(b"origin", ours) != ours
+
+
+def _neutral_csv(send):
+    """Sends CSV as show-report has it: no text that a spreadsheet would run."""
+    held = []
+
+    async def send_csv(message):
+        if message["type"] == "http.response.start":
+            kept = [pair for pair in message["headers"] if pair[0].lower() != b"content-length"]
+            await send(message | {"headers": kept})
+        elif message["type"] != "http.response.body":
+            await send(message)
+        else:
+            held.append(message.get("body", b""))
+            if not message.get("more_body"):
+                body = render.neutral_csv(b"".join(held).decode()).encode()
+                await send({"type": "http.response.body", "body": body})
+
+    return send_csv
+
+
 def _guarded(app):
+    own_sql = asyncio.Semaphore(_AT_ONCE)
+
     async def answer(scope, receive, send):
         if scope["type"] != "http":
             await app(scope, receive, send)
@@ -68,20 +105,30 @@ def _guarded(app):
             await send({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": body})
 
-        async def send_more(message):
+        async def with_more(message):
             if message["type"] == "http.response.start":
                 message = message | {"headers": [*message.get("headers", []), *more]}
             await send(message)
 
+        headers = dict(scope["headers"])
+        send_more = with_more
         hosts = [value for name, value in scope["headers"] if name == b"host"]
         if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
             await say(400, b"text/plain", b"Only 127.0.0.1, localhost and [::1] are served here\n")
+        elif _FOREIGN.fullmatch(scope["path"]):
+            await say(404, b"text/plain", b"Only the database of Headcount is served\n")
         elif scope["method"] not in ("GET", "HEAD"):
             await say(405, b"text/plain", b"Nothing can be changed here\n")
+        elif _is_foreign(headers):
+            await say(403, b"text/plain", b"Another site asked for this: open the address itself\n")
         elif scope["path"] == _DASHBOARDS_PATH:
             await say(200, b"text/javascript", _DASHBOARDS_JS)
         else:
-            await app(scope, receive, send_more)
+            if scope["path"].endswith(".csv"):
+                send_more = _neutral_csv(send_more)
+            is_own = _OWN_SQL.search(scope["query_string"])
+            async with own_sql if is_own else contextlib.nullcontext():
+                await app(scope, receive, send_more)
 
     return answer
 

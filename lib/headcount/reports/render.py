@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Sequence
 
 from headcount.values import tsv
@@ -66,6 +67,18 @@ def csv_text(columns: Sequence[str], rows: Rows, *, raw: bool = False) -> str:
     writer = csv.writer(out, lineterminator="\r\n")
     for row in (columns, *rows):
         writer.writerow([cell if raw else _neutral(cell) for cell in row])
+    return out.getvalue()
+
+
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
+
+def neutral_csv(text: str) -> str:
+    """CSV of which nobody knows any more what was a number: what looks like one stays."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    for row in csv.reader(io.StringIO(text, newline="")):
+        writer.writerow([cell if _NUMBER.fullmatch(cell) else _neutral(cell) for cell in row])
     return out.getvalue()
 
 
