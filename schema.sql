@@ -60,7 +60,7 @@ CREATE TABLE IF NOT EXISTS active_day (
     signal TEXT NOT NULL CHECK (
         signal IN (
             'engaged', 'valuable', 'engaged,valuable', 'ga4-event', 'google-n-day', 'summed', 'engaged-session',
-            'any-event', 'ga4-flag', 'ga4-not-active'
+            'any-event', 'ga4-flag', 'ga4-not-active', 'engaged-before'
         )
     ),
     users  BLOB NOT NULL,
@@ -90,7 +90,7 @@ CREATE TABLE IF NOT EXISTS pending_session (
     first_view  TEXT, -- two views that differ, as pending_engagement.event tells them
     last_view   TEXT,
     is_key      INTEGER NOT NULL DEFAULT 0, -- whether it has a key event
-    owner_event INTEGER, -- the last event of a user who is not the device, and that user
+    owner_event TEXT, -- the last event of a user who is not the device, and that user
     owner_id    INTEGER REFERENCES user (id),
     PRIMARY KEY (user_id, session, date, origin_id)
 ) WITHOUT ROWID;
@@ -126,8 +126,8 @@ CREATE TABLE IF NOT EXISTS active_day_by_origin (
 
 CREATE INDEX IF NOT EXISTS active_day_by_origin_by_origin ON active_day_by_origin (origin_id) WHERE origin_id > 0;
 
--- The events of a local day that were looked at: how many have a user and count, have no user, and say that
--- consent was refused (privacy_info); what a table or file brought when it came last.
+-- The events of a local day that count, or would if they had a user: how many have one, have none, and say
+-- that consent was refused (privacy_info); what a table or file brought when it came last.
 CREATE TABLE IF NOT EXISTS identity_day (
     date         DATE NOT NULL,
     origin_id    INTEGER NOT NULL, -- 0: all that came by streams, each time

@@ -1,4 +1,4 @@
--- Events without a user on each day, and where their share has jumped: then fewer users are counted than there were
+-- Events that would count but have no user, by day, and where their share jumped: fewer users are counted there
 -- param since: 0000-01-01: the first local day
 -- param until: 9999-12-31: the last
 -- param points: 5: a share jumps if it is so many percentage points off that of the seven days before
@@ -31,7 +31,7 @@ SELECT
     refused,
     round(percent, 1) AS percent,
     round(usual_percent, 1) AS usual_percent,
-    CASE WHEN abs(percent - usual_percent) >= :points THEN 'yes' ELSE '' END AS jumped
+    CASE WHEN abs(percent - usual_percent) >= CAST(:points AS REAL) THEN 'yes' ELSE '' END AS jumped
 FROM beside
 WHERE date BETWEEN :since AND :until
 ORDER BY date;

@@ -464,8 +464,12 @@ def in_engaged_sessions(
         whole = [fact for _, fact in dated]
         there = whole if began == day else [fact for date_, fact in dated if date_ == day]
         if there and is_engaged(there, key_events):
-            logged_in = [(fact.micros, fact.user) for fact in whole if fact.user != device]
-            active.add(max(logged_in)[1] if logged_in else device)
+            logged_in = [
+                (fact.micros, *(place or 0 for place in fact.identity[1:]), fact.user)
+                for fact in whole
+                if fact.user != device
+            ]
+            active.add(max(logged_in)[-1] if logged_in else device)
     return active
 
 

@@ -20,6 +20,12 @@ SCHEMA_VERSION = 9
 # Tables that differ in a CHECK or a type from those of the version before.
 _REMADE = {"active_day", "active_user_history", "pending_engagement", "pending_session"}
 _RENAMED = {"event_timestamp": "event"}  # their columns, since then
+# Sessions are kept since version 9; who was active through one before stays so.
+_THEN = (
+    9,
+    "INSERT INTO active_day (date, signal, users) SELECT date, 'engaged-before', users "
+    "FROM active_day WHERE signal = 'engaged-session' ON CONFLICT DO NOTHING",
+)
 _PAGE = 16 << 10  # bytes: large BLOBs are written in 3/4 of the time that 4 KB pages take
 
 
@@ -38,7 +44,7 @@ def for_import(path: str, wait: float, *, create: bool = True) -> Iterator[sqlit
 
         with (
             _sqlite_errors(f"what is staged for {address.shown(path)}", "write"),
-            writer.for_import(path, wait, SCHEMA_VERSION, _REMADE, _RENAMED) as db,
+            writer.for_import(path, wait, SCHEMA_VERSION, _REMADE, _RENAMED, _THEN) as db,
         ):
             yield db
         return
@@ -96,12 +102,15 @@ def for_reading(path: str) -> Iterator[sqlite3.Connection]:
 
 
 def _bring_up_to_date(db: sqlite3.Connection) -> None:
+    before = _version(db)
     made = {name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
     with open(os.path.join(ROOT, "schema.sql")) as schema:
         statements = sql.statements(schema.read())
     db.execute("PRAGMA legacy_alter_table = ON")  # the rest of the schema is none of its business
     sql.remake(db, made & _REMADE, statements, _RENAMED)
     db.execute("PRAGMA legacy_alter_table = OFF")
+    if 0 < before < _THEN[0]:
+        db.execute(_THEN[1])
 
 
 def require(path: str, *, file: bool = True) -> None:

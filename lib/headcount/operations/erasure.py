@@ -81,13 +81,11 @@ class Forgetting:
             self.count("person", people.rename(db, user, self._name))
             return
         devices = {user, *people.devices_of(db, user)}
-        for device in sorted(devices):
-            self.count("user", len(sql.select(db, "SELECT key, id FROM user WHERE key", [device])))
-            for day, old, new in publish.remove(db, device, self._run):
-                self.changes.append(("active_user_table", day, str(old), str(new)))
-        self.count("person", people.remove(db, user))
-        for day, old, new in publish.restitch(db, self._run):
+        known = sql.select(db, "SELECT key, id FROM user WHERE key", sorted(devices))
+        self.count("user", len(known))
+        for day, old, new in publish.remove(db, devices, self._run):
             self.changes.append(("active_user_table", day, str(old), str(new)))
+        self.count("person", people.remove(db, user, self._name))
 
     def site_activity(self) -> None:
         """The visitor or operator of chats."""

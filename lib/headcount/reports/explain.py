@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from functools import reduce
 
-from headcount.pipelines.active_users.days import sessions, store
+from headcount.pipelines.active_users.days import people, sessions, store
 from headcount.pipelines.active_users.definitions import (
     DEFINITIONS,
     ENGAGED,
@@ -16,6 +16,8 @@ from headcount.pipelines.active_users.definitions import (
 )
 from headcount.values import decimals
 
+_IN = "user_id IN (SELECT value FROM json_each(?))"
+_OWNED = "owner_id IN (SELECT value FROM json_each(?))"
 _SAYS_NO = "Google's is_active_user is false that day"
 
 
@@ -57,16 +59,25 @@ class Lacking:
         return {"valuable": "a valuable event", "ga4-event": "an event of GA4"}.get(signal, "")
 
     def _engaged(self, user: int) -> str:
-        query = "SELECT msec FROM pending_engagement WHERE date = ? AND user_id = ?"
-        amounts = [decimals.exact(msec) for (msec,) in self._db.execute(query, [self._day, user])]
-        return f"{float(reduce(decimals.add, amounts, decimals.exact('0'))) / 1000:g}"
+        devices = people.devices_like(self._db, user)
+        query = f"SELECT user_id, event, msec FROM pending_engagement WHERE date = ? AND {_IN}"
+        longest: dict[tuple, object] = {}  # of copies, which several tables may have brought
+        for device, event, msec in self._db.execute(query, [self._day, json.dumps(devices)]):
+            longest[device, event] = max(longest.get((device, event), 0), decimals.exact(msec))
+        sums = dict.fromkeys(devices, decimals.exact("0"))
+        for (device, _), msec in longest.items():
+            sums[device] = decimals.add(sums[device], msec)
+        return f"{float(max(sums.values())) / 1000:g}"
 
     def _sessions(self, user: int) -> str:
+        devices = json.dumps(people.devices_like(self._db, user))
         query = (
-            "SELECT max(last_event - first_event), count(DISTINCT session) FROM pending_session "
-            "WHERE date = ? AND user_id = ?"
+            "SELECT max(length), count(*) FROM ("
+            "SELECT max(last_event) - min(first_event) AS length FROM pending_session "
+            f"WHERE date = ? AND ({_IN} OR {_OWNED}) GROUP BY user_id, session) AS sessions"
         )
-        longest, number = self._db.execute(query, [self._day, user]).fetchone()
+        given = [self._day, devices, devices]
+        longest, number = self._db.execute(query, given).fetchone()
         if not number:
             return "there is no session"
         needed = f"{sessions.LONG_SESSION / 1e6:g} s, a key event or two views"

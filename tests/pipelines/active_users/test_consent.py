@@ -83,3 +83,13 @@ def test_other_sources_have_them_too(tmp_path):
     given = ["--source", "segment", "--max-rejects", "100%", "--tz", "UTC"]
     run("import-active-users", "--db", db, *given, stdin=text)
     assert report(db) == [(f"2024-03-{day}", 2, 1, 0, 33.3, "") for day in (10, 11)]
+
+
+def test_the_share_is_of_events_that_would_count(tmp_path):
+    db = tmp_path / "my.db"
+    short = b"".join(event(user="ann", micros=NOON + n, msec=1000) for n in range(9))
+    without = json.loads(event(msec=1000))
+    del without["user_pseudo_id"]
+    text = short + lines(0, 4, 1) + json.dumps(without).encode() + b"\n"
+    run("import-active-users", "--db", db, "--max-rejects", "100%", stdin=text, check=65)
+    assert report(db) == [("2019-12-31", 4, 1, 0, 20.0, "")]

@@ -35,6 +35,10 @@ class Model:
         self.versions = {}  # by kind of table, day and shard; or by file
 
     def come(self, kind, day, shard, lines):
+        """A table in one file replaces its shards, and a shard a table in one file."""
+        for key in list(self.versions) if kind in RANKS else ():
+            if key[:2] == (kind, day) and (key[2] == "") != (shard == ""):
+                del self.versions[key]
         self.versions[kind, day, shard] = lines
 
     def lines(self):
@@ -338,3 +342,74 @@ def test_tables_of_users_are_no_events(tmp_path):
         path = table(tmp_path, name, "ann")
         done = imported(tmp_path / "my.db", path, check=66)
         assert b"got one of users" in done.stderr and b"events_YYYYMMDD" in done.stderr
+
+
+def test_the_same_table_twice_in_one_run_is_refused(tmp_path):
+    """Which is the last version? (The very same file may be named twice.)"""
+    db = tmp_path / "my.db"
+    one = table(tmp_path / "a", "events_20191231.jsonl", "ann")
+    two = table(tmp_path / "b", "events_20191231.jsonl", "bob")
+    assert b"are the same table" in imported(db, one, two, check=65).stderr
+    assert query(db, "SELECT count(*) FROM user") == [(0,)]
+    assert imported(db, one, one).stdout == b"2019-12-31\t0\t1\n"
+
+
+def scrolls(device, *seconds, session=5, **more):
+    params = [{"key": "ga_session_id", "value": {"int_value": session}}]
+    return b"".join(
+        event("scroll", device, NOON + n * 1_000_000, event_params=params, **more) for n in seconds
+    )
+
+
+def test_sessions_alone_are_told_when_they_cannot_be_corrected(tmp_path):
+    db, given = tmp_path / "my.db", ["--definition", "engaged-session"]
+    path = tmp_path / "events_20191231.jsonl"
+    path.write_bytes(b"".join(scrolls(f"u{n}", 0, 10) for n in range(30)))
+    imported(db, *given, path)
+    other = tmp_path / "b" / "events_20191231.jsonl"
+    other.parent.mkdir()
+    other.write_bytes(b"".join(scrolls(f"v{n}", 0, 10) for n in range(30)))
+    assert b"with none of its users" in imported(db, *given, other, check=65).stderr
+    with closing(sqlite3.connect(db)) as connection, connection:
+        connection.execute("UPDATE corrigible_day SET until = '2020-01-04T06:00:00Z'")
+        connection.execute("UPDATE origin SET until = '2020-01-04T06:00:00Z'")
+    path.write_bytes(b"\n")
+    for more, status in (([], 0), (["--replace"], 65)):
+        path.write_bytes(path.read_bytes() + b"\n")
+        done = imported(db, *given, *more, path, check=status)
+        assert b"events_20191231 came before" in done.stderr
+        with closing(sqlite3.connect(db)) as connection, connection:
+            connection.execute("UPDATE origin SET until = NULL")
+    path.write_bytes(scrolls("u1", 0, 11))
+    assert b"can no longer be corrected" in imported(db, *given, path).stderr
+    assert kept(db) == {("engaged-session", "2019-12-31"): 30}
+
+
+def test_an_upgrade_keeps_who_was_active_through_sessions_that_were_not_kept(tmp_path):
+    db, given = tmp_path / "my.db", ["--definition", "engaged-session"]
+    imported(db, *given, table(tmp_path, "none", "ann"))
+    path = tmp_path / "old.jsonl"
+    path.write_bytes(scrolls("ann", 0, 20) + scrolls("bob", 43_195, 43_206))  # over midnight
+    imported(db, *given, path)
+    with closing(sqlite3.connect(db)) as connection, connection:
+        connection.execute("DELETE FROM pending_session WHERE user_id = 1")
+        connection.execute("DELETE FROM active_day WHERE users = ?", [BitMap([2]).serialize()])
+        # bob's did not count by the rules of then
+        ann = "UPDATE active_day SET users = ? WHERE signal = 'engaged-session'"
+        connection.execute(ann, [BitMap([1]).serialize()])
+        connection.execute("UPDATE active_user_table SET active_user_count = 1")
+        connection.execute("DELETE FROM setting WHERE name = 'identity'")
+        connection.execute("PRAGMA user_version = 8")
+    path = tmp_path / "more.jsonl"
+    path.write_bytes(scrolls("bob", 43_207))
+    assert imported(db, *given, path).stdout == b"2019-12-31\t1\t2\n"
+    path = tmp_path / "events_20191231.jsonl"
+    for seconds in ((100, 120), (100,)):
+        path.write_bytes(scrolls("ann", *seconds, session=2))
+        imported(db, *given, path)
+    assert kept(db) == {("engaged-session", "2019-12-31"): 2}
+
+
+def test_bq_extract_puts_the_number_behind_the_day():
+    name = "events_20240310000000000012.jsonl.gz"
+    assert Origin.of(f"/data/{name}").name == "events_20240310/000000000012"

@@ -312,3 +312,44 @@ def test_no_such_definition(bad, tmp_path):
 def test_a_count_is_of_one_definition():
     done = run("count-active-users", "--definition", "summed,ga4-active", check=2)
     assert b"--definition: expected one to count by" in done.stderr
+
+
+LOGINS = ["--user", "user_id,user_pseudo_id", "--definition", "engaged-session"]
+
+
+def seen(device, second, user=None, name="scroll", **more):
+    params = [{"key": "ga_session_id", "value": {"int_value": 5}}]
+    more |= {"user_id": user} if user else {}
+    return event(name, device, NOON + second * 10**6, event_params=params, **more)
+
+
+def test_sessions_of_somebody_who_is_forgotten_are_nobodys(tmp_path):
+    db, path = tmp_path / "my.db", tmp_path / "events_20191231.jsonl"
+    given = ["import-active-users", "--db", db, *LOGINS]
+    run(*given, stdin=seen("d1", 0) + seen("d1", 11, "alice-it-is"), check=0)
+    run("forget-user", "--db", db, "--mode", "recount", "alice-it-is", check=0)
+    for lines in (seen("d5", 12) + seen("d5", 30), seen("d5", 12)):  # and is corrected
+        path.write_bytes(lines)
+        run(*given, path, check=0)
+    assert kept(db) == {}
+
+
+@pytest.mark.parametrize("mode", [[], ["--pipe"]], ids=str)
+def test_of_one_timestamp_the_last_in_its_batch_says_whose_a_session_is(mode, tmp_path):
+    db = tmp_path / "my.db"
+    lines = seen("d", 0, "zoe", batch_event_index=9) + seen("d", 0, "ann", batch_event_index=10)
+    lines += seen("d", -20)
+    run("import-active-users", "--db", db, *LOGINS, *mode, stdin=lines, check=0)
+    users = "active_day, json_each(bitmap_each(users)) JOIN user ON user.id = value"
+    assert ask(db, f"SELECT user.key FROM {users}") == [("ann",)]
+
+
+def test_what_a_session_lacks_is_told_of_its_owner(tmp_path):
+    db = tmp_path / "my.db"
+    definitions = ["--definition", "any-event,engaged-session"]
+    lines = seen("d1", 0) + seen("d1", 3, "alice")
+    run("import-active-users", "--db", db, *LOGINS[:2], *definitions, stdin=lines, check=0)
+    given = ["2019-12-31", "any-event", "engaged-session"]
+    told = run("compare-definitions", "--db", db, *given, check=0).stdout.decode()
+    (alice,) = [line for line in told.splitlines() if line.startswith("alice")]
+    assert "the longest of 1 has 3 s" in alice

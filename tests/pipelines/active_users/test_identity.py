@@ -114,3 +114,38 @@ def test_parts_carry_logins(tmp_path):
         run("count-active-users", *GIVEN, "--part", part, stdin=on(device, "ann"), check=0)
         parts.append(part)
     assert run("merge-parts", "--db", tmp_path / "my.db", *parts, check=0).stdout.endswith(b"\t1\n")
+
+
+def test_parts_of_people_have_no_sketches(tmp_path):
+    part = tmp_path / "one.part"
+    run("count-active-users", *GIVEN, "--part", part, stdin=on("phone", "ann"), check=0)
+    done = run("merge-parts", "--db", tmp_path / "my.db", "--sketch", "beside", part, check=2)
+    assert b"--sketch" in done.stderr
+
+
+def test_somebody_is_forgotten_who_shares_a_device(tmp_path):
+    """The device goes on being of several; a day that changes twice is told once."""
+    db = tmp_path / "my.db"
+    lines = on("d1", "alice") + on("d2", "alice") + on("d2", "bob", 1) + on("d3", "bob", 1)
+    definitions = ["--definition", "engaged-valuable,google-n-day"]
+    imported(db, *definitions, stdin=lines)
+    assert counts(db) == {"2019-12-31": 2, "2020-01-01": 2}
+    done = run("forget-user", "alice", "--mode", "recount", "--db", db, check=0)
+    assert done.stdout.count(b"2019-12-31") == 1
+    assert counts(db) == {"2019-12-31": 1, "2020-01-01": 2}
+    assert ("alice",) not in query(db, "SELECT key FROM person")
+    run("check-data", "--db", db, "user_sets", "integrity", check=0)
+
+
+def test_what_a_person_lacks_is_told_of_all_devices(tmp_path):
+    db = tmp_path / "my.db"
+    params = [{"key": "ga_session_id", "value": {"int_value": 5}}]
+    lines = b"".join(
+        event("scroll", device, NOON + n * 10**6, event_params=params, user_id="ann")
+        for device, seconds in (("phone", 3), ("tablet", 4))
+        for n in (0, seconds)
+    )
+    imported(db, "--definition", "any-event,engaged-session", stdin=lines)
+    given = ["2019-12-31", "any-event", "engaged-session"]
+    told = run("compare-definitions", "--db", db, *given, check=0).stdout
+    assert b"the longest of 2 has 4 s" in told and b"(ann)" in told

@@ -98,11 +98,12 @@ def for_import(
     version: int,
     remade: Iterable[str] = (),
     renamed: Mapping[str, str] = MappingProxyType({}),
+    then: tuple[int, str] = (0, ""),
 ) -> Iterator[Connection]:
     """The database, its tables made if need be; raises Failure as connection.for_import does.
 
     `remade` are the tables that are made anew in a database of an earlier version, some of whose
-    columns are `renamed`.
+    columns are `renamed`; `then` is a statement for databases before some version.
     """
     with server.errors(url), server.connect(url) as connection:
         db = Connection(connection, wait)
@@ -111,6 +112,8 @@ def for_import(
             made = server.check_version(connection, url, version)
             if made < version:
                 sql.remake(db, remade if made else (), statements(), renamed)
+                if made and made < then[0]:
+                    db.execute(then[1])
                 db.execute(f"COMMENT ON TABLE active_user_table IS '{server.MADE_BY}{version}'")
             db.execute("COMMIT")
         except BaseException:

@@ -18,6 +18,7 @@ GA4_FLAG, GA4_NOT_ACTIVE = "ga4-flag", "ga4-not-active"
 # and for these there may have to be several events: these are pending until they are enough
 SUMMED = "summed"
 ENGAGED_SESSION = "engaged-session"
+ENGAGED_BEFORE = "engaged-before"  # the same, of a version that did not keep the sessions
 
 # What rows have beside signals: of a sum, a summand; an event of a session, which may be a view, or
 # make the session an engaged one.

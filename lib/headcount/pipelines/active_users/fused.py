@@ -119,7 +119,7 @@ class ActiveRows:
             if type(event) is tuple:
                 micros, offset, user, signals = event
                 if not since <= micros < until:
-                    if self._tally and until:
+                    if self._tally and day:
                         self._tally.add(day, kept - told[0] - len(rows) + told[1])
                         told = kept, len(rows)
                     since, until, day = self._span(micros, offset)
@@ -140,8 +140,8 @@ class ActiveRows:
         self._size += len(rows)
         if until:
             self._latest = since, until, day
-            if self._tally:
-                self._tally.add(day, kept - told[0] - len(rows) + told[1])
+        if self._tally and day:
+            self._tally.add(day, kept - told[0] - len(rows) + told[1])
         filtered = block.lines() - kept - len(rejects)
         self._dense = kept > filtered
         text = "".join(rows).encode()

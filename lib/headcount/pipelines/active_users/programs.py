@@ -18,6 +18,7 @@ from headcount.pipelines.active_users.definitions import (
     DEFINITIONS,
     ENGAGED,
     OWN,
+    STITCHED,
     SUMMED,
     VALUABLE,
 )
@@ -346,6 +347,8 @@ def _merge(parser: Parser, options: argparse.Namespace) -> Plan:
     common = part_file.common_settings(options.files)
     options.valuable_events = common["valuable-events"]
     _check_sketch(parser, options, common["definition"])
+    if options.sketch and common.get("identity") == STITCHED:
+        parser.error("--sketch: the parts are of --identity stitched, which keeps no sketches")
     # (Parts of earlier versions know of no key.)
     settings = {"pseudonym-key": ""} | common | {"sketch": options.sketch or ""}
     return Plan(options.files, settings=settings, again=options.replace)

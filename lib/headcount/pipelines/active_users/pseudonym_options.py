@@ -47,7 +47,8 @@ def add_options(parser: Parser) -> None:
         type=types.one_of(EVER, DAY),
         default=EVER,
         help="with --pseudonym-key: a user has the same hash for ever, or a new one each local "
-        "day, so that nobody is known again: then only counts of single days mean anything "
+        "day, so that nobody is known again: then only counts of single days mean anything, and "
+        "sessions end at midnight "
         "(default: ever)",
     )
 

@@ -156,7 +156,7 @@ class ActiveUsers:
             view = identity if VIEW in names else None
             piece = Piece(micros, micros, view, view, int(KEY in names))
             if device and device != user:
-                piece = piece._replace(owner_event=micros, owner=user)
+                piece = piece._replace(owner_event=identity, owner=user)
             key = device or user, int(session)
             news |= self._sessions.add(self._origin, text, key, piece)
         before = self._new
@@ -198,8 +198,7 @@ class ActiveUsers:
         merger = Merger(db, {number: path for path, number in self._numbers.items()}, replace)
         more = (self._engagements, self._sessions, self._logins)
         merger.merge_tallies(self._tallies)
-        names = set().union(*(some.names() for some in more), *self._users.values())
-        return merger.merge(self._users, *more, names, run_id)
+        return merger.merge(self._users, *more, run_id)
 
 
 def _names(signals: bytes) -> set[str]:

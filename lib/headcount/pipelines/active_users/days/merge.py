@@ -15,7 +15,7 @@ from headcount.pipelines.active_users.days import origins, people, publish, sess
 from headcount.pipelines.active_users.days.pending import Engagements
 from headcount.pipelines.active_users.days.people import Logins
 from headcount.pipelines.active_users.days.sessions import Active, Sessions
-from headcount.pipelines.active_users.definitions import ENGAGED_SESSION, SUMMED
+from headcount.pipelines.active_users.definitions import ENGAGED_BEFORE, ENGAGED_SESSION, SUMMED
 from headcount.values import tsv
 
 _MANY = 20  # users: so many do not all go when a table is corrected
@@ -28,6 +28,7 @@ class Merged(NamedTuple):
     changes: list[tuple[str, int, int]]  # date, old count, new count
     left_out: tuple[str, ...] = ()  # sentences about tables that give way to others
     fixed: tuple[str, ...] = ()  # days from which `replace` cannot take anybody any more
+    settled: tuple[str, ...] = ()  # origins that come again, of which it cannot at all
     shared: int = 0  # devices of several people
     sketch_errors: tuple = ()  # where there are sketches beside the sets
 
@@ -49,7 +50,6 @@ class Merger:
         engagements: Engagements,
         new_sessions: Sessions,
         logins: Logins,
-        names: set[bytes],
         run_id: int | None,
     ) -> Merged:
         """Brings all in and publishes the days that it touches. Raises Failure 65."""
@@ -58,15 +58,22 @@ class Merger:
             engagements.drop(number)
             new_sessions.drop(number)
             logins.drop(number)
+        # (of what is left out, no users are entered)
+        kept = ~sum(1 << number for number in entered.left_out)
+        names = {user for some in users.values() for user, bits in some.items() if bits & kept}
+        names = names.union(engagements.names(), new_sessions.names(), logins.names())
         ids = _user_ids(db, names)
         sets = {key: self._by_origin(users[key], ids) for key in users}
         sets = {tuple(key.decode().split("\t")): found for key, found in sets.items() if found}
-        self._check_moved(sets)
+        brought = self._brought(sets, ids, engagements, new_sessions)
+        self._check_moved(brought)
+        unlike = {n for n in entered.settled if not origins.brought(db, n)}
         gained, lost = new_sessions.merge(db, ids, entered.ids, entered.replaced)
         touched = set(sets) | {(day, SUMMED) for day in engagements.days()}
         new_days = {day for day, _ in touched} | new_sessions.days()
         was = origins.corrigible(db, new_days)
-        fixed = self._fixed(sets, new_days - was)
+        fixed = self._fixed(brought, new_days - was)
+        settled = tuple(sorted(entered.settled[n] for n in unlike)) if not fixed else ()
         before = self._beside(touched, gained | lost)
         restitched = logins.merge(db, ids, entered.ids, entered.replaced)
         corrected = set()
@@ -92,7 +99,7 @@ class Merger:
             days = sorted([*days, *others])
         changes = list(publish.publish(db, days, run_id, reasons))
         shared = people.counted(db)["shared devices"] if restitched or logins.names() else 0
-        return Merged(changes, self._left_out(), fixed, shared, errors)
+        return Merged(changes, self._left_out(), fixed, settled, shared, errors)
 
     def merge_tallies(self, tallies: dict[int, dict[bytes, list[int]]]) -> None:
         """How many events of each day had a user, had none, and were refused; by origin.
@@ -126,7 +133,8 @@ class Merger:
         """By the ids of their origins; those that are left out are not among them."""
         by_bits: dict[int, list[int]] = defaultdict(list)
         for user, bits in users.items():
-            by_bits[bits].append(ids[user])
+            if user in ids:
+                by_bits[bits].append(ids[user])
         found: dict[int, BitMap] = {}
         for bits, some in by_bits.items():
             some = BitMap(some)
@@ -178,6 +186,7 @@ class Merger:
             users = store.bitmap(self._db, day, ENGAGED_SESSION)
             if fewer:
                 more |= sessions.active_on(self._db, day)
+                more |= store.bitmap(self._db, day, ENGAGED_BEFORE)
             store.put(self._db, day, ENGAGED_SESSION, (users - fewer) | more)
 
     def _beside(self, touched: Iterable[tuple[str, str]], active: Active):
@@ -191,19 +200,33 @@ class Merger:
             days |= {day for day, _ in origins.touches(self._db, origin)}
         return Beside(self._db, sorted(days))
 
-    def _fixed(self, sets, days: set[str]) -> tuple[str, ...]:
+    def _brought(self, sets, ids, *more) -> dict[int, tuple[BitMap, set[str]]]:
+        """The users, devices and days of each origin."""
+        brought = {origin: (BitMap(), set()) for origin in self._entered.ids.values()}
+        for (day, _), found in sets.items():
+            for origin, users in found.items():
+                brought[origin][0].update(users)
+                brought[origin][1].add(day)
+        for number, origin in self._entered.ids.items():
+            for kind in more:
+                names, days = kind.of(number)
+                brought[origin][0].update(ids[name] for name in names)
+                brought[origin][1].update(days)
+        return brought
+
+    def _fixed(self, brought, days: set[str]) -> tuple[str, ...]:
         """Days to which a new version comes, and whose origins are not told apart any more."""
-        new = self._entered.replaced
-        again = {day for (day, _), found in sets.items() if self._replace or new & found.keys()}
+        replaced = brought if self._replace else brought.keys() & self._entered.replaced
+        again = set().union(*(brought[origin][1] for origin in replaced))
         there = "SELECT 1 FROM active_day WHERE date = ? LIMIT 1"
         return tuple(
             day for day in sorted(again & days) if self._db.execute(there, [day]).fetchone()
         )
 
-    def _check_moved(self, sets) -> None:
+    def _check_moved(self, brought) -> None:
         for origin, path in () if self._replace else self._entered.moved.items():
             old = origins.brought(self._db, origin)
-            new = store.union(found[origin] for found in sets.values() if origin in found)
+            new = brought[origin][0]
             if min(len(old), len(new)) >= _MANY and not old & new:
                 now = next(p for n, p in self._paths.items() if self._entered.ids.get(n) == origin)
                 raise Failure(

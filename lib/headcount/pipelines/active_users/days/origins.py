@@ -21,15 +21,21 @@ from typing import NamedTuple
 
 from pyroaring import BitMap
 
+from headcount.errors import REJECTS, Failure
 from headcount.io.splits import is_url
 from headcount.pipelines.active_users.days import pending, people, sessions, store
 from headcount.pipelines.active_users.definitions import ENGAGED_SESSION, SUMMED
 from headcount.values import clock, zones
+from headcount.values.tsv import shown
 
 CORRIGIBLE = timedelta(hours=72)  # the export's own tables change for up to three days
 UNTOLD = 0  # the id of what came without a name, or has been folded
 
-_NAME = re.compile(r"(?s)(events_intraday|events_fresh|events)_([0-9]{8})(?![0-9])[-_.]?(.*)")
+# (bq extract of events_YYYYMMDD* makes files whose number comes right behind the day.)
+_NAME = re.compile(
+    r"(?s)(events_intraday|events_fresh|events)_([0-9]{8})"
+    r"(?:(?=[0-9]{12}(?![0-9]))|(?![0-9]))[-_.]?(.*)"
+)
 _RANKS = {"events_intraday": 0, "events_fresh": 1, "events": 2}  # each gives way to the later ones
 _ENDINGS = re.compile(
     r"(?i)(\.(json|jsonl|ndjson|csv|tsv|txt|parquet|avro|gz|zst|bz2|xz|zip|lz4|br))+$"
@@ -91,6 +97,7 @@ class Entered(NamedTuple):
     replaced: set[int]  # what these had brought is no longer
     left_out: dict[int, str]  # those that give way to a table that is there already
     moved: dict[int, str]  # of those that are replaced from another folder: the path of before
+    settled: dict[int, str]  # the names of those that came so long ago that all may be folded
 
 
 def enter(db: sqlite3.Connection, paths: dict[int, str], *, replace: bool) -> Entered:
@@ -100,10 +107,12 @@ def enter(db: sqlite3.Connection, paths: dict[int, str], *, replace: bool) -> En
     With `replace`, files are replaced, too, and of a table all shards that do not come again.
     """
     until = clock.later(CORRIGIBLE)
-    entered = Entered({UNTOLD: UNTOLD}, set(), {}, {})
+    entered = Entered({UNTOLD: UNTOLD}, set(), {}, {}, {})
     found = {number: Origin.of(path) for number, path in paths.items()}
     tables = {origin.table for origin in found.values() if origin}
+    settled = dict(db.execute("SELECT id, name FROM origin WHERE until IS NULL").fetchall())
     ours = {origin.name for origin in found.values() if origin}
+    _refuse_twice(paths, found)
     new = set()
     for number, origin in found.items():
         if origin is None:
@@ -134,7 +143,23 @@ def enter(db: sqlite3.Connection, paths: dict[int, str], *, replace: bool) -> En
             for name, number_of in _of_table(db, origin.table).items():
                 if name not in ours and (is_whole or name == origin.table):
                     entered.replaced.add(number_of)
+    entered.settled.update((n, settled[n]) for n in entered.replaced if n in settled)
     return entered
+
+
+def _refuse_twice(paths: dict[int, str], found: dict[int, Origin | None]) -> None:
+    """Raises Failure if two files are the same shard: which of them is the last version?"""
+    of_name: dict[str, str] = {}
+    for number, origin in found.items():
+        if origin and origin.kind:
+            other = of_name.setdefault(origin.name, paths[number])
+            if os.path.realpath(other) != os.path.realpath(paths[number]):
+                raise Failure(
+                    f"{shown(other)} and {shown(paths[number])} are the same table, "
+                    f"{origin.name}: import its last version alone; of several properties, each "
+                    "needs a folder analytics_PROPERTY above it. Nothing was imported",
+                    REJECTS,
+                )
 
 
 def _of_table(db: sqlite3.Connection, table: str) -> dict[str, int]:
@@ -195,10 +220,14 @@ def _put(db: sqlite3.Connection, day: str, signal: str, origin: int, users: byte
 
 
 def brought(db: sqlite3.Connection, origin: int) -> BitMap:
-    """All users whom an origin has brought to days that can be corrected."""
-    query = "SELECT users FROM active_day_by_origin WHERE origin_id > 0 AND origin_id = ?"
-    rows = db.execute(query, [origin]).fetchall()
-    return store.union(BitMap.deserialize(users) for (users,) in rows)
+    """All users and devices that an origin has brought to days that can be corrected."""
+    where = "WHERE origin_id > 0 AND origin_id = ?"
+    rows = db.execute(f"SELECT users FROM active_day_by_origin {where}", [origin]).fetchall()
+    found = store.union(BitMap.deserialize(users) for (users,) in rows)
+    for table in ("pending_session", "pending_engagement"):
+        rows = db.execute(f"SELECT DISTINCT user_id FROM {table} {where}", [origin]).fetchall()
+        found |= BitMap(user for (user,) in rows)
+    return found
 
 
 def touches(db: sqlite3.Connection, origin: int) -> set[tuple[str, str]]:

@@ -35,6 +35,11 @@ class Engagements:
         """Their users."""
         return {u for days in self._amounts.values() for users in days.values() for u in users}
 
+    def of(self, origin: int) -> tuple[set[bytes], set[str]]:
+        """The users and the days of an origin's."""
+        days = self._amounts.get(origin, {})
+        return {user for users in days.values() for user in users}, set(days)
+
     def drop(self, origin: int) -> None:
         """Forget what an origin brought."""
         self._amounts.pop(origin, None)

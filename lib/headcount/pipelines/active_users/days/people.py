@@ -141,6 +141,12 @@ def stitched(members: BitMap, devices: bytes | None, users: bytes | None) -> Bit
     return (members - moved) | BitMap(mapping[device] for device in moved) if moved else members
 
 
+def devices_like(db: sqlite3.Connection, user: int) -> list[int]:
+    """The devices that count as the same user as one of them."""
+    mapping = _mapping(*_stored(db))
+    return [user, *(device for device, other in mapping.items() if other == user)]
+
+
 def names(db: sqlite3.Connection, users: Iterable[int]) -> dict[int, str]:
     """What to call users: as the device is, and behind it whose it is."""
     found = sql.keys(db, "user", users)
@@ -178,10 +184,14 @@ def devices_of(db: sqlite3.Connection, person: str) -> list[str]:
     return [key for (key,) in db.execute(query, [person]).fetchall()]
 
 
-def remove(db: sqlite3.Connection, person: str) -> int:
-    """Within a transaction: take a person out; how many there were."""
+def remove(db: sqlite3.Connection, person: str, name: str) -> int:
+    """Within a transaction: take a person out; how many there were.
+
+    A device that was somebody else's, too, goes on being of several, one of whom has the new name.
+    """
     own = "SELECT id FROM person WHERE key = ?"
-    db.execute(f"DELETE FROM login WHERE person_id IN ({own})", [person])
+    if db.execute(f"SELECT 1 FROM login WHERE person_id IN ({own})", [person]).fetchone():
+        return rename(db, person, name)
     return db.execute("DELETE FROM person WHERE key = ?", [person]).rowcount
 
 

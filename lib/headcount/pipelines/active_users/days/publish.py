@@ -23,41 +23,29 @@ def count(db: sqlite3.Connection, day: str, definition: str) -> int:
     return len(active(db, day, definition))
 
 
-def remove(db: sqlite3.Connection, user: str, run_id: int) -> list[tuple[str, int, int]]:
-    """Within a transaction: take a user out of all sets; returns changes (date, old, new)."""
-    known = sql.select(db, "SELECT key, id FROM user WHERE key", [user])
-    if not known:
-        return []
-    number = known[user]
+def remove(db: sqlite3.Connection, users: Iterable[str], run_id: int) -> list[tuple[str, int, int]]:
+    """Within a transaction: take users out of all sets; returns changes (date, old, new)."""
+    ids = BitMap(sql.select(db, "SELECT key, id FROM user WHERE key", sorted(users)).values())
     rows = db.execute("SELECT date, signal, users FROM active_day").fetchall()
-    sets = [(day, signal, BitMap.deserialize(users)) for day, signal, users in rows]
-    sets = [(day, signal, users) for day, signal, users in sets if number in users]
-    days = sorted({day for day, _, _ in sets})
+    sets = [(day, signal, BitMap.deserialize(there)) for day, signal, there in rows]
+    sets = [(day, signal, there) for day, signal, there in sets if ids.intersect(there)]
+    days = {day for day, _, _ in sets}
     beside = None
     if sketch_mode(db):
         from headcount.pipelines.active_users.days.sketches import Beside  # few have them
 
-        beside = Beside(db, days)
-    for day, signal, users in sets:
-        users.remove(number)
-        where = "WHERE date = ? AND signal = ?"
-        if users:
-            row = [users.serialize(), day, signal]
-            db.execute(f"UPDATE active_day SET users = ? {where}", row)
-        else:
-            db.execute(f"DELETE FROM active_day {where}", [day, signal])
-    for table in (origins, pending, sessions, people):
-        table.remove_user(db, number)
-    db.execute("DELETE FROM user WHERE id = ?", [number])
+        beside = Beside(db, sorted(days))
+    for day, signal, there in sets:
+        store.put(db, day, signal, there - ids)
+    for user_id in ids:
+        for table in (origins, pending, sessions, people):
+            table.remove_user(db, user_id)
+        db.execute("DELETE FROM user WHERE id = ?", [user_id])
+    restitched = set(store.days_of(db, people.restitch(db)))
     if beside:
         beside.update()
-    return [*restitch(db, run_id), *publish(db, days, run_id)]
-
-
-def restitch(db: sqlite3.Connection, run_id: int) -> list[tuple[str, int, int]]:
-    """Within a transaction: logins have gone; returns changes (date, old, new)."""
-    days = store.days_of(db, people.restitch(db))
-    return list(publish(db, days, run_id, dict.fromkeys(days, "login")))
+    reasons = dict.fromkeys(restitched - days, "login")
+    return list(publish(db, sorted(days | restitched), run_id, reasons))
 
 
 def publish(
@@ -122,6 +110,8 @@ def _note(db: sqlite3.Connection, day: str, definition: str, run_id: int | None,
     users = count(db, day, definition)
     if users != (row[0] if row else 0):
         db.execute(
-            "INSERT INTO definition_history VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO definition_history VALUES (?, ?, ?, ?, ?) "
+            "ON CONFLICT (date, definition, run_id) DO UPDATE SET "
+            "active_user_count = excluded.active_user_count",
             [day, definition, run_id, users, now],
         )

@@ -50,26 +50,33 @@ class Piece(NamedTuple):
     first_view: str | None = None  # two views that differ, by what tells events apart
     last_view: str | None = None
     is_key: int = 0  # whether it has a key event
-    owner_event: int | None = None  # the last event that has a user who is not the device
+    owner_event: str | None = None  # the last event that has a user who is not the device
     owner: object = None
 
     def joined(self, other: Piece) -> Piece:
         """With what else is known of it."""
         views = [v for v in (self.first_view, other.first_view) if v is not None]
         lasts = [v for v in (self.last_view, other.last_view) if v is not None]
-        owners = [p[5:] for p in (self, other) if p.owner is not None]
+        owners = [p for p in (self, other) if p.owner is not None]
+        last = max(owners, key=lambda p: (_place(p.owner_event), p.owner), default=Piece(0, 0))
         return Piece(
             min(self.first, other.first),
             max(self.last, other.last),
             min(views, default=None),
             max(lasts, default=None),
             self.is_key | other.is_key,
-            *max(owners, default=(None, None)),
+            last.owner_event,
+            last.owner,
         )
 
     def is_engaged(self) -> bool:
         long = self.last - self.first >= LONG_SESSION
         return long or bool(self.is_key) or self.first_view != self.last_view
+
+
+def _place(identity: str) -> list[int]:
+    """Where an event stands among those of its device: what tells it from others, as numbers."""
+    return [int(number or 0) for number in identity.split(":")]
 
 
 def active_days(device, pieces: dict[str, Piece]) -> Active:
@@ -94,6 +101,11 @@ class Sessions:
         before = days.get(day)
         days[day] = piece if before is None else before.joined(piece)
         return days[day] != before
+
+    def of(self, origin: int) -> tuple[set[bytes], set[str]]:
+        """The devices and the days of an origin's."""
+        sessions = self._pieces.get(origin, {})
+        return {device for device, _ in sessions}, {d for days in sessions.values() for d in days}
 
     def drop(self, origin: int) -> None:
         """Forget what an origin brought."""
@@ -130,7 +142,8 @@ class Sessions:
         replaced: Collection[int],
     ) -> tuple[Active, Active]:
         """Within a transaction: bring them into the database, where what `replaced` origins had
-        brought is no longer; returns who became active on which day, by id, and who no longer is.
+        brought is no longer; returns who is active through them, on which day, by id, and who no
+        longer is.
 
         `ids` are those of users and devices, `origin_ids` those of origins, by their numbers here.
         """
@@ -157,8 +170,8 @@ class Sessions:
         db.executemany(f"DELETE FROM {_TABLE} WHERE {where}", known.keys() - after.keys())
         changed = [row for row in new if after[row] != known.get(row)]
         db.executemany(_KEEP, [_as_row(row, after[row]) for row in changed])
-        then, now = _active(known), _active(after)
-        return now - then, then - now
+        now = _active(after)
+        return now, _active(known) - now
 
 
 def active_on(db: sqlite3.Connection, day: str) -> BitMap:
@@ -181,11 +194,12 @@ def fold(db: sqlite3.Connection, day: str) -> None:
 
 
 def remove_user(db: sqlite3.Connection, user_id: int) -> None:
-    """Within a transaction: what is known of a device is no longer, nor that sessions were a
-    user's."""
+    """Within a transaction: what is known of a device's sessions is no longer, nor of those in
+    which a user was."""
+    query = f"SELECT DISTINCT user_id, session FROM {_TABLE} WHERE owner_id = ?"
+    rows = db.execute(query, [user_id]).fetchall()
+    db.executemany(f"DELETE FROM {_TABLE} WHERE user_id = ? AND session = ?", map(tuple, rows))
     db.execute(f"DELETE FROM {_TABLE} WHERE user_id = ?", [user_id])
-    nobody = "owner_id = NULL, owner_event = NULL"
-    db.execute(f"UPDATE {_TABLE} SET {nobody} WHERE owner_id = ?", [user_id])
 
 
 def _of(db: sqlite3.Connection, keys: Iterable[Key]) -> dict[tuple, Piece]:

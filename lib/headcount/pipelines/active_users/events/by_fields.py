@@ -130,10 +130,11 @@ class Parser:
         event, getters = self._anything(line)
         return getters.time(event) if type(event) is dict else None
 
-    def when(self, line: bytes) -> tuple[int, None, bool]:
-        """The instant of an event whose time is good, as record.Parser says it."""
+    def when(self, line: bytes) -> tuple[int, None, bool] | None:
+        """The instant of an event without a user, as record.Parser says it."""
         event, getters = self._anything(line)
-        return self.definition.fields.instant(getters.time(event)), None, False
+        judged = self._judge(event, getters._replace(user=lambda _event: "somebody"))
+        return (*judged[:2], False) if type(judged) is tuple else None
 
     def agent_of(self, line: bytes) -> str | None:
         """The agent of an event; None if it has none."""

@@ -1,7 +1,8 @@
 """Events without a user, as browsers send them without consent: when there were how many.
 
-They make nobody active, and are rejected. But where their share jumps, fewer users are counted than
-there were. Source: Google Analytics help, "[GA4] BigQuery Export schema", `privacy_info`.
+They make nobody active, and are rejected. But where the share of those that would count jumps,
+fewer users are counted than there were. Source: Google Analytics help, "[GA4] BigQuery Export
+schema", `privacy_info`.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
 
 def note(parser: Parser, line: bytes, reject: Reject) -> bytes:
     """What parse-engagement notes of a reject: that at an instant there was one more of them."""
-    if reject.reason != UNIDENTIFIED:
+    found = parser.when(line) if reject.reason == UNIDENTIFIED else None
+    if not found:
         return b""
-    micros, offset, is_refused = parser.when(line)
+    micros, offset, is_refused = found
     time = micros if offset is None else f"{micros}\t{offset}"
     return runner.EVENTS + f"{time}\t0\t1\t{is_refused:d}\n".encode()
 
@@ -40,8 +42,9 @@ class Tally:
     def add_rejects(self, rejects: list[tuple[Reject, str, int, bytes]]) -> None:
         """Of these, those that have none."""
         for reject, _, _, line in rejects:
-            if reject.reason == UNIDENTIFIED:
-                micros, offset, is_refused = self._parser.when(line)
+            found = self._parser.when(line) if reject.reason == UNIDENTIFIED else None
+            if found:
+                micros, offset, is_refused = found
                 numbers = self._days.setdefault(self._span(micros, offset)[2], [0, 0, 0])
                 numbers[1] += 1
                 numbers[2] += is_refused

@@ -129,13 +129,15 @@ class Parser:
         event = jsonl.record(self._decode, line)
         return None if type(event) is Reject else event.event_timestamp
 
-    def when(self, line: bytes) -> tuple[int, int | None, bool]:
-        """The instant of an event whose time is good, its offset if that is wanted, and whether
-        consent was refused."""
+    def when(self, line: bytes) -> tuple[int, int | None, bool] | None:
+        """The instant of an event without a user, its offset if that is wanted, and whether consent
+        was refused; None if it would not count, whoever its user was."""
         event = jsonl.record(self._decode, line)
-        micros = _micros(event.event_timestamp, self.definition.fields, line)
-        offset = _offset(line) if self.definition.with_offset else None
-        return micros, offset, ga4.is_refused(line.removeprefix(BOM))
+        event.user_0 = "somebody"
+        (judged,) = self._judge([event], line)
+        if type(judged) is not tuple:
+            return None
+        return *judged[:2], ga4.is_refused(line.removeprefix(BOM))
 
     def columns(self) -> tuple[str, ...]:
         """The fields of an event that may be looked at."""
