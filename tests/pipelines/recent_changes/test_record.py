@@ -53,6 +53,12 @@ def test_a_sound_one():
     assert place == PLACE
 
 
+@pytest.mark.parametrize("domain", ["en.wikipedia.org", "canary"])
+def test_what_sqlite_would_not_take_for_json_is_rejected(domain):
+    data = json.dumps(GOOD | {"meta": GOOD["meta"] | {"domain": domain}}).encode()
+    assert record.parse(b"\xef\xbb\xbf" + data)[0].reason == "not JSON"
+
+
 @pytest.mark.parametrize("timestamp", ["1670732822", 1670732822.0, "1670732822.0"])
 def test_a_number_in_any_spelling_is_the_same(timestamp):
     change, place = parse(timestamp=timestamp)

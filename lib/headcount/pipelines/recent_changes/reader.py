@@ -46,12 +46,10 @@ def _is_body(head: bytes) -> bool:
 
     What looks like neither is taken for lines, for of these every one that is none is rejected.
     """
-    if b"\0" in head:
-        return False
     for line in head.removeprefix(BOM).splitlines():
         if EVENT_FIELD.match(line):
             return True
-        if line.startswith(b"{"):
+        if line.startswith(b"{") or b"\0" in line:  # of what is no text nothing is looked for
             return False
     return False
 
@@ -87,13 +85,13 @@ class Reader:
 
     def _of_lines(self, block: Block) -> Iterator[Event | Rejected]:
         for number, text in enumerate(split_lines(block.text), block.line):
-            line = bytes(text)
+            line = bytes(text).removeprefix(BOM)  # where files were joined, each may begin with one
             try:
                 event = _decode(line)
                 yield number, event.id, event.event, bytes(event.data)
             except msgspec.ValidationError:  # no line of read-sse
                 yield number, "", sse.MESSAGE, line.removesuffix(b"\r")
             except (msgspec.DecodeError, RecursionError):
-                if line.strip(BLANKS):
-                    reject = jsonl.record(_decode, line)
+                if bytes(text).strip(BLANKS):
+                    reject = jsonl.record(_decode, line, may_have_mark=False)
                     yield Rejected(number, reject, line)

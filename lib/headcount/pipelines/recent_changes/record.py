@@ -107,7 +107,8 @@ def parse(data: bytes, *, is_utf8: bool = False) -> Found:
     except msgspec.ValidationError:
         return _unusual(data)
     except (ValueError, RecursionError):
-        return jsonl.record(_decode, data), None
+        # not even a byte order mark: what is kept has to be JSON for SQLite, too
+        return jsonl.record(_decode, data, may_have_mark=False), None
     meta = change.meta
     if meta.domain == CANARY:
         return None, meta.place
