@@ -578,7 +578,9 @@ def test_killed_again_and_again_every_event_comes_once(sane, db):
     with serving(stream.answer(piece=pace, pause=0.02, hang=True)) as (url, _):
         for kill in range(KILLS):
             with session("import-recent-changes", "--db", db, "--url", url) as process:
-                time.sleep(rng.uniform(0.2, 0.4 + 3 / KILLS))
+                if kill % 3 and seen[-1] < sane.totals["changes"]:  # it has got on
+                    wait_until(lambda known=seen[-1]: has_more(db, known))
+                time.sleep(rng.uniform(0, 0.3))
                 if kill % 2:  # one of them, and a moment later the others
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(rng.choice(members(process.pid)).pid, signal.SIGKILL)
@@ -592,6 +594,10 @@ def test_killed_again_and_again_every_event_comes_once(sane, db):
     assert is_true(db, sane)
     assert len(query(db, CHANGES)) == sane.totals["changes"]
     assert len({*seen}) > KILLS // 3, "it was killed before it had begun, or after it had ended"
+
+
+def has_more(db, known):
+    return has_tables(db) and len(query(db, CHANGES)) > known
 
 
 def rename(db, url, new):
