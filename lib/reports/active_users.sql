@@ -4,6 +4,7 @@
 -- param window: 1: how many days end with the date: 7 for WAU, 28 or 30 for MAU; partial: with fewer known
 -- param definition: : of active; without one, that of active_user_table
 -- chart: date users: Active users of each local day
+-- title window: Active users of the {window} days that end with each date
 WITH
 size AS (SELECT min(3650, max(1, CAST(:window AS INTEGER))) AS days),
 rolling AS (

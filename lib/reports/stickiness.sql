@@ -4,6 +4,7 @@
 -- param window: 28: how many days end with the date; partial: with fewer known
 -- param definition: : of active; without one, that of active_user_table
 -- chart: date percent: Daily in percent of monthly active users
+-- title window: Daily active users in percent of those of the {window} days that end with each date
 WITH
 size AS (SELECT min(3650, max(1, CAST(:window AS INTEGER))) AS days),
 rolling AS MATERIALIZED (

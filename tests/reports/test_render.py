@@ -2,7 +2,9 @@
 
 import json
 
-from headcount.reports import charts, render
+import pytest
+
+from headcount.reports import catalogue, charts, render
 from headcount.reports.catalogue import Chart
 
 COLUMNS = ["date", "users"]
@@ -67,3 +69,22 @@ def test_json_is_json():
 
 def test_tsv_escapes():
     assert render.tsv_text(["a"], [("x\ty\\",), (None,)]) == "a\nx\\ty\\\\\n\\N\n"
+
+
+@pytest.mark.parametrize(
+    "name, params, title",
+    [
+        ("active_users", {}, "Active users of each local day"),
+        ("active_users", {"window": "1"}, "Active users of each local day"),
+        ("active_users", {"window": "7"}, "Active users of the 7 days that end with each date"),
+        ("stickiness", {}, "Daily in percent of monthly active users"),
+        (
+            "stickiness",
+            {"window": "7"},
+            "Daily active users in percent of those of the 7 days that end with each date",
+        ),
+    ],
+)
+def test_the_title_of_a_chart_follows_its_parameter(name, params, title):
+    report = catalogue.load(name)
+    assert report.chart_of(report.params | params).title == title

@@ -11,7 +11,9 @@ from headcount.reports import catalogue
 def _chart(request):
     """What to draw on this page; None for nothing."""
     name = request.url_vars.get("table") if request else None
-    return catalogue.load(name).chart if name in catalogue.names() else None
+    if name not in catalogue.names():
+        return None
+    return catalogue.load(name).chart_of({key: request.args.get(key) for key in request.args})
 
 
 @hookimpl

@@ -81,6 +81,14 @@ def duration(text: str) -> float:
     return float(match[1]) * _TIME_UNITS[match[3]]
 
 
+def some_time(text: str) -> float:
+    """Likewise, and more than none."""
+    seconds = duration(text)
+    if not seconds:
+        raise expected("a length of time above 0, such as 15m", text)
+    return seconds
+
+
 def day(text: str) -> date:
     """A date as YYYY-MM-DD; no other spelling of ISO 8601."""
     try:

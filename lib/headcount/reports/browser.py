@@ -136,7 +136,7 @@ def _chart_query(chart: dict, filters: dict) -> str:
 
 def _with_params(report: catalogue.Report, fixed: dict[str, str]) -> str:
     """The SQL with these values, and with parameters that, left empty, have their defaults."""
-    sql = re.sub(r"^-- (param |chart:|matrix:).*\n", "", report.sql, flags=re.M)
+    sql = re.sub(r"^-- (param |title |chart:|matrix:).*\n", "", report.sql, flags=re.M)
     for name, default in report.params.items():
         value = str(fixed.get(name, default)).replace("'", "''")
         term = f"'{value}'" if name in fixed else f"coalesce(nullif(:{name}, ''), '{value}')"

@@ -5,6 +5,7 @@ The head of such a file:
     -- param NAME: DEFAULT: what it means     (for :NAME in the SQL)
     -- param NAME: DEFAULT|OTHER|…: what it means (one of these)
     -- chart: LABELS VALUES: TITLE            (columns; only where a chart makes sense)
+    -- title NAME: TITLE                       (of the chart if that parameter is given: {NAME})
 VALUES is one column, or several: A,B stand beside each other, A+B are parts of a whole. In place of
 a chart, `matrix: ROWS COLUMNS VALUES` spreads three columns out.
 """
@@ -13,7 +14,8 @@ from __future__ import annotations
 
 import argparse
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from headcount.checkout import ROOT
@@ -53,7 +55,16 @@ class Report:
     params: dict[str, str] = field(default_factory=dict)  # defaults by name
     meanings: dict[str, str] = field(default_factory=dict)
     choices: dict[str, list[str]] = field(default_factory=dict)  # of those that have some
+    titles: dict[str, str] = field(default_factory=dict)  # of the chart, by a parameter
     chart: Chart | None = None
+
+    def chart_of(self, params: Mapping[str, str]) -> Chart | None:
+        """The chart, whose title may depend on a parameter that is not its default."""
+        for name, title in self.titles.items():
+            value = params.get(name) or self.params[name]
+            if self.chart and value != self.params[name]:
+                return replace(self.chart, title=title.replace(f"{{{name}}}", value))
+        return self.chart
 
 
 def names(folder: Path = FOLDER) -> list[str]:
@@ -75,6 +86,7 @@ def load(name: str, folder: Path = FOLDER) -> Report:
             report.choices[param] = [report.params[param], *others]
     if chart := re.search(r"^-- (?:chart|matrix): (.*?): (.*)$", sql, re.M):
         report.chart = Chart.of(*chart.groups())
+    report.titles = dict(re.findall(r"^-- title (\w+): (.*)$", sql, re.M))
     return report
 
 

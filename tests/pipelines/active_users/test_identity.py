@@ -149,3 +149,14 @@ def test_what_a_person_lacks_is_told_of_all_devices(tmp_path):
     given = ["2019-12-31", "any-event", "engaged-session"]
     told = run("compare-definitions", "--db", db, *given, check=0).stdout
     assert b"the longest of 2 has 4 s" in told and b"(ann)" in told
+
+
+def test_a_key_that_others_may_read_is_said(tmp_path):
+    key = tmp_path / "key"
+    key.write_text("0123456789abcdef")
+    for mode, told in ((0o644, True), (0o600, False)):
+        key.chmod(mode)
+        db = tmp_path / f"{mode}.db"
+        done = imported(db, "--pseudonym-key", key, stdin=on("phone"))
+        assert (b"chmod 600" in done.stderr) == told
+        assert done.stderr.count(b"chmod") <= 1

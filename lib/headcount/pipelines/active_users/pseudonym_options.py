@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
+import stat
 
 from headcount.cli import types
+from headcount.cli.main import note
 from headcount.cli.parser import Parser
 from headcount.pipelines.active_users.events import source
 from headcount.values import pseudonyms
+from headcount.values.tsv import shown
 
 EVER, DAY = "ever", "day"
 
@@ -53,9 +58,18 @@ def add_options(parser: Parser) -> None:
     )
 
 
+def _note_readers(options) -> None:
+    """Who has the key can try out ids until the hash is the same."""
+    with contextlib.suppress(OSError):  # (it is said elsewhere what is wrong with it)
+        if os.stat(options.pseudonym_key).st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            path = shown(options.pseudonym_key)
+            note(f"--pseudonym-key: others may read {path}: chmod 600 {path}", options)
+
+
 def check(parser: Parser, options) -> None:
     """What may not be kept as it is has to be hashed."""
     if options.pseudonym_key:
+        _note_readers(options)
         return
     if options.pseudonyms != EVER:
         parser.error("--pseudonyms: expected --pseudonym-key FILE with it")
