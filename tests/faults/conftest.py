@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from faults.databases import POSTGRESQL, SQLITE, Db, content, copy_db, on_server
+from faults.databases import POSTGRESQL, SQLITE, Db, by_origin, content, copy_db, on_server
 from faults.pipelines import CORRECTED, PIPELINES, Pipeline, imported
 from faults.report import (  # noqa: F401 -- found here by pytest
     injected,
@@ -97,7 +97,10 @@ def starts(request, tmp_path_factory):
         imported(pipeline, one, files[0])
         copy_db(one, two)
         imported(pipeline, two, files[1])
-        return Start(pipeline, files, one, content(one), content(two))
+        base, golden = content(one), content(two)
+        if pipeline.table:
+            base, golden = base | by_origin(one), golden | by_origin(two)
+        return Start(pipeline, files, one, base, golden)
 
     return start
 
@@ -192,7 +195,10 @@ def bin_with_clock(tmp_path_factory):
     tree = copy_of_checkout(tmp_path_factory.mktemp("tree"))
     clock = tree / "lib" / "headcount" / "values" / "clock.py"
     text = clock.read_text()
-    real = "return datetime.now(UTC).strftime(FORMAT)"
-    assert text.count(real) == 1
-    clock.write_text(text.replace(real, 'return __import__("os").environ["NOW"]'))
+    says = '__import__("os").environ["NOW"]'
+    utc = f"datetime.strptime({says}.replace(':60Z', ':59Z'), FORMAT).replace(tzinfo=UTC)"
+    for real, said in (("text(_utc())\n", f"{says}\n"), ("datetime.now(UTC)\n", f"{utc}\n")):
+        assert text.count(f"return {real}") == 1
+        text = text.replace(f"return {real}", f"return {said}")
+    clock.write_text(text)
     return tree / "bin"

@@ -61,9 +61,8 @@ _TABLES = {
     "metric_column": "*",
 }
 
-# What is kept by the table or file that it came from.
 _USER = "(SELECT key FROM user WHERE user.id = user_id)"
-BY_ORIGIN = {
+_BY_ORIGIN = {
     "active_day_by_origin": "date, signal, name, users",
     "identity_day": "date, name, events, unidentified, refused",
     "pending_engagement": f"date, name, {_USER}, event, msec",
@@ -74,7 +73,7 @@ BY_ORIGIN = {
 def content(db: Db) -> dict:
     """All that counts in a database; two that hold the same are equal, of whichever kind."""
     if not _has_tables(db):
-        return {table: [] for table in (*_TABLES, *BY_ORIGIN)} | {"sets": {}, "lines": 0}
+        return {table: [] for table in _TABLES} | {"sets": {}, "lines": 0}
     found = {
         table: sorted(query(db, f"SELECT {columns} FROM {table}"), key=repr)
         for table, columns in _TABLES.items()
@@ -86,11 +85,19 @@ def content(db: Db) -> dict:
         (day, signal): _names(users, names)
         for day, signal, users in query(db, "SELECT date, signal, users FROM active_day")
     }
-    for table, columns in BY_ORIGIN.items():
+    found["lines"] = query(db, "SELECT coalesce(sum(lines), 0) FROM chat_lines")[0][0]
+    return found
+
+
+def by_origin(db: Db) -> dict:
+    """What is kept by the table or file that it came from."""
+    if not _has_tables(db):
+        return {table: [] for table in _BY_ORIGIN}
+    names, found = dict(query(db, "SELECT id, key FROM user")), {}
+    for table, columns in _BY_ORIGIN.items():
         rows = query(db, f"SELECT {columns} FROM {table} LEFT JOIN origin ON id = origin_id")
         rows = ([_names(v, names) if isinstance(v, bytes) else v for v in row] for row in rows)
         found[table] = sorted(rows, key=repr)
-    found["lines"] = query(db, "SELECT coalesce(sum(lines), 0) FROM chat_lines")[0][0]
     return found
 
 
@@ -107,6 +114,8 @@ def _has_tables(db: Db) -> bool:
 def differences(db: Db, golden: dict) -> list[str]:
     """The tables whose content is not the golden one's."""
     found = content(db)
+    if "active_day_by_origin" in golden:
+        found |= by_origin(db)
     return [table for table in golden if found[table] != golden[table]]
 
 

@@ -44,14 +44,7 @@ def _refuse(constant):
     raise ValueError(constant)
 
 
-def _float(text):
-    value = float(text)
-    if value in (float("inf"), float("-inf")):
-        raise ValueError(text)
-    return value
-
-
-_decoder = json.JSONDecoder(parse_constant=_refuse, parse_float=_float)
+_decoder = json.JSONDecoder(parse_constant=_refuse)
 
 
 def _skip(text, at):
@@ -102,7 +95,7 @@ def known(value):
         return value
     if type(value) is str:
         return integer(value)
-    if type(value) is float and value == int(value) and abs(value) < 2**53:
+    if type(value) is float and abs(value) < 2**53 and value == int(value):
         return int(value)
     raise Bad
 

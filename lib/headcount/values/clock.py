@@ -11,8 +11,11 @@ def now() -> str:
 
 
 def later(length: timedelta) -> str:
-    """Likewise, so much later."""
-    return text(_utc() + length)
+    """Likewise, so much later; at most the last second that a time can be."""
+    try:
+        return text(_utc() + length)
+    except OverflowError:  # a clock that has not been set
+        return text(datetime.max)
 
 
 def _utc() -> datetime:
