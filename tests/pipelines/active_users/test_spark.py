@@ -137,6 +137,7 @@ def test_an_import_on_this_host(tmp_path):
     files = ["0.jsonl", "1.jsonl", "./0.jsonl"]
     key = tmp_path / "a key"
     key.write_text("0123456789abcdef")
+    key.chmod(0o600)
     common = [
         "--validate",
         "--max-rejects",

@@ -22,11 +22,10 @@ def parse(parser: Parser) -> argparse.Namespace:
     """What run-job is asked for: its options, and behind -- the command."""
     parser.add_argument("name", nargs="?", metavar="NAME", type=name, help="the job's name")
     times = {"metavar": "TIME", "type": types.duration}
-    some_time = {"metavar": "TIME", "type": types.some_time}
     parser.add_argument(
-        "--every", **some_time, help="how often it should run (1d), for show-runs --overdue"
+        "--every", **times, help="how often it should run (1d), for show-runs --overdue"
     )
-    parser.add_argument("--timeout", **some_time, help="end it after so long (15m)")
+    parser.add_argument("--timeout", metavar="TIME", type=types.some_time, help="end it after so long (15m)")
     parser.add_argument(
         "--retries", metavar="N", type=int, default=3, help="of exit 75 (default: 3)"
     )
