@@ -1,5 +1,5 @@
 # make import   sets up what is missing, imports EVENTS and shows the numbers
-# make serve    shows DB in a web browser (PORT=8001)
+# make serve    shows DB (yours, or else the sample's) in a web browser (PORT=8001)
 # make test     sets up what tests need and runs them, of those that take long a part of their cases
 # make faults   runs all cases, and injects every fault of the matrix into every import
 # make bench    measures ours against others' programs: SIZE=1GB RUNS=5 CASES="selective gz",
@@ -7,8 +7,11 @@
 #               PLAN=1 (what more than one machine would need)
 SHELL = /bin/bash
 
-EVENTS = data/sample/events.jsonl.gz
-DB = data/headcount.db
+SAMPLE = data/sample/events.jsonl.gz
+EVENTS = $(SAMPLE)
+# The sample has a database of its own, so that yours begins with your events and your time zone.
+DB = $(if $(filter $(SAMPLE),$(EVENTS)),data/sample.db,data/headcount.db)
+SERVED = $(if $(filter file,$(origin DB)),$(firstword $(wildcard data/headcount.db) data/sample.db),$(DB))
 TZ_NAME = America/Chicago
 PORT = 8001
 
@@ -59,7 +62,7 @@ import: .venv/runtime
 	bin/show-report --db "$(DB)" active_users --format chart
 
 serve: .venv/serve
-	bin/serve-db --db "$(DB)" --port $(PORT)
+	bin/serve-db --db "$(SERVED)" --port $(PORT)
 
 test: lint .venv/parquet .venv/avro .venv/bots .venv/serve .venv/sketch .venv/postgres $(spark) .bench/venv/bench
 	.venv/bin/python -m pytest -n auto --dist worksteal

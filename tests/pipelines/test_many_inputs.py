@@ -64,10 +64,17 @@ def test_standard_input_is_an_input_or_a_list(program, tmp_path):
 
 @pytest.mark.parametrize("program", READERS)
 def test_a_folder_without_files_is_no_input(program, tmp_path):
+    """To an import it is a night before the first file: not a failure each time."""
     (tmp_path / "empty").mkdir()
     kind = ["--info"] if program in COMMENTS else []
-    done = run(*command(program), *kind, "empty", cwd=tmp_path, check=66)
-    assert done.stderr.decode() == f"{program}: empty: no files in it\n" and done.stdout == b""
+    imports = program.startswith(("import", "merge", "spark"))
+    is_quiet = imports and program not in COMMENTS
+    done = run(*command(program), *kind, "empty", cwd=tmp_path, check=0 if is_quiet else 66)
+    said = f"{program}: empty: no files in it{' yet: nothing to import' if is_quiet else ''}\n"
+    assert done.stderr.decode() == said and done.stdout == b""
+    if is_quiet:  # but with another input beside it, it is one that was expected
+        (tmp_path / "file").write_bytes(b"")
+        run(*command(program), "empty", "file", cwd=tmp_path, check=66)
 
 
 @pytest.mark.sample(2)

@@ -12,6 +12,10 @@ from headcount.values.tsv import shown
 _READ = 1 << 20  # bytes
 
 
+class EmptyFolderError(Failure):
+    """All that was named is a folder that has no files: to an import, none have come yet."""
+
+
 def within(folder: str) -> list[str]:
     """The files of a folder and of those in it, sorted; not those that hold no data.
 
@@ -47,7 +51,7 @@ def files_of(path: str) -> list[str]:
         return [path]
     files = within(path)
     if not files:
-        raise Failure(f"{shown(path)}: no files in it", NO_INPUT)
+        raise EmptyFolderError(f"{shown(path)}: no files in it", NO_INPUT)
     return files
 
 
@@ -71,11 +75,17 @@ def joined(typed: Iterable[str], lists: Iterable[str]) -> list[str]:
     """The inputs that are typed and those in lists, with the files of folders in their place.
 
     What a folder or a list brings is left out where it is named already: it is read once.
-    Raises Failure 66 for a folder without files, or a list that cannot be read.
+    Raises Failure 66 for a folder without files, an EmptyFolderError if there is nothing else, or
+    for a list that cannot be read.
     """
     inputs, known = [], set()
+    empty = None
     for path in typed:
-        files = files_of(path)
+        try:
+            files = files_of(path)
+        except EmptyFolderError as error:
+            empty = empty or error
+            continue
         if files != [path]:
             files = [file for file in files if file not in known]
         inputs += files
@@ -84,6 +94,8 @@ def joined(typed: Iterable[str], lists: Iterable[str]) -> list[str]:
         files = [file for file in files_of(name) if file not in known]
         inputs += files
         known.update(files)
+    if empty:
+        raise Failure(str(empty), empty.status) if inputs else empty
     return inputs
 
 

@@ -185,6 +185,10 @@ def _save(path: str, content: bytes) -> None:
 def _import(parser: Parser, program: Program, hears: int, says: int, arguments: list[str]) -> int:
     try:
         options = parser.parse(arguments)
+    except names.EmptyFolderError as empty:  # a night before the first file: not a failure
+        note(f"{empty} yet: nothing to import", argparse.Namespace(quiet=False))
+        output.write(says, encoded({"answered": ["yes"]}))
+        return OK
     except SystemExit as exit:
         if not exit.code:  # --help or --version, and not an end without a reason
             output.write(says, encoded({"answered": ["yes"]}))
