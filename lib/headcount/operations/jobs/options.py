@@ -25,7 +25,9 @@ def parse(parser: Parser) -> argparse.Namespace:
     parser.add_argument(
         "--every", **times, help="how often it should run (1d), for show-runs --overdue"
     )
-    parser.add_argument("--timeout", metavar="TIME", type=types.some_time, help="end it after so long (15m)")
+    parser.add_argument(
+        "--timeout", metavar="TIME", type=types.some_time, help="end it after so long (15m)"
+    )
     parser.add_argument(
         "--retries", metavar="N", type=int, default=3, help="of exit 75 (default: 3)"
     )
