@@ -220,7 +220,10 @@ def test_what_is_no_input(kind, start, db, injected, tmp_path, unprivileged):
     with injected(start.pipeline.name):
         command = [*unprivileged, *start.pipeline.command(db, path)]
         done = subprocess.run(command, env=BARE, capture_output=True, timeout=60)
-        assert done.returncode == 66 and b"input" in done.stderr, done.stderr
+        # a folder that has no files yet is a quiet night
+        is_quiet = kind == "folder" and not start.pipeline.kind
+        assert done.returncode == (0 if is_quiet else 66), done.stderr
+        assert b"input" in done.stderr
         assert b"Traceback" not in done.stderr and differences(db, before) == []
         # another one beside it is not imported alone
         done = attempt(start.pipeline, db, start.files[1], path)
