@@ -91,6 +91,9 @@ def test_reports_answer_or_say_what_to_do(old, version, injected):
         assert "active_users" in answered
         for program in ("check-data", "show-runs", "export-metrics"):
             assert run(program, "--db", old).returncode in (0, 65, 78)
+        for program in ("why-day", "compare-definitions"):
+            done = run(program, "--db", old, "2020-01-01")
+            assert done.returncode == 0 or b"the next import" in done.stderr, done.stderr
         assert old.read_bytes() == before
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 
@@ -77,7 +78,8 @@ def for_import(path: str, wait: float, *, create: bool = True) -> Iterator[sqlit
 def for_reading(path: str) -> Iterator[sqlite3.Connection]:
     """The database for reading; never makes or changes one.
 
-    Raises Failure 66 if there is none, 78 if it is so old that it lacks a table that is asked for.
+    Raises Failure 66 if there is none, 78 if it is so old that it lacks a table or column that is
+    asked for.
     """
     if address.is_url(path):
         from headcount.db.postgres import reader  # few have one
@@ -96,9 +98,10 @@ def for_reading(path: str) -> Iterator[sqlite3.Connection]:
         try:
             yield db
         except sqlite3.OperationalError as error:
-            if _version(db) == SCHEMA_VERSION or "no such table" not in str(error):
+            if not re.match("no such (table|column)", str(error)):
                 raise
             check_up_to_date(db, path)
+            raise
 
 
 def _bring_up_to_date(db: sqlite3.Connection) -> None:
