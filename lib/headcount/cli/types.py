@@ -82,7 +82,7 @@ def duration(text: str) -> float:
 
 
 def some_time(text: str) -> float:
-    """Likewise, and more than none."""
+    """Seconds of such a text, above 0."""
     seconds = duration(text)
     if not seconds:
         raise expected("a length of time above 0, such as 15m", text)

@@ -39,7 +39,8 @@ def from_input(path: str) -> bytes:
     return b"%b%b\n" % (FROM_INPUT, tsv.escape(path).encode(errors="surrogateescape"))
 
 
-def _passed_on(path: bytes) -> bytes:
+def passed_on(path: bytes) -> bytes:
+    """The same note, of an input that is escaped already."""
     return b"%b%b\n" % (FROM_INPUT, path)
 
 
@@ -47,7 +48,7 @@ def each_line(
     function: Callable[[bytes], bytes | Reject | None],
     *,
     positions: bool = False,
-    notes: Mapping[bytes, Callable[[bytes], bytes]] = MappingProxyType({FROM_INPUT: _passed_on}),
+    notes: Mapping[bytes, Callable[[bytes], bytes]] = MappingProxyType({FROM_INPUT: passed_on}),
     note_of: Callable[[bytes, Reject], bytes] | None = None,
 ) -> Process:
     """Lift a function of a line to one of a block. Blank lines are filtered, CR LF is LF.
@@ -92,7 +93,7 @@ def each_line(
             note = note_of(line, row) if note_of and not is_row else b""
             if note_of and positions and origin != told and (is_row or note):
                 told = origin
-                rows.append(_passed_on(origin))
+                rows.append(passed_on(origin))
             rows.append(row if is_row else note)
             if is_row:
                 kept += 1

@@ -20,6 +20,22 @@ _IN = "user_id IN (SELECT value FROM json_each(?))"
 _OWNED = "owner_id IN (SELECT value FROM json_each(?))"
 _SAYS_NO = "Google's is_active_user is false that day"
 
+_CHANGED = {"summed", "engaged-session", "ga4-active"}  # with version 9 of the schema
+
+
+def earlier_rules(
+    db: sqlite3.Connection, definitions: list[str], changes: list[dict]
+) -> str | None:
+    """Which values of a day follow the rules of an earlier version, if some of its changes do."""
+    since = int(store.setting(db, "rules.since-run", "0"))
+    changed = sorted(_CHANGED.intersection(definitions))
+    if not changed or not any(change["run"] < since for change in changes):
+        return None
+    return (
+        f"values of runs before {since} follow earlier rules of {', '.join(changed)}: the web's "
+        "engagement time, sessions past midnight and is_active_user did not count"
+    )
+
 
 class Lacking:
     """Tells it of the users of a day."""

@@ -11,7 +11,7 @@ def now() -> str:
 
 
 def later(length: timedelta) -> str:
-    """Likewise, so much later; at most the last second that a time can be."""
+    """The time so much later than now; at most the last second that there can be."""
     try:
         return text(_utc() + length)
     except OverflowError:  # a clock that has not been set

@@ -31,8 +31,8 @@ OWN = "engaged-valuable"  # the definition of a database that says nothing else
 
 
 class Rule(NamedTuple):
-    """Who is active: one of these signals, and one of those; but not who has the signal `unless`,
-    and whoever has the signal `always`."""
+    """Who is active: a user with one of each group of `needs`, without the signal `unless`; or with
+    the signal `always`."""
 
     needs: tuple[tuple[str, ...], ...]
     unless: str = ""

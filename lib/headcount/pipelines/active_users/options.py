@@ -92,7 +92,7 @@ def add_options(parser: Parser) -> None:
         default="user",
         help="stitched: a user is a person; a device (user_pseudo_id) seen with one user_id is "
         "that person's, on earlier days, too; a device seen with several is a user of its own. "
-        "Sums and sessions are a device's (default: user, whoever --user says)",
+        "Sums and sessions belong to a device (default: user, the one that --user names)",
     )
     parser.add_argument(
         "--min-engagement",

@@ -49,7 +49,7 @@ def _is_body(head: bytes) -> bool:
     for line in head.removeprefix(BOM).splitlines():
         if EVENT_FIELD.match(line):
             return True
-        if line.startswith(b"{") or b"\0" in line:  # of what is no text nothing is looked for
+        if line.startswith(b"{") or b"\0" in line:  # binary content has no fields to look for
             return False
     return False
 

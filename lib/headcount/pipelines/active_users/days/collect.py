@@ -170,18 +170,16 @@ class ActiveUsers:
             self._users[f"{day}\t{SUMMED}".encode()][user] = 1
         for day, user in self._sessions.active():
             self._users[f"{day}\t{ENGAGED_SESSION}".encode()][user] = 1
-        counts = {}
+        counts, people = {}, self._logins.people()
         for day in {key.split(b"\t")[0] for key in self._users}:
-            users = DEFINITIONS[self._definition].active(partial(self._people, day))
+            users = DEFINITIONS[self._definition].active(partial(self._of, day, people))
             counts[day] = len(users)
         return b"".join(b"%b\t%d\n" % (day, counts[day]) for day in sorted(counts) if counts[day])
 
-    def _people(self, day: bytes, signal: str) -> Set:
-        users = self._of(day, signal)
-        return self._logins.stitched(users) if self._logins.names() else users
-
-    def _of(self, day: bytes, signal: str) -> Set[bytes]:
-        return self._users.get(b"%b\t%b" % (day, signal.encode()), {}).keys()
+    def _of(self, day: bytes, people: dict[bytes, tuple[bytes]], signal: str) -> Set:
+        """Who has a signal on a day, the devices of a person as one."""
+        users = self._users.get(b"%b\t%b" % (day, signal.encode()), {}).keys()
+        return {people.get(user, user) for user in users} if people else users
 
     def merge(self, db: sqlite3.Connection, run_id: int | None, *, replace: bool) -> Merged:
         """Within a transaction: merge all, derive the counts.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from pyroaring import BitMap
@@ -26,10 +26,8 @@ class Merged(NamedTuple):
     """What a run has changed."""
 
     changes: list[tuple[str, int, int]]  # date, old count, new count
-    left_out: tuple[str, ...] = ()  # sentences about tables that give way to others
-    fixed: tuple[str, ...] = ()  # days from which `replace` cannot take anybody any more
-    settled: tuple[str, ...] = ()  # origins that come again, of which it cannot at all
-    shared: int = 0  # devices of several people
+    notes: tuple[str, ...] = ()  # what else there is to say
+    is_late: bool = False  # what came before of some input can no longer be taken out
     sketch_errors: tuple = ()  # where there are sketches beside the sets
 
 
@@ -73,7 +71,7 @@ class Merger:
         new_days = {day for day, _ in touched} | new_sessions.days()
         was = origins.corrigible(db, new_days)
         fixed = self._fixed(brought, new_days - was)
-        settled = tuple(sorted(entered.settled[n] for n in unlike)) if not fixed else ()
+        settled = sorted(entered.settled[n] for n in unlike) if not fixed else []
         before = self._beside(touched, gained | lost)
         restitched = logins.merge(db, ids, entered.ids, entered.replaced)
         corrected = set()
@@ -99,7 +97,8 @@ class Merger:
             days = sorted([*days, *others])
         changes = list(publish.publish(db, days, run_id, reasons))
         shared = people.counted(db)["shared devices"] if restitched or logins.names() else 0
-        return Merged(changes, self._left_out(), fixed, settled, shared, errors)
+        notes = (*self._left_out(), *_notes(fixed, settled, shared))
+        return Merged(changes, notes, bool(fixed or settled), errors)
 
     def merge_tallies(self, tallies: dict[int, dict[bytes, list[int]]]) -> None:
         """How many events of each day had a user, had none, and were refused; by origin.
@@ -242,6 +241,22 @@ class Merger:
         return tuple(
             f"{tsv.shown(self._paths[number])} is left out, for {table} is there"
             for number, table in pairs
+        )
+
+
+def _notes(fixed: Sequence[str], settled: Sequence[str], shared: int) -> Iterator[str]:
+    """Sentences about shared devices, and what can no longer be corrected."""
+    if shared:
+        yield f"{shared} devices were seen with several logins: each is a user of its own"
+    if fixed:
+        yield (
+            f"{fixed[0]} to {fixed[-1]}: {len(fixed)} days can no longer be corrected: what came "
+            "before of these inputs stays in them; for a count anew, import all into another --db"
+        )
+    for name in settled:
+        yield (
+            f"{name} came before, more than 72 hours ago: what it had brought stays, and can no "
+            "longer be corrected"
         )
 
 

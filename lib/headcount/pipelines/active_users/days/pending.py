@@ -117,8 +117,8 @@ def replace(db: sqlite3.Connection, origin: int) -> None:
 
 
 def fold(db: sqlite3.Connection, day: str, summed) -> None:
-    """Within a transaction: which origin brought what of a day is no longer told, nor what of it
-    its `summed` users did."""
+    """Within a transaction: join what the origins brought to a day; what its `summed` users did is
+    not needed any more."""
     query = f"SELECT origin_id, user_id, event, msec FROM {_TABLE} WHERE date = ?"
     rows = db.execute(query, [day]).fetchall()
     kept: dict[int, Amounts] = defaultdict(dict)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Set
+from collections.abc import Callable, Collection, Iterable
 from functools import lru_cache
 
 from pyroaring import BitMap
@@ -49,16 +49,13 @@ class Logins:
         """Their devices."""
         return {device for devices in self._people.values() for device in devices}
 
-    def stitched(self, users: Set[bytes]) -> set:
-        """Users, the devices of one person as one, by what was collected here alone."""
+    def people(self) -> dict[bytes, tuple[bytes]]:
+        """The person of each device that was seen with one login, by what was collected here."""
         known: dict[bytes, set[bytes]] = defaultdict(set)
         for devices in self._people.values():
             for device, people in devices.items():
                 known[device] |= people
-        return {
-            (True, *known[user]) if len(known.get(user, ())) == 1 else (False, user)
-            for user in users
-        }
+        return {device: tuple(people) for device, people in known.items() if len(people) == 1}
 
     def merge(
         self,
@@ -116,7 +113,7 @@ def restitch(db: sqlite3.Connection) -> BitMap:
 
 
 def fold(db: sqlite3.Connection, origin: int) -> None:
-    """Within a transaction: that it was this origin which told of logins is no longer told."""
+    """Within a transaction: keep the logins of an origin without its name."""
     where = "WHERE origin_id > 0 AND origin_id = ?"
     rows = db.execute(f"SELECT device_id, person_id FROM login {where}", [origin]).fetchall()
     db.execute(f"DELETE FROM login {where}", [origin])

@@ -182,7 +182,7 @@ def active_on(db: sqlite3.Connection, day: str) -> BitMap:
 
 
 def fold(db: sqlite3.Connection, day: str) -> None:
-    """Within a transaction: which origin brought what of a day is no longer told."""
+    """Within a transaction: join what the origins brought to a day."""
     rows = db.execute(f"{_SELECT} WHERE date = ?", [day]).fetchall()
     joined: dict[tuple, Piece] = {}
     for (*key, _), piece in map(_parsed, rows):

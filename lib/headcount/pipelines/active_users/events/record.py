@@ -131,7 +131,7 @@ class Parser:
 
     def when(self, line: bytes) -> tuple[int, int | None, bool] | None:
         """The instant of an event without a user, its offset if that is wanted, and whether consent
-        was refused; None if it would not count, whoever its user was."""
+        was refused; None if it would not count with a user either."""
         event = jsonl.record(self._decode, line)
         event.user_0 = "somebody"
         (judged,) = self._judge([event], line)
