@@ -3,7 +3,7 @@
 -- active_user_table is what one queries. It is derived: the truth is active_day, the set of users
 -- of each local day, so that a re-run, an overlap or a late event can count nobody twice.
 
-PRAGMA user_version = 9; -- of this schema
+PRAGMA user_version = 10; -- of this schema
 
 CREATE TABLE IF NOT EXISTS active_user_table (
     date              DATE PRIMARY KEY NOT NULL CHECK (date IS strftime('%Y-%m-%d', date)),
@@ -264,6 +264,26 @@ CREATE TABLE IF NOT EXISTS job_run (
 );
 
 CREATE INDEX IF NOT EXISTS job_run_by_job ON job_run (job, id);
+
+-- Who was erased: under a random name, when and how. Of lifted ones, when and why they may come back.
+CREATE TABLE IF NOT EXISTS erasure (
+    name      TEXT PRIMARY KEY NOT NULL, -- stands where others mentioned them
+    mode      TEXT NOT NULL CHECK (mode IN ('keep', 'recount')),
+    key_id    TEXT NOT NULL, -- tells keys of hashes apart
+    erased_at TEXT NOT NULL, -- UTC
+    lifted_at TEXT, -- UTC
+    reason    TEXT
+);
+
+-- What imports know them by: hashes of their ids under a key that is not in the database, and the random
+-- name in the place of each; null where nothing is to be counted. headcount.db.tombstones has the kinds.
+CREATE TABLE IF NOT EXISTS tombstone (
+    erasure TEXT NOT NULL REFERENCES erasure (name),
+    kind    TEXT NOT NULL,
+    hash    TEXT NOT NULL,
+    name    TEXT,
+    PRIMARY KEY (erasure, kind, hash)
+) WITHOUT ROWID;
 
 -- How far a pipeline has read a file that it reads bit by bit: whole lines, and the bytes they take.
 CREATE TABLE IF NOT EXISTS input_mark (

@@ -13,7 +13,7 @@ from contextlib import closing
 
 import pytest
 
-from headcount.operations import byte_search
+from headcount.operations.erasure import files
 from helpers.events import event
 from helpers.programs import BARE, BIN, run
 from helpers.sessions import query, sound
@@ -65,7 +65,7 @@ def person(raw, pipeline):
         "import-recent-changes": "user",
     }[pipeline]
     names = [json.loads(line).get(field) or "" for line in raw[pipeline]]
-    names = [name for name in names if len(name) >= byte_search.LEAST and name.isascii()]
+    names = [name for name in names if len(name) >= files.LEAST and name.isascii()]
     return max(sorted(set(names)), key=names.count), field
 
 

@@ -20,24 +20,39 @@ def refuse(db: str) -> None:
 
 def beside(db: str) -> str:
     """How the names of what imports keep on this host begin: beside a file, or in the cache."""
+    return os.path.join(cache(), _checksum(db)) if is_url(db) else os.path.realpath(db)
+
+
+def kept(db: str) -> str:
+    """How the names of what must not be lost begin: beside a file, or in the folder for that."""
     if not is_url(db):
         return os.path.realpath(db)
+    state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    return os.path.join(state, "headcount", _checksum(db))
+
+
+def _checksum(url: str) -> str:
     import subprocess  # slow to import, as is urllib: few have a server
 
-    done = subprocess.run(["cksum"], input=os.fsencode(db), capture_output=True, check=True)
-    return os.path.join(cache(), done.stdout.decode().strip().replace(" ", "-"))
+    done = subprocess.run(["cksum"], input=os.fsencode(url), capture_output=True, check=True)
+    return done.stdout.decode().strip().replace(" ", "-")
 
 
 def make_room_beside(db: str) -> None:
     """Make the folder where that is. Raises Failure 74."""
-    folder = os.path.dirname(beside(db))
+    if is_url(db):
+        make_room(beside(db))
+    if not os.path.isdir(os.path.dirname(beside(db))):
+        raise Failure(f"cannot write {db}: no such directory", WRITE_FAILED)
+
+
+def make_room(path: str) -> None:
+    """Make the folder of a file, for its owner alone. Raises Failure 74."""
+    folder = os.path.dirname(path)
     try:
-        if is_url(db):
-            os.makedirs(folder, mode=0o700, exist_ok=True)
+        os.makedirs(folder, mode=0o700, exist_ok=True)
     except OSError as error:
         raise Failure(f"cannot write {folder}: {error.strerror}", WRITE_FAILED) from None
-    if not os.path.isdir(folder):
-        raise Failure(f"cannot write {db}: no such directory", WRITE_FAILED)
 
 
 def cache() -> str:

@@ -251,12 +251,13 @@ def _server_lock(options, pipeline: str) -> contextlib.AbstractContextManager[No
 
 def _entered(pipeline: str, options, plan: Plan, hears: int) -> tuple[int, list[str], Words]:
     """The number of the run, the inputs that are due, and what else the database says."""
-    from headcount.db import address, connection, ledger
+    from headcount.db import address, connection, ledger, tombstones
 
     files = plan.files or ["-"]
     with connection.for_import(options.db, options.wait) as db, connection.transaction(db):
         if _is_alone(hears):  # while we waited for the database
             raise Failure("killed")
+        tombstones.check(db, options.db)
         run_id, due = ledger.begin(
             db, pipeline, dict(plan.settings), files, again=plan.again, kinds=plan.kinds
         )

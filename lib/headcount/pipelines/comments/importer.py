@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from headcount.cli.main import start_as
 from headcount.cli.parser import Parser
-from headcount.db import connection, ledger
+from headcount.db import connection, ledger, tombstones
 from headcount.db.staging import Stage, attached
 from headcount.errors import OK, REJECTS
 from headcount.filters.account import Account
@@ -17,7 +17,7 @@ from headcount.filters.results import Result
 from headcount.io import output
 from headcount.io.blocks import Block
 from headcount.pipelines.comments import inputs, record, tables
-from headcount.pipelines.comments.tables import COMMENT, PAGE, POST, TABLES
+from headcount.pipelines.comments.tables import COMMENT, PAGE, POST, TABLES, TEXT
 from headcount.values import tsv
 
 
@@ -56,6 +56,8 @@ def load(options, account: Account) -> list[bytes]:
         attached(db, options.stage, TABLES) as runs,
         connection.transaction(db),
     ):
+        if erased := tombstones.load(db, options.db):
+            tombstones.clear(db, runs[TEXT], "comment_id", "message", erased.without)
         before = tables.sizes(db)
         changed = tables.load(db, runs)
         account.duplicate, account.kept = account.duplicate + account.kept - changed, changed

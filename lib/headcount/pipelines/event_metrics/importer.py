@@ -9,10 +9,11 @@ from __future__ import annotations
 import gc
 import itertools
 import sqlite3
+from functools import partial
 
 from headcount.cli.main import start_as
 from headcount.cli.parser import Parser
-from headcount.db import connection, ledger
+from headcount.db import connection, ledger, tombstones
 from headcount.db.merge import merge
 from headcount.db.staging import MOST_FILES, Stage, attached
 from headcount.errors import OK, REJECTS
@@ -27,7 +28,7 @@ from headcount.pipelines import input_kinds
 from headcount.pipelines.event_metrics import dimensions, files, record, registry
 from headcount.pipelines.event_metrics.programs import KINDS, add_batch_options
 from headcount.pipelines.event_metrics.registry import OWN, Column, UnknownMetrics
-from headcount.pipelines.event_metrics.table import EventTable
+from headcount.pipelines.event_metrics.table import OTHERS, EventTable
 from headcount.values import tsv
 
 DIMENSIONS = ("first_dimension", "second_dimension")
@@ -88,6 +89,9 @@ def load(options, table: EventTable, names: Names, account: Account) -> list[byt
         attached(db, options.stage, [table]) as runs,
         connection.transaction(db),
     ):
+        if erased := tombstones.load(db, options.db):
+            without = partial(erased.without, is_json=True)
+            tombstones.clear(db, runs[table], "id", OTHERS, without)
         before = _sizes(db)
         with_others = registry.others(db)
         changed = merge(db, table, runs[table])

@@ -12,13 +12,14 @@ import time
 from collections import Counter, defaultdict
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from headcount.db import connection, ledger
+from headcount.db import connection, ledger, tombstones
 from headcount.db import settings as db_settings
 from headcount.filters.account import Account
 from headcount.filters.rejects import Reject, RejectLog
 from headcount.io import interrupt
 from headcount.pipelines.recent_changes import record
 from headcount.pipelines.recent_changes.reader import Event, Rejected
+from headcount.pipelines.recent_changes.record import Change
 from headcount.pipelines.recent_changes.store import ChangeStore, Row
 from headcount.values.sampling import Sample
 
@@ -33,6 +34,7 @@ class Importer:
     def __init__(self, options, db: sqlite3.Connection, log: RejectLog):
         self._options, self._db, self._log = options, db, log
         self._store = ChangeStore(db)
+        self._erased = tombstones.load(db, options.db)
         self._sample = Sample(options.fraction) if options.fraction < 1 else None
         self.account = Account(options.pipeline, reasons=log.reasons)
         self._left_out: Counter[str] = Counter()
@@ -82,6 +84,11 @@ class Importer:
             change = change._replace(detail="; ".join(filter(None, told)))
             self._log.add(change, name, line, data)
         else:
+            if self._erased:
+                change, data = self._without_erased(change, data)
+                if change is None:
+                    self._left_out[tombstones.ERASED] += 1
+                    return
             ident = change.meta.id
             if self._sample and not self._sample(ident.encode()):
                 self._left_out["not sampled"] += 1
@@ -97,6 +104,17 @@ class Importer:
                     data,
                 )
             )
+
+    def _without_erased(self, change: Change, data: bytes) -> tuple[Change | None, bytes]:
+        """A change that names nobody who was erased; None if it is theirs, and does not count."""
+        if change.user is not None:
+            erased = self._erased.find(tombstones.EDITOR, tombstones.editor(change.user))
+            if erased:
+                change.user = erased.name
+                if change.user is None:
+                    return None, data
+        text = self._erased.without(data.decode(), is_json=True, fixed=record.FIXED)
+        return change, text.encode()
 
     def leave_out(self, lines: int) -> None:
         """So many lines more were blank, or did not end an event."""

@@ -16,6 +16,11 @@ from headcount.filters.rejects import Reject
 from headcount.formats import jsonl
 from headcount.values import numbers
 
+# The fields of an event whose values are words of the source's, and no names.
+FIXED = frozenset(
+    {"$schema", "id", "stream", "topic", "domain", "dt", "type", "wiki", "server_name"}
+    | {"server_url", "server_script_path", "log_type", "log_action"}
+)
 CANARY = "canary"  # the domain of events that only show that the stream is alive
 LAST = 253_402_300_799  # seconds: the end of the year 9999
 _MOST = 2**63 - 1  # of what SQLite can hold

@@ -17,8 +17,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from headcount.cli.main import note, start_as
 from headcount.cli.parser import Parser
-from headcount.db import checkpoints, connection, ledger
+from headcount.db import checkpoints, connection, ledger, tombstones
 from headcount.db import settings as db_settings
+from headcount.db.tombstones import ERASED
 from headcount.errors import INTERRUPTED, Failure
 from headcount.filters import runner
 from headcount.filters.account import Account
@@ -118,7 +119,7 @@ class _Writer:
         self._days = zones.LocalDays(zones.find(options.tz))
         self._settings = {_TZ: options.tz}
         self._open = contextlib.ExitStack()
-        self._kept = self._duplicate = 0
+        self._kept = self._duplicate = self._erased = 0
 
     @functools.cached_property
     def _db(self) -> sqlite3.Connection:
@@ -129,7 +130,7 @@ class _Writer:
 
     @functools.cached_property
     def _merger(self) -> Merger:
-        return Merger(self._db, self._days)
+        return Merger(self._db, self._days, tombstones.load(self._db, self._options.db))
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -148,17 +149,23 @@ class _Writer:
         with self._transaction() as db:
             db_settings.enter(db, self._settings)
             if table is not None:
-                kept = self._merger.merge(table, sites, names)
+                kept, erased = self._merger.merge(table, sites, names)
                 self._kept += kept
-                self._duplicate += table.lines - kept
+                self._erased += erased
+                self._duplicate += table.lines - kept - erased
             checkpoints.keep(db, self._options.pipeline, self._files, moved)
-            account.kept, account.duplicate = self._kept, self._duplicate
-            account.check()
+            self._complete(account)
             ledger.enter_lines(db, self._options.run, account)
+            ledger.enter_reasons(db, self._options.run, "run_filter", {ERASED: self._erased})
+
+    def _complete(self, account: Account) -> None:
+        account.kept, account.duplicate = self._kept, self._duplicate
+        account.filtered += self._erased
+        account.check()
 
     def publish(self, account: Account) -> None:
         """Bring the tables for queries up to date, and close the run."""
-        account.kept, account.duplicate = self._kept, self._duplicate
+        self._complete(account)
         options = self._options
         with self._transaction() as db:
             lines, rejected = ledger.unpublished(db, options.run)

@@ -13,12 +13,14 @@ from collections.abc import Iterator
 import numpy as np
 
 from headcount.db import sql
+from headcount.db.tombstones import KEY, Tombstones
 from headcount.pipelines.site_activity import day_parts, line_store
 from headcount.pipelines.site_activity.chat_table import Table, key
 from headcount.pipelines.site_activity.day_parts import DUE, Day, union
 from headcount.pipelines.site_activity.online import Online, Spans, of_sites
 from headcount.values.zones import LocalDays
 
+_NOBODY = 0  # the id of those who were erased, and do not count
 _MANY = 16  # parts of a day, from which on they are joined
 _AT_ONCE = 1_000_000  # messages to count
 
@@ -26,33 +28,41 @@ _AT_ONCE = 1_000_000  # messages to count
 class Merger:
     """Brings tables into the store, whose codes are those of one collection of lines."""
 
-    def __init__(self, db: sqlite3.Connection, days: LocalDays):
-        self._db, self._days = db, days
+    def __init__(self, db: sqlite3.Connection, days: LocalDays, erased: Tombstones | None = None):
+        self._db, self._days, self._erased = db, days, erased
         self._sites, self._names = array("I"), array("I")  # ours for the codes of the tables
+        self._has_gone = False  # whether some code is that of somebody who does not count
 
-    def merge(self, table: Table, new_sites: list[str], new_names: list[str]) -> int:
-        """Within a transaction: add lines, sorted by id; returns how many were no copies.
+    def merge(self, table: Table, new_sites: list[str], new_names: list[str]) -> tuple[int, int]:
+        """Within a transaction: add lines, sorted by id; returns how many were no copies, and how
+        many are left out, for their sender was erased.
 
         `new_sites` and `new_names` are the texts of the codes that no table had before.
         """
         db = self._db
+        found = self._erased.find_all(KEY, new_names) if self._erased else {}
+        self._has_gone |= any(erased.name is None for erased in found.values())
+        new_names = [found[text].name if text in found else text for text in new_names]
         for ours, name, texts in (
             (self._sites, "chat_site", new_sites),
             (self._names, "chat_name", new_names),
         ):
-            ids = sql.ids(db, name, texts)
+            ids = {None: _NOBODY} | sql.ids(db, name, (text for text in texts if text is not None))
             ours.extend([ids[text] for text in texts])
         table = table._replace(
             sites=np.frombuffer(self._sites, np.uint32)[table.sites],
             names=np.frombuffer(self._names, np.uint32)[table.names],
         )
+        lines = table.lines
+        if self._has_gone:
+            table = table.rows(table.names != _NOBODY)
         texts = _texts(db, "chat_site"), _texts(db, "chat_name")
         new, displaced = line_store.merge(db, table, *texts)
         for site in displaced.tolist():
             db.execute("UPDATE chat_site SET stale = 1 WHERE id = ?", [site])
         stale = _stale(db)
         day_parts.add(db, self._days, new.rows(~np.isin(new.sites, stale)) if stale else new)
-        return new.lines
+        return new.lines, lines - table.lines
 
 
 def _texts(db: sqlite3.Connection, table: str):

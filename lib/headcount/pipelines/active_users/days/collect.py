@@ -8,6 +8,8 @@ from collections.abc import Iterable, Set
 from datetime import date
 from functools import partial
 
+from headcount.db.tombstones import KEY as KEY_OF_USER
+from headcount.db.tombstones import Tombstones
 from headcount.filters.rejects import Reject
 from headcount.filters.results import Result
 from headcount.filters.runner import EVENTS, FROM_INPUT, each_line
@@ -181,13 +183,44 @@ class ActiveUsers:
         users = self._users.get(b"%b\t%b" % (day, signal.encode()), {}).keys()
         return {people.get(user, user) for user in users} if people else users
 
-    def merge(self, db: sqlite3.Connection, run_id: int | None, *, replace: bool) -> Merged:
-        """Within a transaction: merge all, derive the counts.
+    def _forget(self, tombstones: Tombstones, *, has_names: bool) -> None:
+        """Let those who were erased have their random names, if the store `has_names`, or none:
+        then they do not count, and neither do devices that were seen with such a login."""
+        names = {user for users in self._users.values() for user in users}
+        names |= self._engagements.names() | self._sessions.names() | self._logins.names()
+        names |= self._logins.all_people()
+        texts = {tsv.unescape(name.decode()): name for name in names}
+        found = tombstones.find_all(KEY_OF_USER, texts)
+        others = {texts[t]: e.name and tsv.escape(e.name).encode() for t, e in found.items()}
+        if not has_names:
+            others = {name: other for name, other in others.items() if other is None}
+        gone = {name for name, other in others.items() if other is None}
+        others |= dict.fromkeys(self._logins.devices_of(gone))
+        for users in self._users.values() if others else ():
+            for user in users.keys() & others.keys():
+                bits, other = users.pop(user), others[user]
+                if other is not None:
+                    users[other] = users.get(other, 0) | bits
+        for kind in (self._engagements, self._sessions, self._logins):
+            kind.rename(others)
+
+    def merge(
+        self,
+        db: sqlite3.Connection,
+        run_id: int | None,
+        *,
+        replace: bool,
+        erased: Tombstones | None = None,
+    ) -> Merged:
+        """Within a transaction: merge all, but for those who were erased; derive the counts.
 
         With `replace`, what the same files and tables had brought before is no longer.
         Raises Failure 65 for a table that cannot be a new version of the one of its name.
         """
-        if store.sketch_mode(db) == "instead":
+        has_names = store.sketch_mode(db) != "instead"
+        if erased:
+            self._forget(erased, has_names=has_names)
+        if not has_names:
             from headcount.pipelines.active_users.days import sketches  # few have them
 
             days = sorted({key.split(b"\t")[0].decode() for key in self._users})

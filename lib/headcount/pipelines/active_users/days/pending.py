@@ -44,6 +44,15 @@ class Engagements:
         """Forget what an origin brought."""
         self._amounts.pop(origin, None)
 
+    def rename(self, others: dict[bytes, bytes | None]) -> None:
+        """Give some users other names; those of None go."""
+        for days in self._amounts.values():
+            for users in days.values():
+                for user in users.keys() & others.keys():
+                    amounts, other = users.pop(user), others[user]
+                    if other is not None:
+                        _add_all(users.setdefault(other, {}), amounts)
+
     def days(self) -> set[str]:
         """The local days that they are of."""
         return {day for days in self._amounts.values() for day in days}

@@ -45,9 +45,31 @@ class Logins:
         """Forget what an origin brought."""
         self._people.pop(origin, None)
 
+    def rename(self, others: dict[bytes, bytes | None]) -> None:
+        """Give some devices and people other names; those of None go."""
+        for devices in self._people.values():
+            for device in list(devices):
+                people = {others.get(person, person) for person in devices.pop(device)} - {None}
+                name = others.get(device, device)
+                if people and name is not None:
+                    devices[name] |= people
+
+    def devices_of(self, people: Collection[bytes]) -> set[bytes]:
+        """The devices that were seen with one of these, by what was collected here."""
+        return {
+            device
+            for devices in self._people.values()
+            for device, seen in devices.items()
+            if not seen.isdisjoint(people)
+        }
+
     def names(self) -> set[bytes]:
         """Their devices."""
         return {device for devices in self._people.values() for device in devices}
+
+    def all_people(self) -> set[bytes]:
+        """The logins themselves."""
+        return {p for devices in self._people.values() for seen in devices.values() for p in seen}
 
     def people(self) -> dict[bytes, tuple[bytes]]:
         """The person of each device that was seen with one login, by what was collected here."""

@@ -69,6 +69,10 @@ class Piece(NamedTuple):
             last.owner,
         )
 
+    def of(self, others: dict[bytes, bytes | None]) -> Piece:
+        """The same where the owner has another name."""
+        return self._replace(owner=others.get(self.owner, self.owner))
+
     def is_engaged(self) -> bool:
         long = self.last - self.first >= LONG_SESSION
         return long or bool(self.is_key) or self.first_view != self.last_view
@@ -110,6 +114,22 @@ class Sessions:
     def drop(self, origin: int) -> None:
         """Forget what an origin brought."""
         self._pieces.pop(origin, None)
+
+    def rename(self, others: dict[bytes, bytes | None]) -> None:
+        """Give some devices and users other names; those of None, and their sessions, go."""
+        for sessions in self._pieces.values():
+            for key in [key for key in sessions if key[0] in others]:
+                days, device = sessions.pop(key), others[key[0]]
+                if device is not None:
+                    known = sessions.setdefault((device, key[1]), {})
+                    for day, piece in days.items():
+                        known[day] = known[day].joined(piece) if day in known else piece
+            for key, days in list(sessions.items()):
+                owners = {piece.owner for piece in days.values()} & others.keys()
+                if any(others[owner] is None for owner in owners):
+                    del sessions[key]
+                elif owners:
+                    sessions[key] = {day: piece.of(others) for day, piece in days.items()}
 
     def names(self) -> set[bytes]:
         """Their devices and users."""

@@ -1,0 +1,1 @@
+"""Erasing a person, for good, with a certificate of what was done."""
