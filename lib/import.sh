@@ -62,7 +62,10 @@ hold_lock() {
 	umask "$mask"
 	run_job flock -w "$wait" 9 || status=$?
 	stop_if_signalled
-	if ((status)); then die 75 "another import holds $lock.lock; waited $wait s"; fi
+	if ((status)); then
+		module pipelines.session skip "$db" "another import holds the lock; waited $wait s" || :
+		die 75 "another import holds $lock.lock; waited $wait s"
+	fi
 }
 
 # A signal is heeded once there is a directory, or none: what is just being made escapes removal.

@@ -85,6 +85,19 @@ load support
 	import-active-users --db my.db --wait 0.2 events
 }
 
+@test "a second start that finds the lock is in the ledger, and alarms nobody later" {
+	event ann 1 >events
+	import-active-users --db my.db events
+	exec 8>>my.db.import-active-users.lock
+	flock 8
+	run import-active-users --db my.db --wait 0.2 events
+	[ "$status" = 75 ]
+	flock -u 8
+	run sqlite3 my.db "SELECT status, message FROM run WHERE id = 2"
+	[ "$output" = 'failed|skipped: another import holds the lock; waited 0.2 s' ]
+	check-data --db my.db unfinished_runs
+}
+
 @test "an interrupt ends an endless pipe: what was counted so far is printed, exit 130" {
 	{ event ann 1 && event bob 1; } >events
 	set -m # a process group of its own, as a terminal gives

@@ -3,7 +3,8 @@
 SELECT pipeline, id AS run, status, started_at, message
 FROM run
 WHERE
-    id IN (SELECT max(id) FROM run GROUP BY pipeline)
+    -- (a start that found another one running says nothing of that)
+    id IN (SELECT max(id) FROM run WHERE coalesce(message, '') NOT LIKE 'skipped: %' GROUP BY pipeline)
     AND (
         status IN ('failed', 'aborted')
         OR (

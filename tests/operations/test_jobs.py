@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import threading
 import time
+from datetime import datetime
 
 import pytest
 
@@ -158,7 +159,11 @@ def test_a_job_runs_once_at_a_time_others_beside_it(db, tmp_path):
     go.touch()
     first.communicate(timeout=20)
     assert first.returncode == 0
-    assert [row["status"] for row in rows(db)] == ["done", "done"]
+    entered = [(row["job"], row["status"], row["exit"]) for row in rows(db)]
+    assert entered == [("long", "done", 0), ("long", "failed", 75), ("other", "done", 0)]
+    skipped = rows(db)[1]
+    assert skipped["message"].startswith("skipped: the job long holds")
+    assert 'name="long"} 75' not in run("export-metrics", "--db", db, check=0).stdout.decode()
     job(db, "long", *shell("true"), check=0)
 
 
@@ -172,7 +177,7 @@ def test_killed_itself_it_is_entered_as_aborted_and_its_command_still_runs_alone
     job(db, "long", *shell("echo never"), check=75)
     go.touch()
     wait_for(lambda: job(db, "long", *shell("true")).returncode == 0)
-    assert [row["status"] for row in rows(db)] == ["aborted", "done"]
+    assert [row["status"] for row in rows(db)] == ["aborted", "failed", "done"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -253,6 +258,30 @@ def test_without_a_database_a_ledger_or_a_log_the_job_runs_all_the_same(tmp_path
     log = ["--log", folder / "x.log"]
     done = job(tmp_path / "other.db", "x", *log, *shell("echo said >&2; exit 3"), check=3)
     assert b"said" in done.stderr and b"x.log" in done.stderr
+
+
+def test_it_is_entered_when_it_started_also_where_it_makes_the_database(tmp_path):
+    db = tmp_path / "new.db"
+    begin = time.time()
+    script = 'sleep 2; exec import-active-users --quiet --db "$0" "$1"'
+    job(db, "night", "--", "sh", "-c", script, db, SAMPLE, check=0)
+    (row,) = rows(db)
+    at = datetime.fromisoformat(row["started_at"]).timestamp()
+    assert at <= begin + 1 and row["seconds"] >= 2
+
+
+def test_a_log_is_rotated_within_a_run(db, tmp_path):
+    """Lines stay whole, and none is lost."""
+    log = tmp_path / "x.log"
+    job(db, "x", "--log", log, *shell("seq 1 500000 >&2"), check=0)
+    kept = [log.with_name(f"x.log.{i}") for i in range(5, 0, -1)] + [log]
+    kept = [path for path in kept if path.exists()]
+    assert len(kept) == 4 and all(path.stat().st_size <= 1 << 20 for path in kept)
+    lines = [line for path in kept for line in path.read_text().splitlines()]
+    assert lines[1:-1] == [str(i) for i in range(1, 500001)]
+    job(db, "y", "--log", tmp_path / "y.log", *shell("seq 1 2000000 >&2"), check=0)
+    assert len(list(tmp_path.glob("y.log*"))) == 6
+    assert (tmp_path / "y.log").read_text().splitlines()[-2] == "2000000"
 
 
 def test_logs_are_rotated(db, tmp_path):

@@ -26,6 +26,7 @@ from headcount.values.tsv import shown
 # In SQL: whether a run is one of an import, and not of a tool.
 IS_IMPORT = "(" + " OR ".join(f"pipeline LIKE '{start}%'" for start in locks.IMPORTS) + ")"
 _EDGE = 64 << 10
+SKIPPED = "skipped: "  # how the message of a start begins that found another one running
 
 
 class _Input(NamedTuple):
@@ -219,6 +220,16 @@ def refuse_rejects(
             f"{consequence}. See them with --rejects FILE, then mend them or allow them with a "
             "larger --max-rejects"
         )
+
+
+def skip(db: sqlite3.Connection, pipeline: str, message: str) -> None:
+    """Enter an import that came to nothing, for another one of its pipeline still runs."""
+    now = clock.now()
+    db.execute(
+        "INSERT INTO run (pipeline, version, zone_rules, status, started_at, ended_at, message) "
+        "VALUES (?, ?, ?, 'failed', ?, ?, ?)",
+        [pipeline, __version__, zones.rules_version(), now, now, SKIPPED + message],
+    )
 
 
 def fail(db: sqlite3.Connection, run_id: int, message: str) -> None:

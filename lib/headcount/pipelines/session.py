@@ -22,18 +22,20 @@ import os
 import select
 import stat
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from headcount.cli.main import note, start_as
 from headcount.cli.parser import Parser
-from headcount.errors import NO_INPUT, OK, Failure
+from headcount.errors import NO_INPUT, OK, TRY_LATER, Failure
 from headcount.io import names, output
 from headcount.io.splits import is_url
 from headcount.values.tsv import shown
 
 if TYPE_CHECKING:
     import sqlite3  # slow to import, and --help does without
+
+_PATIENCE = 5.0  # seconds, for an entry that nothing depends on
 
 Words = dict[str, list[str]]
 
@@ -107,13 +109,16 @@ def encoded(words: Words) -> bytes:
 
 
 def main() -> int:
-    """PROGRAM count|import SCRIPT PACKAGE WHERE [ARGUMENT…], or PROGRAM fail DB WAIT RUN MESSAGE
+    """PROGRAM count|import SCRIPT PACKAGE WHERE [ARGUMENT…], or PROGRAM fail DB WAIT RUN MESSAGE,
+    or PROGRAM skip DB MESSAGE
 
     WHERE is the folder of a count, and for an import two descriptors, `HEARS,SAYS`: of what the
     shell says, and of the words for it.
     """
     if sys.argv[1] == "fail":
         return _fail(*sys.argv[2:])
+    if sys.argv[1] == "skip":
+        return _skip(*sys.argv[2:])
     step, script, package, where, *arguments = sys.argv[1:]
     parser = Parser(text_of(script))
     programs = importlib.import_module(f"headcount.pipelines.{package}.programs")
@@ -238,15 +243,22 @@ def _is_alone(hears: int) -> bool:
     return bool(poll.poll(0))
 
 
-def _server_lock(options, pipeline: str) -> contextlib.AbstractContextManager[None]:
-    """The pipeline's lock on a server, which is that of all hosts."""
+@contextlib.contextmanager
+def _server_lock(options, pipeline: str) -> Iterator[None]:
+    """Hold the pipeline's lock on a server, which is that of all hosts."""
     from headcount.db import address
 
-    if not address.is_url(options.db):
-        return contextlib.nullcontext()
-    from headcount.db.postgres import locks
+    with contextlib.ExitStack() as stack:
+        if address.is_url(options.db):
+            from headcount.db.postgres import locks
 
-    return locks.held(options.db, [pipeline], options.wait)
+            try:
+                stack.enter_context(locks.held(options.db, [pipeline], options.wait))
+            except Failure as failure:
+                if failure.status == TRY_LATER:
+                    _skip(options.db, str(failure))
+                raise
+        yield
 
 
 def _entered(pipeline: str, options, plan: Plan, hears: int) -> tuple[int, list[str], Words]:
@@ -282,6 +294,19 @@ def _fail(db_name: str, wait: str, run_id: str, message: str) -> int:
         connection.transaction(db),
     ):
         ledger.fail(db, int(run_id), message)
+    return OK
+
+
+def _skip(db_name: str, message: str) -> int:
+    """Enter a start that found another one of its pipeline running."""
+    from headcount.db import connection, ledger
+
+    with (
+        contextlib.suppress(Failure),  # the first import may be just making the database
+        connection.for_import(db_name, _PATIENCE, create=False) as db,
+        connection.transaction(db),
+    ):
+        ledger.skip(db, os.path.basename(sys.argv[0]), message)
     return OK
 
 

@@ -8,7 +8,8 @@ import os
 import sqlite3
 from typing import NamedTuple
 
-from headcount.errors import Failure
+from headcount.db import ledger
+from headcount.errors import TRY_LATER, Failure
 from headcount.io import output
 from headcount.values import clock
 
@@ -27,17 +28,36 @@ class Outcome(NamedTuple):
         return "done" if self.exit in (0, 65) else "failed"
 
 
-def begin(db: sqlite3.Connection, job: str, command: str, every: float | None) -> int:
+class Start(NamedTuple):
+    """A start of a job: what, how often it should run (seconds), and when (UTC) it was."""
+
+    job: str
+    command: str
+    every: float | None
+    at: str
+
+
+def begin(db: sqlite3.Connection, start: Start) -> int:
     """Enter a start; returns its number. The caller holds the job's lock, so no other goes on."""
     db.execute(
         "UPDATE job_run SET status = 'aborted', ended_at = ?, message = 'killed' "
         "WHERE job = ? AND status = 'running'",
-        [clock.now(), job],
+        [clock.now(), start.job],
     )
+    return _insert(db, start)
+
+
+def skip(db: sqlite3.Connection, start: Start, message: str) -> None:
+    """Enter a start that came to nothing, for the job of before still runs."""
+    outcome = Outcome(TRY_LATER, 0.0, 0, f"{ledger.SKIPPED}{message}\n")
+    finish(db, _insert(db, start), outcome)
+
+
+def _insert(db: sqlite3.Connection, start: Start) -> int:
     return db.execute(
         "INSERT INTO job_run (job, command, every, status, started_at) "
         "VALUES (?, ?, ?, 'running', ?)",
-        [job, command, every, clock.now()],
+        list(start),
     ).lastrowid
 
 
@@ -58,7 +78,7 @@ def finish(db: sqlite3.Connection, number: int, outcome: Outcome) -> None:
     )
 
 
-_MOST = 1 << 20  # bytes of a file, before a run begins
+_MOST = 1 << 20  # bytes of a file
 _KEPT = 5  # older files: NAME.log.1 is the newest of them
 _TAIL = 20  # lines
 _LINE = 2000  # bytes of one
@@ -74,13 +94,19 @@ class JobLog:
         self.path, self.problem = path, ""
         self._tail: collections.deque[bytes] = collections.deque(maxlen=_TAIL)
         self._rest = b""
-        self._fd = -1
+        self._fd, self._room = -1, 0
+        self._open()
+
+    def _open(self) -> None:
+        """Go on in the file, or in a new one where it is full."""
+        self.close()
         try:
-            os.makedirs(os.path.dirname(path) or ".", mode=0o700, exist_ok=True)
-            _rotate(path)
-            self._fd = output.open_private(path, os.O_APPEND)
+            os.makedirs(os.path.dirname(self.path) or ".", mode=0o700, exist_ok=True)
+            _rotate(self.path)
+            self._fd = output.open_private(self.path, os.O_APPEND)
+            self._room = _MOST - os.fstat(self._fd).st_size
         except OSError as error:
-            self.problem = f"cannot write {path}: {error.strerror}"
+            self.problem = f"cannot write {self.path}: {error.strerror}"
         except Failure as failure:
             self.problem = str(failure)
 
@@ -104,17 +130,27 @@ class JobLog:
         if self._fd >= 0:
             with contextlib.suppress(OSError):
                 os.close(self._fd)
+            self._fd = -1
 
     def _write(self, data: bytes) -> None:
-        if self._fd >= 0 and not self.problem:
+        """Write on, in file after file; lines stay whole where they fit into one."""
+        while data and self._fd >= 0 and not self.problem:
+            part = data
+            if len(data) > self._room:
+                end = data.rfind(b"\n", 0, self._room) + 1
+                part = data[: end or self._room]
             try:
-                output.write(self._fd, data, self.path)
+                output.write(self._fd, part, self.path)
             except Failure as failure:
                 self.problem = str(failure)
+            data = data[len(part) :]
+            self._room -= len(part)
+            if data:
+                self._open()
 
 
 def _rotate(path: str) -> None:
-    if not os.path.exists(path) or os.path.getsize(path) < _MOST:
+    if not os.path.exists(path) or os.path.getsize(path) < _MOST - _LINE:
         return
     for number in range(_KEPT, 0, -1):
         older = f"{path}.{number - 1}" if number > 1 else path
