@@ -118,6 +118,10 @@ night() { # every command of the crontab, under cron's environment
 # shellcheck disable=SC2016 # the marks of the README
 block() { sed -n "/^## $1/,/^\`\`\`$/p" "$root/README.md" | sed -n '/^```bash$/,/^```$/{//!p;}'; }
 
+# What the chapters before it show.
+# shellcheck disable=SC2016 # the marks of the README
+chapters() { sed -n '/^```console$/,/^```$/s/^\$ //p' "$root/README.md"; }
+
 @test "the README's lines lead from a clone to nights that run by themselves" {
 	clone new
 	ln -s "$root/.venv" new/.venv
@@ -131,10 +135,20 @@ block() { sed -n "/^## $1/,/^\`\`\`$/p" "$root/README.md" | sed -n '/^```bash$/,
 	[ "$(block 'Every night' | wc -l)" -le 10 ]
 	# shellcheck disable=SC2016 # for the script
 	block 'Every night' | sed '2s,.*,ln -s "$OLDPWD/exports" events,' >lines
-	# in the order of the chapters: the sample comes first
-	(cd new && env -i HOME="$HOME" PATH=/usr/bin:/bin make import) >/dev/null
+	# in the order of the chapters: all that they show comes first, in this very checkout
+	chapters >before
+	[ "$(wc -l <before)" -ge 8 ]
+	(cd new && env -i HOME="$HOME" PATH="$PWD/bin:/usr/bin:/bin" bash -e ../before) >/dev/null
 	(cd new && env -i HOME="$HOME" PATH="$OLDPWD/fake:/usr/bin:/bin" EDITOR=true OLDPWD="$OLDPWD" bash -e ../lines) >said
 	grep -q 'active-users *done *0' said
+	run grep -c 'crontab\|do what it says' said # doctor has found nothing, in the crontab either
+	[ "$output" = 0 ]
+	# and would find an import whose settings are others
+	sed -i 's,--tz Europe/Berlin,--tz Asia/Tokyo,' table
+	run env -i HOME="$HOME" PATH="$PWD/fake:/usr/bin:/bin" new/bin/doctor --quiet
+	[ "$status" = 65 ]
+	[[ $output == *'made with --tz Europe/Berlin, not Asia/Tokyo'* ]]
+	sed -i 's,--tz Asia/Tokyo,--tz Europe/Berlin,' table
 	[ "$(sqlite3 new/data/headcount.db 'SELECT * FROM active_user_table')" = '2020-01-01|1' ]
 	[ "$(sqlite3 new/data/headcount.db "SELECT value FROM setting WHERE name = 'tz'")" = Europe/Berlin ]
 	# what is now in the crontab does the next night

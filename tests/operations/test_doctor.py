@@ -1,6 +1,7 @@
 """doctor: each thing that it looks for, made so, is told; and nothing else is."""
 
 import os
+import re
 import sqlite3
 import stat
 import subprocess
@@ -10,7 +11,8 @@ import pytest
 
 from headcount.db import connection as database
 from headcount.operations import doctor
-from helpers.programs import BARE, BIN, run
+from helpers.events import event
+from helpers.programs import BARE, BIN, ROOT, run
 from helpers.sessions import query
 
 
@@ -230,3 +232,61 @@ def test_nothing_is_changed(db):
     assert query(db, "PRAGMA integrity_check") == [("ok",)]
     names = sorted(set(os.listdir(db.parent)) - {"my.db-wal", "my.db-shm"})
     assert (db.read_bytes(), stat.S_IMODE(db.stat().st_mode), names) == before
+
+
+# ---- the crontab
+
+
+def crontab(tmp_path, *lines):
+    path = tmp_path / "crontab"
+    head = [f"HOME={tmp_path}", f'HEADCOUNT="{ROOT}"', "", "# a comment: import-nothing"]
+    path.write_text("\n".join([*head, *lines]) + "\n")
+    return path
+
+
+def found_in(db, path):
+    done = run("doctor", "--db", db, "--quiet", "--crontab", path)
+    text = done.stdout.decode()
+    found = [line for line in text.splitlines() if "crontab, line" in line]
+    assert bool(found) == ("crontab: What" in text)
+    return found
+
+
+def test_the_crontab_s_imports_fit_their_databases(tmp_path):
+    db = tmp_path / "my.db"
+    run("import-active-users", "--db", db, "--tz", "America/Chicago", stdin=event(), check=0)
+    folder = tmp_path / "events"
+    folder.mkdir()
+    job = '17 4 * * * "$HEADCOUNT/bin/run-job" --every 1d night --'
+    program = '"$HEADCOUNT/bin/import-active-users"'
+    fits = crontab(
+        tmp_path,
+        f"{job} {program} --db my.db --tz America/Chicago events >> changes.tsv 2>&1",
+        f"@daily {program} --db new.db --tz Asia/Tokyo events | cat",
+        "1 1 * * * echo 100\\% > x; true",
+    )
+    made = lambda: {p.name for p in tmp_path.iterdir()} - {"my.db-shm", "my.db-wal"}  # noqa: E731
+    before = made()
+    assert found_in(db, fits) == []
+    assert made() == before, "nothing is made"
+    (folder / "one").write_bytes(event())
+    assert found_in(db, fits) == []
+    wrong = crontab(
+        tmp_path,
+        f"{job} {program} --db my.db --tz Europe/Berlin events",
+        f"{job} {program} --db my.db --tz Mars/Base events",
+        f"{job} {program} --db my.db --tz America/Chicago nowhere",
+        f"{job} {program} --db my.db --tz America/Chicago --no-such events",
+        f"{job} /nowhere/import-comments --db my.db --info events",
+        f"{job} ${{HEADCOUNT}}/bin/import-site-activity --db my.db --tz Asia/Tokyo events",
+    )
+    found = found_in(db, wrong)
+    assert [re.search(r"line (\d+)", line)[1] for line in found] == ["5", "6", "7", "8", "9"], found
+    assert "made with --tz America/Chicago, not Europe/Berlin" in found[0]
+    assert "Mars/Base" in found[1] and "nowhere: no such file" in found[2]
+    assert "--no-such" in found[3] and "/nowhere/import-comments" in found[4]
+
+
+def test_a_crontab_that_is_not_there(tmp_path):
+    done = run("doctor", "--db", tmp_path / "my.db", "--crontab", tmp_path / "none", check=65)
+    assert b"crontab" in done.stdout and b"cannot open" in done.stdout

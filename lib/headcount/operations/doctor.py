@@ -25,7 +25,7 @@ from headcount.db import address
 from headcount.db import connection as database
 from headcount.db.postgres import server
 from headcount.errors import Failure
-from headcount.operations import backups
+from headcount.operations import backups, crontab
 from headcount.operations.jobs.supervise import SYSTEM_PATH
 from headcount.values import clock, zones
 
@@ -290,6 +290,14 @@ def schema(db: str) -> Iterator[tuple[str, str]]:
             "days with --replace; older ones, with all others, into another --db"
         )
         yield f"the last import cut days by zone rules {rules[0]}, now they are {ours}", advice
+
+
+def nights(path: str | None) -> Iterator[tuple[str, str]]:
+    """What is wrong with the imports of a crontab: of a file, or the user's own."""
+    for started in crontab.imports(crontab.read(path) or ""):
+        if said := crontab.problem(started):
+            where = path or "crontab -l"
+            yield f"{where}, line {started.line}: {said}", "mend the line, or name another --db"
 
 
 def _reading(db: str):

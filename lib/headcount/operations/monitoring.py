@@ -29,7 +29,8 @@ WHERE id IN (SELECT max(id) FROM job_run WHERE seconds IS NOT NULL GROUP BY job)
 UNION ALL
 SELECT 'headcount_job_last_exit_status', job, exit FROM job_run
 WHERE id IN (
-    SELECT max(id) FROM job_run WHERE exit IS NOT NULL AND message NOT LIKE 'skipped: %' GROUP BY job
+    SELECT max(id) FROM job_run WHERE exit IS NOT NULL AND message NOT LIKE 'skipped: %'
+    GROUP BY job
 )
 """
 

@@ -110,7 +110,7 @@ def encoded(words: Words) -> bytes:
 
 def main() -> int:
     """PROGRAM count|import SCRIPT PACKAGE WHERE [ARGUMENT…], or PROGRAM fail DB WAIT RUN MESSAGE,
-    or PROGRAM skip DB MESSAGE
+    or PROGRAM skip DB MESSAGE, or PROGRAM try SCRIPT PACKAGE "" [ARGUMENT…]
 
     WHERE is the folder of a count, and for an import two descriptors, `HEARS,SAYS`: of what the
     shell says, and of the words for it.
@@ -124,6 +124,8 @@ def main() -> int:
     programs = importlib.import_module(f"headcount.pipelines.{package}.programs")
     program = programs.PROGRAMS[os.path.basename(script)]  # it may be run by a link
     program.declare(parser)
+    if step == "try":
+        return _try(parser, program, arguments)
     if step == "import":
         hears, says = map(int, where.split(","))
         return _import(parser, program, hears, says, arguments)
@@ -225,6 +227,27 @@ def _import(parser: Parser, program: Program, hears: int, says: int, arguments: 
         os.close(says)
         if address.is_url(options.db):
             os.read(hears, 1)  # hold the server's lock for as long as the shell runs
+    return OK
+
+
+def _try(parser: Parser, program: Program, arguments: list[str]) -> int:
+    """See whether an import could begin: its options, its files, the settings of its database.
+
+    Raises Failure as it would.
+    """
+    from headcount.db import address, connection
+    from headcount.db import settings as db_settings
+    from headcount.db.postgres import server
+
+    # a folder may have files tonight: then all else has to fit
+    empty = {word for word in arguments if os.path.isdir(word) and not os.listdir(word)}
+    options = parser.parse([os.devnull if word in empty else word for word in arguments])
+    plan = program.plan(parser, options)
+    require_files(plan.files)
+    db = options.db
+    if server.has_tables(db) if address.is_url(db) else os.path.exists(db):
+        with connection.for_reading(db) as open_db:
+            db_settings.check(open_db, plan.settings)
     return OK
 
 

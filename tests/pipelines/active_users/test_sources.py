@@ -241,3 +241,27 @@ def test_a_time_of_any_kind_is_a_reject(time, tmp_path):
     done = count("mixpanel", "--tz", "UTC", path)
     assert done.stdout == b"2026-01-10\t1\n"
     assert b"Traceback" not in done.stderr
+
+
+def test_a_number_beyond_floats_in_another_field_costs_nothing():
+    """Neither where a field that is read has an unusual type: then any JSON is decoded."""
+    at, digits = '"time": "2024-03-10T18:00:00Z"', "9" * 5000
+    good = [
+        f'{{{at}, "a": "text", "c": "u1", "x": 1e400}}',
+        f'{{{at}, "a": {{"b": "u2"}}, "x": [-1e99999999999999999999]}}',
+        f'{{{at}, "a": ["q"], "c": "u3", "x": {digits}}}',
+        f'{{{at}, "a": "t", "c": "u4", "x": "{{\\"y\\": 1e400}}"}}',
+    ]
+    bad = [
+        '{"time": 1e400, "a": [1], "c": "u5"}',
+        f'{{"time": {digits}, "a": [1], "c": "u5"}}',
+        f'{{{at}, "a": [1], "c": {digits}}}',
+        f'{{{at}, "a": [1], "c": 1e400}}',
+        f'{{{at}, "a": [1], "c": "u5", "x": 1e4z}}',
+    ]
+    lines = "".join(line + "\n" for pair in zip(good, bad, strict=False) for line in pair)
+    fields = ("--source", "fields", "--field", "user=a.b,c", "--field", "time=time")
+    for content, status in ((lines, 65), ("\n".join(good), 0)):
+        done = run("count-active-users", *fields, stdin=content.encode(), check=status)
+        assert b"Traceback" not in done.stderr
+        assert done.stdout == b"2024-03-10\t4\n"

@@ -25,7 +25,16 @@ from headcount.values import instants
 Path = tuple[str, ...]
 _Scalar = str | int | float | None
 _PARTS = re.compile(r"(?:[^.\\]|\\.)+", re.DOTALL)
-_any = msgspec.json.Decoder().decode
+_with_floats = msgspec.json.Decoder(float_hook=float).decode
+
+
+def _any(line: bytes) -> object:
+    """What a line of JSON holds. A number beyond floats, or of thousands of digits, in a field that
+    is not looked at costs nothing. Raises ValueError."""
+    try:
+        return _with_floats(line)
+    except msgspec.ValidationError:
+        return jsonl.decode_any(line)
 
 
 def path(text: str) -> Path:
