@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from helpers import signals
 from helpers.programs import BARE, REAL
 from helpers.thorough import IN_FULL, leave, sampled, test_of
 
 
 def pytest_configure(config):
+    signals.set_own()
     config.addinivalue_line("markers", "sample(n): without FAULTS=all, only one in n of its cases")
 
 

@@ -358,3 +358,109 @@ def test_the_certificate(db, tmp_path):
     tables = {table["table"]: table for table in made["searched"]["tables"]}
     assert tables["user"] == {"table": "user", "columns": ["key"], "rows": 2}
     assert made["out_of_reach"] and "ann" not in done.stdout.decode().replace("mention", "")
+
+
+# ---- what went wrong once
+
+
+def test_a_copy_from_between_keep_and_recount_is_refused(db, tmp_path):
+    imported(db, events("ann", "ben"))
+    forget(db, "keep", "ann")
+    shutil.copy(db, tmp_path / "copy")
+    forget(db, "recount", "ann")
+    shutil.copy(tmp_path / "copy", db)
+    (tmp_path / "my.db-wal").unlink(missing_ok=True)
+    assert b"--again" in imported(db, events("ann"), check=78).stderr
+    run("forget-user", "--db", db, "--again", check=0)
+    imported(db, events("ann", "ben"))
+    assert days(db) == {"2024-03-10": 1}
+
+
+def test_a_copy_from_before_lifting_counts_once(db, tmp_path):
+    imported(db, events("ann", "ben"))
+    forget(db, "keep", "ann")
+    shutil.copy(db, tmp_path / "copy")
+    run("forget-user", "--db", db, "--lift", "ann", "--reason", "r", check=0)
+    shutil.copy(tmp_path / "copy", db)
+    (tmp_path / "my.db-wal").unlink(missing_ok=True)
+    imported(db, events("ann", "ben"))
+    assert days(db) == {"2024-03-10": 2}
+
+
+def test_normal_forms_are_ids_of_their_own(db):
+    """Kept, lifted and kept again, each counts as it did."""
+    nfc, nfd = "caf\u00e9", "cafe\u0301"
+    imported(db, events(nfc, "ben"))
+    forget(db, "keep", nfc)
+    imported(db, events(nfc, "ben"))
+    assert days(db) == {"2024-03-10": 2}
+    imported(db, events(nfc, nfd, "ben"))
+    assert days(db) == {"2024-03-10": 3}
+    run("run-job", "--db", db, "n", "--", "true", nfc, check=0)
+    forget(db, "keep", nfc)
+    imported(db, events(nfd, nfc, "ben", "ben"))
+    assert days(db) == {"2024-03-10": 3}
+    run("forget-user", "--db", db, "--lift", nfc, "--reason", "r", check=0)
+    imported(db, events("ben", nfd, nfc))
+    assert days(db) == {"2024-03-10": 3}
+
+
+def test_a_shared_device_is_not_theirs_alone(db):
+    stitched = ("--identity", "stitched")
+    content = event(user="shared", user_id="ann") + event(user="shared", user_id="ben")
+    imported(db, content + event(user="other"), *stitched)
+    forget(db, "recount", "ann")
+    before = days(db)
+    imported(db, content + event(user="other") + event(user="other"), *stitched)
+    assert list(before.values()) == [2] and days(db) == before
+
+
+def test_a_recount_is_remembered_whatever_was_found(db, tmp_path):
+    bad = tmp_path / "bad"
+    bad.write_text('{"prog": "p", "raw": "annx"}\n')
+    imported(db, events("ben"))
+    forget(db, "recount", "annx", bad)
+    imported(db, events("annx", "ben"))
+    assert days(db) == {"2024-03-10": 1}
+
+
+def test_valid_rejects_stay(db, tmp_path):
+    """The words of their frame are nobody's."""
+    bad = tmp_path / "bad"
+    lines = ['{"prog": "prog-x", "file": "f", "line": 1, "reason": "r", "raw": "ben"}\n'] * 2
+    bad.write_text("".join([*lines, '{"prog": "p", "line": 2, "raw": "user 1"}\n']))
+    imported(db, events("1", "prog-x", "reason"))
+    for who in ("1", "prog-x", "reason"):
+        # (a version of ours has a 1 as well, which is told)
+        assert run("forget-user", "--db", db, "--mode", "keep", who, bad).returncode in (0, 65)
+    assert bad.read_text() == "".join(lines)
+    run("forget-user", "--db", db, "--mode", "keep", "ben", db, check=2)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", "null", "\n"])
+def test_a_damaged_list_beside_the_database_is_told(text, db, tmp_path):
+    imported(db, events("ann", "ben"))
+    forget(db, "keep", "ann")
+    (tmp_path / "my.db.erasures").write_text(text)
+    done = imported(db, events("ben"), check=78)
+    assert b"is damaged" in done.stderr and b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "name, text", [("Q&A", "Q&amp;A"), ("Rate 100%", "Rate_100%25"), ("tab\tname", "tab\tname")]
+)
+def test_signs_that_begin_escapes(name, text, db):
+    content = json.dumps(change("a", user=name, comment=f"by {text}.")).encode() + b"\n"
+    imported(db, content, program="import-recent-changes")
+    forget(db, "keep", name)
+    ((kept,),) = query(db, "SELECT event FROM recent_change_raw")
+    assert json.loads(kept)["comment"].startswith("by forgotten-"), kept
+
+
+def test_a_mark_is_a_part_of_its_word(db):
+    content = json.dumps(change("a", comment="हिन्दी")).encode() + b"\n"
+    imported(db, content, program="import-recent-changes")
+    imported(db, events("हिन्द"))
+    forget(db, "keep", "हिन्द", check=65)
+    ((kept,),) = query(db, "SELECT event FROM recent_change_raw")
+    assert json.loads(kept)["comment"] == "हिन्दी"

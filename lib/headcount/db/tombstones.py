@@ -20,7 +20,7 @@ from headcount.db import address
 from headcount.errors import OTHER_SETTINGS, WRITE_FAILED, Failure
 from headcount.io import output
 from headcount.values import clock
-from headcount.values.pseudonyms import Pseudonyms, key_id
+from headcount.values.pseudonyms import LEAST, Pseudonyms, key_id
 
 if TYPE_CHECKING:  # slow to import, and few databases have tombstones
     from headcount.values.spellings import Spellings
@@ -76,6 +76,8 @@ class Tombstones:
         from headcount.values.spellings import canonical
 
         plain, found = canonical(text), {}
+        if not any(map(self._may_begin, set(_TOKEN.findall(plain)))):
+            return found
         tokens = [token.span() for token in _TOKEN.finditer(plain)]
         for i, (start, end) in enumerate(tokens):
             if self._may_begin(plain[start:end]):
@@ -152,8 +154,8 @@ def enter(
     first = _TOKEN.search(plain)
     rows = [(KEY, each, other) for each, other in keys.items()]
     rows.append((EDITOR, editor(text), name if mode == KEEP else None))
-    rows.append((MENTION, plain.strip(), name))
-    rows += [(_FIRST, first[0], name)] if first else []
+    if first and plain == plain.strip():  # else it would be another name in texts
+        rows += [(MENTION, plain, name), (_FIRST, first[0], name)]
     db.executemany(
         "INSERT INTO tombstone (erasure, kind, hash, name) VALUES (?, ?, ?, ?) "
         "ON CONFLICT (erasure, kind, hash) DO UPDATE SET name = excluded.name",
@@ -242,9 +244,15 @@ def _mirror(path: str) -> str:
 
 
 def read_key(path: str) -> bytes | None:
-    """The key of a database; None if there is none. Raises Failure 74 if it cannot be read."""
+    """The key of a database; None if there is none, or an empty file, as a kill may leave it.
+
+    Raises Failure 74 if it cannot be read, 78 if it is too short to be one.
+    """
     with _reading(_key_file(path)) as file:
-        return file.read().strip() if file else None
+        key = file.read().strip() if file else b""
+    if 0 < len(key) < LEAST:
+        raise Failure(f"{_key_file(path)} is no key: put it back from a copy", OTHER_SETTINGS)
+    return key or None
 
 
 def _make_key(path: str) -> bytes:
@@ -252,7 +260,7 @@ def _make_key(path: str) -> bytes:
 
     key = secrets.token_hex(32).encode()
     address.make_room(_key_file(path))
-    fd = output.open_private(_key_file(path), os.O_EXCL)
+    fd = output.open_private(_key_file(path), 0)
     try:
         output.write(fd, key + b"\n", _key_file(path))
         os.fsync(fd)
@@ -281,11 +289,28 @@ def missing_from(db: sqlite3.Connection, path: str) -> list[dict]:
     """The erasures beside a database that it does not know of, or not that they were lifted."""
     with _reading(_mirror(path)) as file:
         lines = file.read().splitlines() if file else []
-    if not lines:
-        return []
-    known = {each["name"]: each["lifted_at"] for each in all_of(db)}
-    beside = map(json.loads, lines)
-    return [each for each in beside if known.get(each["name"], "") != each["lifted_at"]]
+    try:
+        beside = [json.loads(line) for line in lines]
+        if not all({*_ERASURE, "tombstones"} <= each.keys() for each in beside):
+            raise ValueError
+    except (ValueError, AttributeError):
+        raise Failure(
+            f"{_mirror(path)} is damaged: put it back from a copy; if there is none, delete it "
+            "(then an older copy of the database would bring back who was erased since)",
+            OTHER_SETTINGS,
+        ) from None
+    known = {each["name"]: each for each in all_of(db)}
+    return [each for each in beside if _is_news(db, each, known.get(each["name"]))]
+
+
+def _is_news(db: sqlite3.Connection, beside: dict, known: dict | None) -> bool:
+    """Whether an erasure has to be made (again). One that was lifted since an older copy was made
+    goes on there: what was kept has the random names in it."""
+    if known is None or beside["lifted_at"] or known["lifted_at"]:
+        return known is None
+    query = f"SELECT {', '.join(_TOMBSTONE)} FROM tombstone WHERE erasure = ?"
+    rows = {tuple(row) for row in db.execute(query, [beside["name"]]).fetchall()}
+    return known["mode"] != beside["mode"] or rows != set(map(tuple, beside["tombstones"]))
 
 
 def take_over(db: sqlite3.Connection, erasures: Iterable[dict]) -> None:

@@ -26,6 +26,7 @@ TOLD = (
     "_ and + for a blank",
     "base64 of rejected lines",
 )
+_SHORT = {'"': '"', "\\": "\\", "/": "/", "\b": "b", "\f": "f", "\n": "n", "\r": "r", "\t": "t"}
 _BLANKS = " _\xa0"
 _ROUNDS = 3  # of escapes within escapes
 _AROUND = 40  # characters that an escape takes at most
@@ -110,7 +111,8 @@ class Spellings:
             yield start, end
 
     def _goes_on(self, letter: str) -> bool:
-        return letter.isalnum() or (letter == "_" and not self._style.is_title)
+        is_letter = letter.isalnum() or unicodedata.category(letter or " ")[0] == "M"
+        return is_letter or (letter == "_" and not self._style.is_title)
 
 
 def strings(json_text: str) -> str:
@@ -120,14 +122,15 @@ def strings(json_text: str) -> str:
 
 def canonical(text: str) -> str:
     """What all spellings of a text have in common, if its source spells names freely."""
-    text = html.unescape(unescaped(text)).replace("_", " ").replace("\xa0", " ")
-    return unicodedata.normalize("NFC", text).lower()
+    plain = unescaped(text).replace("_", " ").replace("\xa0", " ")
+    return (plain if plain.isascii() else unicodedata.normalize("NFC", plain)).lower()
 
 
 def unescaped(text: str) -> str:
-    """A text without percent-encoding, however often it was encoded."""
+    """A text without percent-encoding and entities, however often it was encoded."""
     for _ in range(_ROUNDS):
-        plain = unquote(text)
+        plain = unquote(text) if "%" in text else text
+        plain = html.unescape(plain) if "&" in plain else plain
         if plain == text:
             break
         text = plain
@@ -195,12 +198,15 @@ def _letter_of_bytes(letter: str, style: Style) -> bytes:
 
 
 def _character(c: str) -> list[str]:
-    return [re.escape(c), *_escapes(c)]
+    # (what begins an escape may be one that stands for itself: that comes first)
+    return [*_escapes(c), re.escape(c)] if c in "&%" else [re.escape(c), *_escapes(c)]
 
 
 def _character_of_bytes(c: str) -> list[bytes]:
     literal = {c.encode(errors="surrogatepass"), c.encode("latin-1", errors="ignore")} - {b""}
-    return [*map(re.escape, sorted(literal)), *(escape.encode() for escape in _escapes(c))]
+    literals = list(map(re.escape, sorted(literal)))
+    escapes = [escape.encode() for escape in _escapes(c)]
+    return [*escapes, *literals] if c in "&%" else [*literals, *escapes]
 
 
 def _escapes(c: str) -> list[str]:
@@ -215,8 +221,8 @@ def _escapes(c: str) -> list[str]:
         rf"&(?:amp;)*#[xX]0*{_hex(f'{code:x}')};",
     ]
     escapes += [f"&(?:amp;)*{re.escape(name)}" for name in _entities().get(c, ())]
-    if c in '"\\/':
-        escapes.append(rf"\\\\*{re.escape(c)}")
+    if c in _SHORT:
+        escapes.append(rf"\\\\*{re.escape(_SHORT[c])}")
     return escapes
 
 

@@ -4,6 +4,7 @@ import gzip
 import os
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -95,3 +96,43 @@ def test_interrupted_while_it_loads():
     code = "import headcount; raise KeyboardInterrupt"
     done = subprocess.run([ROOT / "lib" / "python", "-c", code], capture_output=True, env=BARE)
     assert done.returncode in KILLED[signal.SIGINT] and done.stderr == b""
+
+
+@pytest.mark.parametrize("program", ["count-active-users", "grep-events"])
+def test_what_was_ignored_from_the_start_stays_so(program, tmp_path):
+    """As of `nohup` and `… &` in a script: https://pubs.opengroup.org/onlinepubs/9699919799/ (2.11
+    of the shell's language). The program reads on to the end."""
+    words = {"grep-events": ["user_engagement"]}
+    script = 'trap "" INT; exec "$0" "$@"'
+    process = subprocess.Popen(
+        ["bash", "-c", script, BIN / program, *words.get(program, [])],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=BARE,
+        cwd=tmp_path,
+        start_new_session=True,
+    )
+    try:
+        process.stdin.write(event(user="ann"))
+        process.stdin.flush()
+        settle(process.pid, *([] if program == "grep-events" else [COUNTING]))
+        for _ in range(3):
+            os.killpg(process.pid, signal.SIGINT)
+            time.sleep(0.1)
+        stdout, stderr = process.communicate(event(user="ben"), timeout=60)
+    finally:
+        kill_session(process.pid)
+    assert process.returncode == 0, stderr
+    expected = {"grep-events": 2, "count-active-users": 1}
+    assert len(stdout.splitlines()) == expected[program]
+    assert program == "grep-events" or stdout.endswith(b"\t2\n")
+
+
+def test_the_suite_has_signals_of_its_own():
+    """Started by `nohup make test &`, say, what it starts hears of them all the same."""
+    code = "import signal; print([signal.getsignal(n).name for n in (1, 3)], signal.getsignal(2))"
+    start = 'trap "" INT HUP QUIT; exec "$0" "$@"'
+    words = [sys.executable, ROOT / "tests" / "helpers" / "signals.py", sys.executable, "-c", code]
+    done = subprocess.run(["bash", "-c", start, *words], capture_output=True, check=True)
+    assert b"['SIG_DFL', 'SIG_DFL']" in done.stdout and b"default_int_handler" in done.stdout

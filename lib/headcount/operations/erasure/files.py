@@ -25,6 +25,7 @@ from headcount.values.spellings import EXACT, FREE, Spellings
 _CHUNK = 1 << 20
 _LONGEST = 80  # bytes of a letter, however it is spelled
 LEAST = 6  # bytes: shorter texts stand anywhere by chance
+_FRAME = {"prog", "raw_base64"}
 _FREE_PROGRAMS = {"import-recent-changes", "read-sse"}  # whose rejects spell names freely
 
 
@@ -53,9 +54,11 @@ class Names:
         entry = _entry(line)
         is_free = entry.get("prog") in _FREE_PROGRAMS
         raw = _decoded(entry.get("raw_base64"))
-        texts = [text for some in (line, raw) for text in _texts(some)]
-        if isinstance(entry.get("raw"), str):
-            texts.append(entry["raw"])  # (quotes of its own JSON are not escaped here)
+        if "raw" in entry or "raw_base64" in entry:  # of a reject, not the words of its frame
+            texts = [v for k, v in entry.items() if isinstance(v, str) and k not in _FRAME]
+            texts += _texts(raw)
+        else:
+            texts = list(_texts(line))
         spellings = self.free if is_free else self.exact
         return any(spelling.stands_in(text) for spelling in spellings for text in texts)
 

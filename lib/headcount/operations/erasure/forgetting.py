@@ -33,7 +33,6 @@ _LEDGERS = (
     ("run", "message"),
     ("run_input", "path"),
     ("origin", "path"),
-    ("origin", "name"),
     ("job_run", "command"),
     ("job_run", "message"),
 )
@@ -69,7 +68,7 @@ class Forgetting:
         """`name`: the random one that they have already, if any; `known`: those of their ids."""
         self._db, self._path, self._mode, self._user = db, path, mode, user
         self._ids = sorted(forms(ids))
-        self._name, self._known = name or tombstones.new_name(), known
+        self._name, self._known, self._is_known = name or tombstones.new_name(), known, bool(name)
         self._run = ledger.begin(db, "forget-user", {}, [], again=False)[0]
         self._others: dict[str, str] = {}  # the random name of each id
         self._exact, self._free = Spellings(user, EXACT), Spellings(user, FREE)
@@ -85,6 +84,8 @@ class Forgetting:
         self.recent_changes()
         self.texts()
         self.ledgers()
+        if self._is_known and self._mode == RECOUNT and not self.found:
+            self.count("tombstone", 1)  # from now on nothing of theirs counts
         if self.found:
             self.remember()
         self.certify()
@@ -185,7 +186,8 @@ class Forgetting:
 
     def remember(self) -> None:
         """Leave tombstones, of these ids and of the name that was asked for."""
-        others = dict.fromkeys([self._user, *self._ids], self._name) | self._others
+        others: dict[str, str | None] = {i: self._other(i) for i in (self._user, *self._ids)}
+        others |= self._others
         if self._mode == RECOUNT:
             others = dict.fromkeys(others)
         tombstones.enter(self._db, self._path, self._mode, self._name, others, self._user)
@@ -210,7 +212,8 @@ class Forgetting:
         if key not in self._others:
             known = self._known.find(tombstones.KEY, key) if self._known else None
             name = known.name if known else None
-            self._others[key] = name or (tombstones.new_name() if self._others else self._name)
+            is_first = not self._others and not self._is_known
+            self._others[key] = name or (self._name if is_first else tombstones.new_name())
         return self._others[key]
 
     def _compare(self, table: str, before: dict[str, str], after: dict[str, str]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from headcount.db import address, connection, locks, tombstones
 from headcount.db import settings as db_settings
 from headcount.db.tombstones import RECOUNT
-from headcount.errors import NO_INPUT, TRY_LATER, Failure
+from headcount.errors import NO_INPUT, TRY_LATER, USAGE, Failure
 from headcount.operations import backups
 from headcount.operations.erasure import files, forgetting, rows
 from headcount.operations.erasure.certificate import Certificate
@@ -29,6 +29,8 @@ def erase(options) -> Certificate:
     for path in options.files:
         if not os.path.isfile(path):
             raise Failure(f"{path}: no such file; nothing was erased", NO_INPUT)
+        if any(os.path.samefile(path, other) for other in files.of_database(options.db)):
+            raise Failure(f"{path} is the database, not rejects or a log", USAGE)
     found = Certificate(options.db, options.mode)
     with _all_held(options) as db:
         for stage in files.stages(options.db):
@@ -48,6 +50,10 @@ def erase(options) -> Certificate:
         for path, kind in _files(options):
             if kind in ("log", "rejects"):
                 job.count("line", files.remove_lines(path, names))
+        if list(job.found) == ["line"]:  # of nothing in the database, but they are to stay away
+            with connection.transaction(db):
+                job.remember()
+                tombstones.write_mirror(db, options.db)
         _scrub(db, options)
     found.removed, found.changes, found.has_bytes = job.found, job.changes, names.possible
     _search(found, options, names, job)

@@ -55,13 +55,12 @@ class Logins:
                     devices[name] |= people
 
     def devices_of(self, people: Collection[bytes]) -> set[bytes]:
-        """The devices that were seen with one of these, by what was collected here."""
-        return {
-            device
-            for devices in self._people.values()
-            for device, seen in devices.items()
-            if not seen.isdisjoint(people)
-        }
+        """The devices that were seen with these alone, by what was collected here."""
+        known: dict[bytes, set[bytes]] = defaultdict(set)
+        for devices in self._people.values():
+            for device, seen in devices.items():
+                known[device] |= seen
+        return {device for device, seen in known.items() if seen and seen <= set(people)}
 
     def names(self) -> set[bytes]:
         """Their devices."""
