@@ -157,8 +157,8 @@ def served(filled):
         yield address
 
 
-def get(address, **headers):
-    request = urllib.request.Request(address, headers=headers)
+def get(address, headers=()):
+    request = urllib.request.Request(address, headers=dict(headers))
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:
             return answer.status, dict(answer.headers), answer.read().decode()
@@ -183,7 +183,8 @@ def test_no_text_becomes_script(served, filled, injected):
     ]
     for page in pages:
         with injected("serve-db"):
-            status, headers, text = get(served + urllib.request.quote(page, "/?=&+"))
+            address = served + urllib.request.quote(page, "/?=&+")
+            status, headers, text = get(address, served.headers)
             assert status == (404 if page.startswith("/<") else 200)
             assert "<script>alert(1)" not in text and "<img src=x onerror" not in text
             assert "<img/src/onerror" not in text
@@ -192,7 +193,7 @@ def test_no_text_becomes_script(served, filled, injected):
             ]
             rules = dict(rule.split(maxsplit=1) for rule in policy.split("; "))
             assert rules["default-src"] == "'none'" and "unsafe" not in rules["script-src"]
-    assert "alert(1)" in html.unescape(get(f"{served}/{name}/first_dimension")[2])
+    assert "alert(1)" in html.unescape(get(f"{served}/{name}/first_dimension", served.headers)[2])
 
 
 @pytest.mark.fault(31)
@@ -210,16 +211,16 @@ def test_the_browser_cannot_be_used_to_write_or_to_hang(served, filled, injected
     ):
         with injected("serve-db"):
             address = f"{served}/{name}.json?sql={urllib.request.quote(sql)}"
-            status, _, text = get(address)
+            status, _, text = get(address, served.headers)
             assert status >= 400 and "error" in text, (sql, status, text[:200])
     for headers in ({"Host": "evil.example"}, {"Host": "127.0.0.1.evil.example"}):
         with injected("serve-db"):
-            assert get(served, **headers)[0] >= 400
+            assert get(served, served.headers | headers)[0] >= 400
     with injected("serve-db"):
         request = urllib.request.Request(
             f"{served}/{name}",
             data=b"sql=delete from run",
-            headers={"Origin": "https://evil.example"},
+            headers=served.headers | {"Origin": "https://evil.example"},
         )
         with pytest.raises(urllib.error.HTTPError):
             urllib.request.urlopen(request, timeout=30)

@@ -41,14 +41,31 @@ def fill(db):
         run("import-event-metrics", "--db", db, events, *tables, check=0)
 
 
+class Address(str):
+    """http://127.0.0.1:PORT, with the token that opens it."""
+
+    token: str
+
+    @classmethod
+    def printed(cls, text):
+        """The one in what serve-db printed."""
+        url, token = re.search(r"(http://127\.0\.0\.1:\d+)/\S*\?token=(\S+)", text).groups()
+        address = cls(url)
+        address.token = token
+        return address
+
+    @property
+    def headers(self):
+        return {"Authorization": f"token {self.token}"}
+
+
 @contextlib.contextmanager
 def serve_db(db, *options):
-    """serve-db on some free port; gives its address."""
+    """serve-db on some free port; gives its Address."""
     command = [BIN / "serve-db", "--db", db, "--port", "0", *options]
     process = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True, env=BARE)
     try:
-        said = process.stderr.readline()
-        yield re.search(r"http://127\.0\.0\.1:\d+", said)[0]
+        yield Address.printed(process.stderr.readline())
     finally:
         process.terminate()
         process.communicate(timeout=20)

@@ -69,6 +69,7 @@ class Page:
         self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
         self.page.on("console", self._said)
         self.page.on("request", self._asked)
+        self.page.goto(f"{base}/browser/headcount.css?token={base.token}")  # leaves a cookie
 
     def _said(self, message):
         if message.type == "error":

@@ -33,8 +33,10 @@ def base(db):
         yield url
 
 
-def get(base, path, **options):
-    return httpx.get(f"{base}{path}", timeout=30, **options)
+def get(base, path, headers=(), **options):
+    """As who has the token."""
+    headers = base.headers | dict(headers)
+    return httpx.get(f"{base}{path}", timeout=30, headers=headers, **options)
 
 
 def sql(base, text, **params):
@@ -239,7 +241,8 @@ def test_endless_and_giant_answers_are_cut_off(base):
 def test_no_file_but_ours(base, path):
     port = int(base.rpartition(":")[2])
     with socket.create_connection(("127.0.0.1", port)) as connection:
-        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        token = f"Authorization: token {base.token}"
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{token}\r\n\r\n".encode())
         assert connection.recv(100).split()[1] in (b"403", b"404")
 
 

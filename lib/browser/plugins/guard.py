@@ -1,8 +1,9 @@
 """What guards the pages: who may ask, which scripts may run, what SQL may do.
 
 Nothing but loopback names as Host (a page elsewhere cannot reach us by a name of its own), nothing
-that another site asks for, no method that changes anything, no script but those of templates, no
-statement but reading ones, of people's own few at once; and of CSV no cell that a spreadsheet runs.
+that another site asks for, nothing without the token of a port, no method that changes anything, no
+script but those of templates, no statement but reading ones, of people's own few at once; no ids
+that are not asked for; and of CSV no cell that a spreadsheet runs.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from importlib.resources import files
 from datasette import hookimpl
 from jinja2.ext import Extension
 
-from headcount.reports import render
+from headcount.reports import hidden, render
 
 # Scripts by nonce alone: our own CSV output, which anyone can shape, must not be one.
 _POLICY = (
@@ -25,7 +26,8 @@ _POLICY = (
     "frame-ancestors 'none'"
 )
 _HOST = re.compile(rb"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE)
-_FOREIGN = re.compile(r"/_(memory|internal)([/.;?].*)?")  # databases of Datasette's own
+# databases of Datasette's own, and what tells where its code is
+_FOREIGN = re.compile(r"/(_memory|_internal|-/threads)([/.;?].*)?")
 _OWN_SQL = re.compile(rb"(^|&)(sql|_where)=")
 _AT_ONCE = 2  # statements of people's own; of the threads of the settings some are left for reports
 _nonce = contextvars.ContextVar("nonce", default="")
@@ -52,8 +54,8 @@ def prepare_jinja2_environment(env):
 
 
 @hookimpl
-def asgi_wrapper():
-    return _guarded
+def asgi_wrapper(datasette):
+    return lambda app: _guarded(app, datasette)
 
 
 def _is_foreign(headers):
@@ -83,7 +85,7 @@ def _neutral_csv(send):
     return send_csv
 
 
-def _guarded(app):
+def _guarded(app, datasette):
     own_sql = asyncio.Semaphore(_AT_ONCE)
 
     async def answer(scope, receive, send):
@@ -100,8 +102,8 @@ def _guarded(app):
             (b"cross-origin-opener-policy", b"same-origin"),
         ]
 
-        async def say(status, kind, body):
-            headers = [(b"content-type", kind + b"; charset=utf-8"), *more]
+        async def say(status, kind, body, others=()):
+            headers = [(b"content-type", kind + b"; charset=utf-8"), *others, *more]
             await send({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": body})
 
@@ -115,12 +117,14 @@ def _guarded(app):
         hosts = [value for name, value in scope["headers"] if name == b"host"]
         if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
             await say(400, b"text/plain", b"Only 127.0.0.1, localhost and [::1] are served here\n")
-        elif _FOREIGN.fullmatch(scope["path"]):
-            await say(404, b"text/plain", b"Only the database of Headcount is served\n")
         elif scope["method"] not in ("GET", "HEAD"):
             await say(405, b"text/plain", b"Nothing can be changed here\n")
         elif _is_foreign(headers):
             await say(403, b"text/plain", b"Another site asked for this: open the address itself\n")
+        elif datasette.gate and (stopped := datasette.gate.answer(scope, hosts[0])):
+            await say(stopped.status, b"text/plain", stopped.body, stopped.headers)
+        elif _FOREIGN.fullmatch(scope["path"]):
+            await say(404, b"text/plain", b"Only the database of Headcount is served\n")
         elif scope["path"] == _DASHBOARDS_PATH:
             await say(200, b"text/javascript", _DASHBOARDS_JS)
         else:
@@ -154,13 +158,15 @@ _FORBIDDEN = {
     "readfile",
     "writefile",
 }
+# Tables that show the pages of the file as they are, and statements of others.
+_INSIDES = {"sqlite_dbpage", "sqlite_stmt"}
 _LONGEST = 20_000_000  # bytes of a value: more than the largest event of a stream
 
 
 def _authorize(action, first, second, _database, _trigger):
     name = (first or "").lower()
     if action in _ALLOWED:
-        allowed = True
+        allowed = action != sqlite3.SQLITE_READ or name not in _INSIDES
     elif action == sqlite3.SQLITE_FUNCTION:
         allowed = (second or "").lower() not in _FORBIDDEN
     elif action == sqlite3.SQLITE_PRAGMA:
@@ -171,8 +177,14 @@ def _authorize(action, first, second, _database, _trigger):
     return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY
 
 
+def _authorize_hiding(action, first, second, database, trigger):
+    if action == sqlite3.SQLITE_READ and hidden.is_hidden(first, second):
+        return sqlite3.SQLITE_IGNORE  # reads as NULL
+    return _authorize(action, first, second, database, trigger)
+
+
 @hookimpl(trylast=True)
-def prepare_connection(conn, database):
+def prepare_connection(conn, database, datasette):
     if database in (None, "_internal", "_memory"):  # Datasette's own
         return
     conn.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
@@ -180,4 +192,4 @@ def prepare_connection(conn, database):
     conn.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
     conn.setlimit(sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1000)
     conn.setlimit(sqlite3.SQLITE_LIMIT_WORKER_THREADS, 0)
-    conn.set_authorizer(_authorize)
+    conn.set_authorizer(_authorize if datasette.show_ids else _authorize_hiding)

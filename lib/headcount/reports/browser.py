@@ -7,10 +7,11 @@ plugin that guards the pages, and what they load. Reports become queries by them
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import re
-import socket
+import secrets
+import signal
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,12 +22,13 @@ from datasette.database import Database
 
 from headcount.checkout import ROOT
 from headcount.db import connection
-from headcount.errors import FAILED, OK, Failure
-from headcount.reports import catalogue
+from headcount.errors import OK
+from headcount.reports import catalogue, hidden, listening
+from headcount.reports.gate import Gate
 
 FOLDER = Path(ROOT, "lib", "browser")
 NAME = "headcount"  # of the database, in addresses
-_HOST = "127.0.0.1"
+_ENDING = {signal.SIGINT, signal.SIGTERM}
 
 _SETTINGS = {
     "sql_time_limit_ms": 5000,
@@ -91,11 +93,52 @@ _TABLES = {
     },
     "stream_gap": {"description": "Events that a stream should have brought and has not"},
     "run": {"description": "The ledger: every import", "sort_desc": "id", "facets": ["status"]},
-    "run_input": {"description": "What each import read"},
+    # The pages of a table follow its key, of which the path is a part: what is hidden ends them.
+    "run_input": {"description": "What each import read", "size": 1000},
     "run_reject": {"description": "Rejected lines of each import, by reason"},
     "run_filter": {"description": "Lines that each import left out, by reason"},
     "setting": {"description": "What the numbers of this database mean"},
 }
+_HIDING_REPORTS = {"runs"}  # have a column that is hidden
+_HIDING = "What may hold ids or paths is empty: serve-db --show-ids shows it"
+
+
+class _Datasette(Datasette):
+    """With who may come in (`gate`; None: who can reach it), and whether ids are shown."""
+
+    gate: Gate | None = None
+    show_ids = False
+
+    def _connected_databases(self):
+        shown = super()._connected_databases()
+        if not self.show_ids:
+            shown = [one | {"path": os.path.basename(one["path"])} for one in shown]
+        return shown
+
+
+class _Database(Database):
+    async def execute(self, sql, *args, **options):
+        if not self.ds.show_ids:
+            if refusal := hidden.refusal(sql):
+                raise sqlite3.OperationalError(refusal)
+            sql = hidden.named(sql)
+        return await super().execute(sql, *args, **options)
+
+
+class _Server(uvicorn.Server):
+    """Tidies up before the signal that ended it kills the process."""
+
+    def __init__(self, config: uvicorn.Config, tidy: Callable[[], None]):
+        super().__init__(config)
+        self._tidy = tidy
+
+    async def startup(self, sockets=None):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+        await super().startup(sockets)
+
+    async def shutdown(self, sockets=None):
+        self._tidy()
+        await super().shutdown(sockets)
 
 
 def dashboards() -> dict[str, dict]:
@@ -159,9 +202,14 @@ def query(report: catalogue.Report) -> dict:
     }
 
 
-def _metadata(tables: list[str]) -> dict:
+def _metadata(tables: list[str], show_ids: bool) -> dict:
     queries = {name: query(catalogue.load(name)) for name in catalogue.names()}
-    described = {name: _TABLES.get(name, {"hidden": True}) for name in tables}
+    described = {name: dict(_TABLES.get(name, {"hidden": True})) for name in tables}
+    if not show_ids:
+        hiding = [queries[name] for name in _HIDING_REPORTS]
+        hiding += [told for name, told in described.items() if hidden.has_them(name)]
+        for told in hiding:
+            told["description"] = "; ".join(filter(None, [told.get("description"), _HIDING]))
     return {
         "title": "Headcount",
         "databases": {
@@ -182,15 +230,16 @@ def _tables(path: str) -> list[str]:
         ]
 
 
-def _datasette(path: str) -> Datasette:
-    datasette = Datasette(
+def _datasette(path: str, *, show_ids: bool = False) -> _Datasette:
+    datasette = _Datasette(
         [],
-        metadata=_metadata(_tables(path)),
+        metadata=_metadata(_tables(path), show_ids),
         plugins_dir=str(FOLDER / "plugins"),
         static_mounts=[("browser", str(FOLDER / "static"))],
         settings=_SETTINGS,
     )
-    database = Database(datasette, path=os.path.abspath(path), is_mutable=True)
+    datasette.show_ids = show_ids
+    database = _Database(datasette, path=os.path.abspath(path), is_mutable=True)
     datasette.add_database(database, name=NAME)
     datasette.remove_database("_memory")  # which nobody guards
     return datasette
@@ -217,21 +266,37 @@ def check(path: str) -> None:
         asyncio.run(explain())
 
 
-def serve(path: str, port: int, note: Callable[[str], None]) -> int:
-    """Serve until a signal ends it; returns the exit status. Raises Failure for a taken port."""
-    datasette = _datasette(path)
+def serve(
+    path: str,
+    where: int | str,
+    note: Callable[[str], None],
+    *,
+    show_ids: bool = False,
+) -> int:
+    """Serve until a signal ends it; returns the exit status. Raises Failure as listening does.
+
+    `where` is a port, which wants a token, or the path of a socket. `note` gets where to look.
+    """
+    # Until the server heeds them: they would leave the socket behind. Threads follow this one.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    datasette = _datasette(path, show_ids=show_ids)
     asyncio.run(datasette.invoke_startup())
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    tidy: Callable[[], None] = lambda: None  # noqa: E731
+    if isinstance(where, int):
+        token = secrets.token_urlsafe()
+        datasette.gate = Gate(token)
+        listener = listening.on_port(where)
+        address = f"{listening.HOST}:{listener.getsockname()[1]}/-/dashboards?token={token}"
+        note(f"http://{address} (Ctrl-C ends it)")
+    else:
+        listener, tidy = listening.on_file(where)
+        note(f"the socket {where}, as http://localhost/-/dashboards (Ctrl-C ends it)")
+    # Addresses are not logged: one has the token.
+    config = uvicorn.Config(
+        datasette.app(), log_level="warning", access_log=False, lifespan="on", ws="none"
+    )
     try:
-        listener.bind((_HOST, port))
-    except OSError as error:
-        if error.errno != errno.EADDRINUSE:
-            raise Failure(f"port {port}: {error.strerror}; choose another --port", FAILED) from None
-        text = f"port {port} is in use: another serve-db? choose another --port"
-        raise Failure(text, FAILED) from None
-    listener.listen()  # whoever comes from now on is answered
-    note(f"http://{_HOST}:{listener.getsockname()[1]}/-/dashboards (Ctrl-C ends it)")
-    config = uvicorn.Config(datasette.app(), log_level="warning", lifespan="on")
-    uvicorn.Server(config).run(sockets=[listener])
+        _Server(config, tidy).run(sockets=[listener])
+    finally:
+        tidy()
     return OK
