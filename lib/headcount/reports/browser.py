@@ -10,7 +10,6 @@ import asyncio
 import os
 import re
 import secrets
-import signal
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -28,7 +27,6 @@ from headcount.reports.gate import Gate
 
 FOLDER = Path(ROOT, "lib", "browser")
 NAME = "headcount"  # of the database, in addresses
-_ENDING = {signal.SIGINT, signal.SIGTERM}
 
 _SETTINGS = {
     "sql_time_limit_ms": 5000,
@@ -123,22 +121,6 @@ class _Database(Database):
                 raise sqlite3.OperationalError(refusal)
             sql = hidden.named(sql)
         return await super().execute(sql, *args, **options)
-
-
-class _Server(uvicorn.Server):
-    """Tidies up before the signal that ended it kills the process."""
-
-    def __init__(self, config: uvicorn.Config, tidy: Callable[[], None]):
-        super().__init__(config)
-        self._tidy = tidy
-
-    async def startup(self, sockets=None):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
-        await super().startup(sockets)
-
-    async def shutdown(self, sockets=None):
-        self._tidy()
-        await super().shutdown(sockets)
 
 
 def dashboards() -> dict[str, dict]:
@@ -277,26 +259,20 @@ def serve(
 
     `where` is a port, which wants a token, or the path of a socket. `note` gets where to look.
     """
-    # Until the server heeds them: they would leave the socket behind. Threads follow this one.
-    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
     datasette = _datasette(path, show_ids=show_ids)
     asyncio.run(datasette.invoke_startup())
-    tidy: Callable[[], None] = lambda: None  # noqa: E731
-    if isinstance(where, int):
-        token = secrets.token_urlsafe()
-        datasette.gate = Gate(token)
-        listener = listening.on_port(where)
-        address = f"{listening.HOST}:{listener.getsockname()[1]}/-/dashboards?token={token}"
-        note(f"http://{address} (Ctrl-C ends it)")
-    else:
-        listener, tidy = listening.on_file(where)
-        note(f"the socket {where}, as http://localhost/-/dashboards (Ctrl-C ends it)")
     # Addresses are not logged: one has the token.
     config = uvicorn.Config(
         datasette.app(), log_level="warning", access_log=False, lifespan="on", ws="none"
     )
-    try:
-        _Server(config, tidy).run(sockets=[listener])
-    finally:
-        tidy()
+    is_port = isinstance(where, int)
+    with listening.on_port(where) if is_port else listening.on_file(where) as listener:
+        if is_port:
+            token = secrets.token_urlsafe()
+            datasette.gate = Gate(token)
+            address = f"{listening.HOST}:{listener.getsockname()[1]}/-/dashboards?token={token}"
+            note(f"http://{address} (Ctrl-C ends it)")
+        else:
+            note(f"the socket {where}, as http://localhost/-/dashboards (Ctrl-C ends it)")
+        uvicorn.Server(config).run(sockets=[listener])
     return OK

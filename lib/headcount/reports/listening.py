@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import signal
 import socket
 import stat
-from collections.abc import Callable
+from collections.abc import Iterator
 
 from headcount.errors import FAILED, USAGE, Failure
 
@@ -30,8 +31,9 @@ def on_port(port: int) -> socket.socket:
     return listener
 
 
-def on_file(path: str) -> tuple[socket.socket, Callable[[], None]]:
-    """A socket that listens at a path, for its owner alone, and what removes it in the end.
+@contextlib.contextmanager
+def on_file(path: str) -> Iterator[socket.socket]:
+    """A socket that listens at a path, for its owner alone; removed in the end, by signals, too.
 
     One that is left over is replaced. Raises Failure: 1 if another listens there, or it cannot be
     made; 2 if the path is too long, or that of something else.
@@ -40,25 +42,57 @@ def on_file(path: str) -> tuple[socket.socket, Callable[[], None]]:
     if size > _LONGEST:
         text = f"--socket: expected a path of at most {_LONGEST} bytes, got {size}: {path}"
         raise Failure(text, USAGE)
-    listener = socket.socket(socket.AF_UNIX)
-    try:
-        _make_room(path)
-        before = os.umask(0o177)  # mode 0600 from the first moment
+    with socket.socket(socket.AF_UNIX) as listener, _Removal(path) as removal:
         try:
-            listener.bind(path)
-        finally:
-            os.umask(before)
-        made = os.lstat(path)
-    except OSError as error:
-        raise Failure(f"cannot listen on {path}: {error.strerror}", FAILED) from None
-    listener.listen()
+            _make_room(path)
+            before = os.umask(0o177)  # mode 0600 from the first moment
+            try:
+                listener.bind(path)
+            finally:
+                os.umask(before)
+            removal.begin(os.lstat(path))
+        except OSError as error:
+            raise Failure(f"cannot listen on {path}: {error.strerror}", FAILED) from None
+        listener.listen()
+        yield listener
 
-    def remove() -> None:
+
+class _Removal:
+    """Removes a socket when a block ends, or a signal ends the process.
+
+    (A server with handlers of its own gives us the signal when it has ended.)
+    """
+
+    def __init__(self, path: str):
+        self._path = path
+        self._made: os.stat_result | None = None
+        self._pending: int | None = None
+
+    def __enter__(self) -> _Removal:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, self._end)
+        return self
+
+    def begin(self, made: os.stat_result) -> None:
+        """The socket is there now."""
+        self._made = made
+        if self._pending is not None:
+            self._end(self._pending)
+
+    def __exit__(self, *_: object) -> None:
         with contextlib.suppress(OSError):
-            if os.path.samestat(os.lstat(path), made):  # not one that another has made since
-                os.unlink(path)
+            # not one that another has made since
+            if self._made and os.path.samestat(os.lstat(self._path), self._made):
+                os.unlink(self._path)
 
-    return listener, remove
+    def _end(self, number: int, _frame: object = None) -> None:
+        if self._made is None:  # it may just be made: wait for that
+            self._pending = number
+            return
+        self.__exit__()
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
 
 
 def _make_room(path: str) -> None:
