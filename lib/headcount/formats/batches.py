@@ -17,6 +17,7 @@ class How(NamedTuple):
     kind: str | None = None  # one of KINDS; None: find out
     columns: tuple[str, ...] | None = None  # which, in this order; None: all
     distinct: bool = False  # rows that repeat others near them may be left out
+    base64: tuple[str, ...] = ()  # which columns of bytes to give so; of Parquet alone
     # Of text alone:
     header: tuple[str, ...] | None = None  # the names of columns, where no line has them
     encodings: tuple[str, ...] = ("utf-8",)  # for each record, the first that fits

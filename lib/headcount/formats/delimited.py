@@ -58,8 +58,12 @@ def batches(blocks: Iterable[Block], path: str, how: How) -> Iterator[Batch]:
 def check_kind(head: bytes, path: str, how: How) -> None:
     """Raises WrongKind for an input that begins as no table of text does.
 
-    Where the options say what the columns are, or the encoding, they are believed.
+    Where the options say what the columns are, or the encoding, they are believed. Raises Failure
+    for encrypted Parquet, whatever they say, and for columns of bytes, which only Parquet has.
     """
+    looks.refuse_encrypted(head, path)
+    if how.base64:
+        raise Failure(f"{shown(path)}: is text, which has no bytes: leave out --base64")
     if how.header is None and how.encodings == ("utf-8",) and looks.is_foreign(head):
         raise WrongKind(path, expected_columns(how.columns), looks.described(head))
 

@@ -6,7 +6,9 @@ import csv
 import io
 import re
 
+from headcount.errors import NO_INPUT, Failure
 from headcount.io.blocks import BOM
+from headcount.values.tsv import shown
 
 HEAD = 4096  # bytes that are looked at
 _SHOWN = 8  # keys or columns
@@ -26,6 +28,7 @@ _MAGIC = [
     (b"%PDF-", "a PDF document"),
     (b"SQLite format 3", "a SQLite database"),
     (b"PAR1", "Parquet"),
+    (_ENCRYPTED := b"PARE", ENCRYPTED := "encrypted Parquet"),
     (b"Obj\x01", "Avro"),
     (b"ORC", "ORC"),
     (b"ARROW1", "an Arrow file"),
@@ -33,7 +36,7 @@ _MAGIC = [
     (b"\xff\xfe", _UTF16),
     (b"\xfe\xff", _UTF16),
 ]
-_TEXT_MAGIC = (b"PAR1", b"ORC", b"ARROW1")  # that text may begin with, too
+_TEXT_MAGIC = (b"PAR1", _ENCRYPTED, b"ORC", b"ARROW1")  # that text may begin with, too
 _ARRAY_NAME = "a JSON array"
 _OBJECTS = "JSON objects with the keys "
 _CONTROL = bytes(set(range(32)) - set(b"\t\n\r"))
@@ -63,6 +66,25 @@ def described(head: bytes) -> str:
     if "\0" in text:
         return _not_utf8(head)
     return _of_text(text.lstrip())
+
+
+def refuse_encrypted(head: bytes, path: str) -> None:
+    """Raises Failure for Parquet with an encrypted footer: of it, nothing can be told or read.
+
+    It is never taken as an empty input, for it is one of the right kind.
+    """
+    # (A header of CSV may begin with PARENT, say.)
+    if head.startswith(_ENCRYPTED) and described(head) == ENCRYPTED:
+        raise encrypted(path)
+
+
+def encrypted(path: str, column: str | None = None) -> Failure:
+    """The error that says that a Parquet file, or one column of it, is encrypted."""
+    of_column = "" if column is None else f", column {column!r}"
+    way_out = "write it without encryption, with what has its keys"
+    if column is not None:
+        way_out += ", or read other columns"
+    return Failure(f"{shown(path)}: encrypted Parquet{of_column}: {way_out}", NO_INPUT)
 
 
 def is_foreign(head: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import decimal
 import json
@@ -15,7 +16,7 @@ from pyarrow.parquet import ParquetFile
 
 from headcount.errors import Failure
 from headcount.filters.rejects import Reject
-from headcount.formats import arrow_json
+from headcount.formats import arrow_json, looks
 from headcount.formats.batches import Batch, How, chosen
 from headcount.io.blocks import Block
 from headcount.values.tsv import shown
@@ -32,9 +33,10 @@ def batches(file: BinaryIO, path: str, how: How) -> Iterator[Batch]:
         parquet = ParquetFile(file)
         names = parquet.schema_arrow.names
         columns = [names[place] for place in chosen(path, names, how.columns)]
+        _check_base64(path, how, columns, parquet.schema_arrow)
         first = 1
-        for batch in parquet.iter_batches(_ROWS, columns=columns):
-            yield _batch(pa.Table.from_batches([batch]).select(columns), path, first, how.distinct)
+        for batch in _read(parquet, path, _ROWS, columns):
+            yield _batch(pa.Table.from_batches([batch]).select(columns), path, first, how)
             first += len(batch)
 
 
@@ -48,12 +50,13 @@ def line_blocks(
     with _failures(path):
         # A buffer for each column, in place of a whole column chunk.
         parquet = ParquetFile(file, buffer_size=_BUFFER)
-        names = parquet.schema_arrow.names
-        chosen(path, names, None)
-        if columns is not None:  # if it has none of them, all: then one can say what it is
-            names = [name for name in names if name in columns] or names
+        has = parquet.schema_arrow.names
+        names = has if columns is None else [name for name in has if name in columns]
+        chosen(path, has, names)
+        if not names:  # all that can be read: then one can say what it is
+            names = [name for name in has if has.count(name) == 1 and _is_readable(parquet, name)]
         first, at_once = 1, min(rows, _FIRST_ROWS)
-        for batch in parquet.iter_batches(rows, columns=names):
+        for batch in _read(parquet, path, rows, names):
             start = 0
             while start < len(batch):
                 some = batch.slice(start, at_once)
@@ -73,7 +76,10 @@ def _line_block(batch: pa.RecordBatch, names: list[str], path: str, first: int) 
         for i in pc.indices_nonzero(is_bad).to_pylist():
             of_row = [(name, text[i].as_py()) for name, text in zip(names, values, strict=True)]
             raw = arrow_json.unmarked(lines[i].as_py()).rstrip("\n").encode()
-            rejects.append((arrow_json.first_bad(of_row), path, first + i, raw))
+            why = arrow_json.first_bad(of_row)
+            if why.detail in names and _is_binary(_value_type(batch[why.detail].type)):
+                why = _not_text(why.detail)  # (other reasons have a value behind the name)
+            rejects.append((why, path, first + i, raw))
         is_good = pc.invert(is_bad)
         lines = lines.filter(is_good)
         numbers = pa.array(numbers).filter(is_good).to_pylist()
@@ -85,12 +91,64 @@ def _line_block(batch: pa.RecordBatch, names: list[str], path: str, first: int) 
     return block
 
 
+def _not_text(name: str) -> Reject:
+    """A column of bytes has some that are no text. Says what can print them."""
+    return Reject("not UTF-8", f"{name}: if it is binary, read-table --base64 {name} prints it")
+
+
 def _texts(column: pa.Array, name: str, path: str) -> pa.Array:
     try:
         return arrow_json.texts(column)
     except arrow_json.NoJson as problem:
         reason = f"column {name!r}: cannot read values of type {problem}"
-        raise Failure(f"{shown(path)}: {reason}") from None
+        way_out = "write them as text or numbers, or read other columns"
+        raise Failure(f"{shown(path)}: {reason}: {way_out}") from None
+
+
+def _read(parquet: ParquetFile, path: str, rows: int, names: list[str]) -> Iterator:
+    """Record batches of the named columns alone. Raises Failure if one of them is encrypted."""
+    try:
+        yield from parquet.iter_batches(rows, columns=names)
+    except OSError as error:
+        if not _is_of_encryption(error):
+            raise
+        # (To ask the footer which it is, ends the process: Arrow 26.0.)
+        column = next((name for name in names if _is_encrypted(parquet, name)), None)
+        raise looks.encrypted(path, column) from None
+
+
+def _is_of_encryption(error: Exception) -> bool:
+    return "decrypt" in str(error)
+
+
+def _is_encrypted(parquet: ParquetFile, name: str) -> bool:
+    try:
+        next(parquet.iter_batches(1, columns=[name]), None)
+    except OSError as error:
+        return _is_of_encryption(error)
+    return False
+
+
+def _is_readable(parquet: ParquetFile, name: str) -> bool:
+    """Whether values of a column have JSON text; not whether they are sound."""
+    if _is_encrypted(parquet, name):
+        return False
+    kind = parquet.schema_arrow.field(name).type
+    try:
+        arrow_json.texts(pa.nulls(0, kind))
+    except arrow_json.NoJson:
+        return False
+    return True
+
+
+def _check_base64(path: str, how: How, columns: list[str], schema: pa.Schema) -> None:
+    """Raises Failure if a column that is wanted in base64 is not read, or has no bytes."""
+    for name in how.base64:
+        if name not in columns:
+            raise Failure(f"{shown(path)}: --base64 {name}: no such column is read")
+        kind = _value_type(schema.field(name).type)
+        if not _is_binary(kind):
+            raise Failure(f"{shown(path)}: --base64 {name}: is {kind}, not binary: leave it out")
 
 
 @contextlib.contextmanager
@@ -99,19 +157,24 @@ def _failures(path: str) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError, ValueError) as error:
+        if _is_of_encryption(error):
+            raise looks.encrypted(path) from None
         reason = str(error).partition("\n")[0]
         raise Failure(f"{shown(path)}: not a sound Parquet file: {reason}") from None
 
 
-def _batch(table: pa.Table, path: str, first: int, distinct: bool) -> Batch:
+def _batch(table: pa.Table, path: str, first: int, how: How) -> Batch:
     size, columns = len(table), table.column_names
     places = pa.array(range(first, first + size))
-    if distinct:
+    if how.distinct:
         table = table.append_column(_PLACE, places).group_by(columns).aggregate([(_PLACE, "min")])
         places = table[f"{_PLACE}_min"]
     numbers = places.to_pylist()
     rejected: dict[int, Reject] = {}
-    values = [_values(table[name], name, path, rejected) for name in columns]
+    values = [
+        _base64(table[name]) if name in how.base64 else _values(table[name], name, path, rejected)
+        for name in columns
+    ]
     rows = list(zip(*values, strict=True))
     duplicate, rejects = size - len(rows), []
     if rejected:
@@ -123,11 +186,21 @@ def _batch(table: pa.Table, path: str, first: int, distinct: bool) -> Batch:
     return Batch(columns, rows, numbers, 0, duplicate, rejects)
 
 
+def _value_type(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _base64(column: pa.ChunkedArray) -> list[str | None]:
+    """Bytes as RFC 4648 writes them; an empty value is one, null is none."""
+    values = column.cast(_value_type(column.type)).to_pylist()
+    return [None if value is None else base64.b64encode(value).decode() for value in values]
+
+
 def _values(column: pa.ChunkedArray, name: str, path: str, rejected: dict[int, Reject]) -> list:
     """The values of a column; `rejected` gets the rows whose value has no place in JSON."""
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        column, kind = column.cast(kind.value_type), kind.value_type
+    kind = _value_type(column.type)
+    if kind is not column.type:
+        column = column.cast(kind)
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return column.to_numpy().tolist()
     if pa.types.is_timestamp(kind):
@@ -151,7 +224,7 @@ def _values(column: pa.ChunkedArray, name: str, path: str, rejected: dict[int, R
             try:
                 values[i] = value and value.decode()
             except UnicodeDecodeError:
-                rejected[i] = Reject("not UTF-8", name)
+                rejected[i] = _not_text(name)
     return values
 
 
@@ -185,5 +258,6 @@ def _is_binary(kind: pa.DataType) -> bool:
     return (
         pa.types.is_binary(kind)
         or pa.types.is_large_binary(kind)
+        or pa.types.is_binary_view(kind)
         or pa.types.is_fixed_size_binary(kind)
     )

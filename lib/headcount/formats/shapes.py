@@ -20,6 +20,7 @@ _ENOUGH = 1 << 20  # bytes of an input that has not told its shape by then: it h
 
 LINES, DOCUMENTS = "lines", "documents"
 CSV, TSV, PARQUET, AVRO = "csv", "tsv", "parquet", "avro"  # kinds of table_lines
+ENCRYPTED = "encrypted"  # Parquet that cannot be read
 _MAGIC = {b"PAR1": PARQUET, b"Obj\x01": AVRO}
 _DELIMITERS = ("\t", ",", ";", "|")
 _RECORD_SEPARATOR = b"\x1e"
@@ -94,6 +95,10 @@ class _Start:
 
 
 def _converted(path: str, shape: str, start: _Start, wanted: Wanted) -> Iterator[Block]:
+    if shape == ENCRYPTED:
+        from headcount.formats import looks
+
+        looks.refuse_encrypted(start.head, path)
     if shape == DOCUMENTS:
         from headcount.formats import json_documents  # numpy, which lines do without
 
@@ -120,6 +125,11 @@ def _shape_of(wanted: Wanted, head: bytes, is_all: bool) -> str | None:
     for magic, shape in _MAGIC.items():
         if head.startswith(magic):
             return shape
+    if head.startswith(b"PARE"):
+        from headcount.formats import looks  # JSON Lines do without
+
+        if looks.described(head) == looks.ENCRYPTED:
+            return ENCRYPTED
     head = head.removeprefix(BOM)
     text = head.lstrip(_WHITE)
     if not text:

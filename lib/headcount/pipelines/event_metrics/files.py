@@ -72,7 +72,7 @@ class Work(NamedTuple):
             return
         delimiter = self.how.delimiter or delimited.delimiter_of(bytes(first.text[:_HEAD]))
         header = source.header or self.how.header
-        if header is None:
+        if source.header is None:  # a file's first
             how = self.how._replace(columns=COLUMNS)
             delimited.check_kind(bytes(first.text[: looks.HEAD]), path, how)
         how = self.how._replace(kind=tables.CSV, delimiter=delimiter, header=header)
