@@ -292,7 +292,7 @@ def test_what_is_no_socket_is_left_alone(db, tmp_path, kind):
         case "dangling":
             path.symlink_to("none")
     before = os.lstat(path)
-    done = run("serve-db", "--db", db, "--socket", path, check=2)
+    done = run("serve-db", "--db", db, "--socket", path, check=2, timeout=20)
     assert b"expected no file yet or a socket, got" in done.stderr
     assert os.path.samestat(os.lstat(path), before)
     assert kind != "file" or path.read_text() == "mine"

@@ -98,7 +98,7 @@ class _Removal:
 def _make_room(path: str) -> None:
     """Removes a socket on which nothing listens any more."""
     try:
-        there = os.stat(path)
+        there = os.lstat(path)
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(there.st_mode):
