@@ -56,7 +56,7 @@ def read(path, kind, columns=None):
         assert all(line.endswith(b"}\n") for line in lines) and len(lines) == block.lines()
         objects += map(json.loads, lines)
         numbers += [block.number(i) for i in range(block.lines())]
-        rejects += [(number, *why, raw) for why, _, number, raw in block.rejects]
+        rejects += [(number, *why[:2], raw) for why, _, number, raw in block.rejects]
         left_out += block.left_out
     return objects, numbers, rejects, left_out
 

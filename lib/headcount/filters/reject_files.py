@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import base64
 import binascii
-import bisect
 import fnmatch
 import json
 import os
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from headcount.errors import NO_INPUT, Failure
 from headcount.filters import rejects
-from headcount.filters.rejects import Reject
+from headcount.filters.rejects import Reject, Table
 
 
 class Rejected(NamedTuple):
-    """A rejected line, and where it was first read."""
+    """A rejected line, where it was first read, and of a record of a text table how it is read."""
 
     prog: str
     file: str
     line: int
     raw: bytes
+    table: Table | None = None
 
 
 def read(path: str, log: rejects.RejectLog) -> Iterator[tuple[Rejected, str]]:
@@ -43,12 +43,40 @@ def read(path: str, log: rejects.RejectLog) -> Iterator[tuple[Rejected, str]]:
                     raw = base64.b64decode(entry["raw_base64"], validate=True)
                 else:
                     raw = entry["raw"].encode()
-                rejected_line = Rejected(
-                    str(entry["prog"]), str(entry["file"]), int(entry["line"]), raw
-                )
-                yield rejected_line, str(entry["reason"])
+                place = str(entry["prog"]), str(entry["file"]), int(entry["line"])
+                yield Rejected(*place, raw, _table(entry)), str(entry["reason"])
             except (ValueError, TypeError, KeyError, AttributeError, binascii.Error):
                 log.add(Reject("no rejected line"), path, number, line.rstrip(b"\n"))
+
+
+def _table(entry: dict) -> Table | None:
+    """None for what is no record of a table, and for what earlier versions have written."""
+    if "header" not in entry:
+        return None
+    header, optional = entry["header"], (entry.get("escape"), entry.get("from"))
+    texts = [entry["delimiter"], entry["encoding"], *header, *filter(None, optional)]
+    if type(header) is not list or not header or not all(type(text) is str for text in texts):
+        raise ValueError
+    return Table(tuple(header), *texts[:2], *optional)
+
+
+def by_table(
+    rejected: Iterable[tuple[Rejected, str]],
+) -> dict[Table | None, list[tuple[Rejected, str]]]:
+    """Lines by how they are read; None: as they are. In the order of the first of each."""
+    groups: dict[Table | None, list] = {}
+    for item in rejected:
+        groups.setdefault(item[0].table, []).append(item)
+    return groups
+
+
+def header_line(table: Table) -> bytes:
+    """The line that names the columns of records, in their encoding."""
+    line = table.record(table.header)
+    if line is None:
+        names = ", ".join(table.header)
+        raise Failure(f"the columns {names} cannot be written in {table.encoding}: name --header")
+    return line + b"\n"
 
 
 def chosen(
@@ -60,10 +88,10 @@ def chosen(
     """
     seen = set()
     for rejected_line, reason in rejected:
-        if prog not in (None, rejected_line.prog) or rejected_line in seen:
+        if prog not in (None, rejected_line.prog) or rejected_line[:4] in seen:
             continue
         if pattern is None or fnmatch.fnmatchcase(rejected_line.file, pattern):
-            seen.add(rejected_line)
+            seen.add(rejected_line[:4])
             yield rejected_line, reason
 
 
@@ -72,29 +100,4 @@ def keep_all(rejected: Iterable[tuple[Rejected, str]], kept: str | None) -> None
     log = rejects.RejectLog("", kept) if kept else None
     for line, reason in rejected if log else ():
         log.prog = line.prog
-        log.keep(reason, line.file, line.line, line.raw)
-
-
-class Replay:
-    """Lines that are written one after the other, for a program to read."""
-
-    def __init__(self):
-        self._starts: list[int] = []
-        self._rejected: list[Rejected] = []
-        self._lines = 0
-        self.size = 0  # bytes
-
-    def __len__(self) -> int:
-        return len(self._rejected)
-
-    def write(self, rejected: Iterable[Rejected], file: BinaryIO) -> None:
-        """Write the lines of these; a record of a table may be several."""
-        for rejected_line in rejected:
-            self._starts.append(self._lines + 1)
-            self._rejected.append(rejected_line)
-            self._lines += rejected_line.raw.count(b"\n") + 1
-            self.size += file.write(rejected_line.raw + b"\n")
-
-    def first_read(self, line: int) -> Rejected:
-        """Whose line that is, counted over all that has been written."""
-        return self._rejected[bisect.bisect_right(self._starts, line) - 1]
+        log.keep(reason, line.file, line.line, line.raw, line.table)

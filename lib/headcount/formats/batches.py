@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from headcount.filters.recognised import WrongKind
-from headcount.filters.rejects import Reject
+from headcount.filters.rejects import Reject, Table
 
 PARQUET, CSV, TSV = KINDS = ("parquet", "csv", "tsv")
 
@@ -40,6 +40,7 @@ class Batch(NamedTuple):
     filtered: int = 0  # blank lines, headers
     duplicate: int = 0  # rows left out because they repeat others
     rejects: Sequence[tuple[Reject, str, int, bytes]] = ()  # why, input, number, as it came
+    table: Table | None = None  # of text: how a line of it, with all of its fields, is read
 
     @property
     def records(self) -> int:

@@ -19,9 +19,9 @@ from stringzilla import Str
 
 from headcount.errors import Failure
 from headcount.filters.recognised import Kind, WrongKind
-from headcount.filters.rejects import Reject
+from headcount.filters.rejects import Reject, Table
 from headcount.formats import looks
-from headcount.formats.batches import CSV, Batch, How, chosen, expected_columns
+from headcount.formats.batches import CSV, TSV, Batch, How, chosen, expected_columns
 from headcount.io.blocks import Block
 from headcount.values import tsv
 from headcount.values.tsv import shown
@@ -71,16 +71,15 @@ def check_kind(head: bytes, path: str, how: How) -> None:
 def headless_kind(how: How) -> Kind | None:
     """What tables without a header are recognised by; None for others, whose header says it.
 
-    That is the number of fields; or, of a reject that a row of them was made of, the first name.
+    That is the number of fields.
     """
     if how.header is None:
         return None
-    names, width = how.columns or how.header, len(how.header)
+    width = len(how.header)
     delimiters = [mark.encode() for mark in ([how.delimiter] if how.delimiter else _DELIMITERS)]
-    start = f'{{"{names[0]}":'.encode()
 
     def is_like(raw: bytes) -> bool:
-        return raw.startswith(start) or any(raw.count(mark) == width - 1 for mark in delimiters)
+        return any(raw.count(mark) == width - 1 for mark in delimiters)
 
     return Kind(expected_columns(how.header), is_like, looks.described)
 
@@ -103,6 +102,7 @@ class _Table:
     def __init__(self, path: str, how: How, encodings: tuple[str, ...], split: _Split):
         self._path, self._how, self._encodings, self._split = path, how, encodings, split
         self._columns: list[str] | None = None
+        self._table: Table | None = None
         self._width = 0
         self._is_plain, self._delimiter = how.kind == CSV and not how.escape, how.delimiter
         self._rejected: list[bytes] = []  # the first ones
@@ -113,6 +113,10 @@ class _Table:
     def _begin(self, header: list[str]) -> None:
         places = chosen(self._path, header, self._how.columns)
         self._columns, self._width = [header[place] for place in places], len(header)
+        encoding, kind = ",".join(self._encodings), None if self._how.kind == CSV else TSV
+        how = self._how
+        delimiter = "\t" if kind else self._delimiter
+        self._table = Table(tuple(header), delimiter, encoding, how.escape, kind)
         only = places[0]
         self._pick = itemgetter(*places) if len(places) > 1 else lambda fields: (fields[only],)
 
@@ -151,14 +155,15 @@ class _Table:
                     continue
                 fields = Reject("wrong number of fields", f"{width} in place of {self._width}")
             raw = "".join(lines[start:end]).encode(encoding).rstrip(b"\r\n")
-            rejects.append((fields, self._path, self._line + start, raw))
+            why = fields._replace(table=self._table)
+            rejects.append((why, self._path, self._line + start, raw))
         self._rejected = (self._rejected + [raw for *_, raw in rejects])[:20]
         if is_last and self._columns is None and self._rejected:
             got = looks.described(b"\n".join(self._rejected))
             raise WrongKind(self._path, expected_columns(self._how.columns), got)
         self._rest = "".join(lines[used:]).encode(encoding)
         self._line += used
-        return Batch(self._columns or [], rows, numbers, left_out, 0, rejects)
+        return Batch(self._columns or [], rows, numbers, left_out, 0, rejects, self._table)
 
     def _plain_header(self, data: bytes) -> int:
         """Begin with a first line that needs no CSV reader; returns its length, 0 for another."""
@@ -198,7 +203,7 @@ class _Table:
         numbers = range(self._line, self._line + count)
         self._rest, self._line = b"", numbers.stop
         rows = list(zip(*self._pick(columns), strict=True))
-        return Batch(self._columns, rows, numbers, left_out)
+        return Batch(self._columns, rows, numbers, left_out, table=self._table)
 
     def _decoded(self, fields: list[str | None]) -> list[str | None] | Reject:
         data = [None if field is None else field.encode(_BYTES) for field in fields]

@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import BinaryIO
 
 from headcount import checkout
 from headcount.cli import types
 from headcount.cli.parser import Parser
 from headcount.filters.recognised import WrongKind, allowed
-from headcount.formats.batches import CSV, PARQUET, TSV, Batch, How
+from headcount.filters.rejects import Reject
+from headcount.formats.batches import CSV, KINDS, PARQUET, TSV, Batch, How
 from headcount.io import inputs
 from headcount.io.blocks import Block
 from headcount.io.splits import is_plain
@@ -59,6 +60,26 @@ def _batches(blocks: Iterator[Block], path: str, how: How) -> Iterator[Batch]:
         delimited.check_kind(bytes(first.text[: looks.HEAD]), path, how)
         kind = how.kind or (TSV if _is_named_tsv(path) else CSV)
         yield from delimited.batches(rest, path, how._replace(kind=kind))
+
+
+def rejected(
+    why: Reject, path: str, number: int, batch: Batch, row: Sequence
+) -> tuple[Reject, str, int, bytes]:
+    """What a Result wants of a row that was read, but cannot be used.
+
+    Of text, it is kept as a line with the columns of the batch, to be read again as it was; of
+    Parquet, as a JSON object.
+    """
+    if batch.table is not None:
+        table = batch.table._replace(header=tuple(batch.columns))
+        raw = table.record(row)
+        if raw is None:
+            table = table._replace(encoding="utf-8")
+            raw = table.record(row)
+        return why._replace(table=table), path, number, raw
+    import msgspec  # slow to import
+
+    return why, path, number, msgspec.json.encode(dict(zip(batch.columns, row, strict=True)))
 
 
 @contextlib.contextmanager
@@ -110,6 +131,16 @@ def add_options(parser: Parser, delimiter: str | None = ",") -> None:
         metavar="NAMES",
         type=_names,
         help="text without a header line: the names of its columns (a,b)",
+    )
+
+
+def add_kind(parser: Parser) -> None:
+    """Add what says of which kind tables are."""
+    parser.add_argument(
+        "--from",
+        dest="kind",
+        choices=KINDS,
+        help="what tables are (default: by their content and, for tsv, their name)",
     )
 
 

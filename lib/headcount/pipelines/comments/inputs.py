@@ -6,8 +6,6 @@ import argparse
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 
-import msgspec
-
 from headcount.cli.parser import Parser
 from headcount.db.staging import MOST_FILES
 from headcount.filters import runner
@@ -27,6 +25,7 @@ from headcount.pipelines.comments.tables import POST_META, TEXT, Row, Table
 def parsed(parser: Parser) -> argparse.Namespace:
     """The options, with what `read` wants to know."""
     tables.add_options(parser)
+    tables.add_kind(parser)
     parser.shared("--rejects", "--jobs", "--account", "--allow-empty", "--quiet", "--progress")
     return input_kinds.parsed(parser, ("info", "posts", "text"))
 
@@ -53,7 +52,7 @@ def read(
     runner.tally(recognised(of_inputs, KIND, options), account, crawls, progress, take)
     crawls.close()
     of_tables = RejectLog("read-table", options.rejects)
-    how = tables.how(options)
+    how = tables.how(options)._replace(kind=options.kind)
     of_inputs = itertools.chain(
         posts(options.posts, how, add, progress.add),
         texts(options.text, how, add, progress.add),
@@ -105,14 +104,15 @@ def _results(
             for values, number in zip(batch.rows, batch.numbers, strict=True):
                 made = row(values)
                 if type(made) is Reject:
-                    raw = msgspec.json.encode(dict(zip(batch.columns, values, strict=True)))
-                    rejects.append((made, path, number, raw))
+                    rejects.append(tables.rejected(made, path, number, batch, values))
                 elif made is not None:
                     rows.append(made)
             add(table, rows)
             duplicate, records = batch.duplicate, batch.records
             filtered = records - len(rows) - duplicate - len(rejects)
-            yield path, records, Result(b"", len(rows), filtered, duplicate, rejects, records)
+            right_kind = len(rejects) - len(batch.rejects)  # these have the columns
+            result = Result(b"", len(rows), filtered, duplicate, rejects, records, right_kind)
+            yield path, records, result
 
 
 def _post(values: tuple) -> Row | Reject:

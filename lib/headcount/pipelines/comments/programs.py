@@ -32,6 +32,7 @@ def _declare_files(parser: Parser, kinds: tuple[str, ...]) -> None:
     parser.lists(*kinds)
     parser.rewrite = lambda arguments: sorted_out(parser, arguments, kinds)
     tables.add_options(parser)
+    tables.add_kind(parser)
     parser.shared("--allow-empty")
 
 
@@ -70,7 +71,7 @@ def _inputs(parser: Parser, options: argparse.Namespace) -> Inputs:
 
 
 def _words(parser: Parser) -> list[str]:
-    of_text = ("--delimiter", "--encoding", "--escape", "--header")
+    of_text = ("--delimiter", "--encoding", "--escape", "--header", "--from")
     return parser.typed(*of_text, "--rejects", "--jobs", "--allow-empty", "--quiet", "--progress")
 
 

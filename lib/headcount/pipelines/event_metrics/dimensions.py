@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-import msgspec
-
 from headcount.filters.rejects import Reject
 from headcount.filters.results import Result
 from headcount.formats import tables
@@ -28,12 +26,13 @@ def results(
             for values, number in zip(batch.rows, batch.numbers, strict=True):
                 dimension = _dimension(values)
                 if type(dimension) is Reject:
-                    raw = msgspec.json.encode(dict(zip(batch.columns, values, strict=True)))
-                    rejects.append((dimension, path, number, raw))
+                    rejects.append(tables.rejected(dimension, path, number, batch, values))
                 else:
                     ident, names[ident] = dimension
                     kept += 1
-            yield path, batch.records, Result(b"", kept, batch.filtered, 0, rejects, batch.records)
+            right_kind = len(rejects) - len(batch.rejects)  # these have the columns
+            counts = (kept, batch.filtered, 0, rejects, batch.records, right_kind)
+            yield path, batch.records, Result(b"", *counts)
 
 
 def _dimension(values: tuple) -> tuple[int, str] | Reject:

@@ -6,8 +6,6 @@ read by one process.
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import itemgetter
@@ -91,12 +89,14 @@ class Work(NamedTuple):
                         batch.numbers[start:], taken, rows, strict=False
                     ):
                         if type(row) is Reject:
-                            rejects.append((row, path, number, _line(fields, delimiter)))
+                            rejects.append(tables.rejected(row, path, number, batch, fields))
                     rows = [row for row in rows if type(row) is not Reject]
                 kept += len(rows)
                 printed.append(self.take(rows, path))
             rejects.sort(key=itemgetter(2))
-            result = Result(b"".join(printed), kept, batch.filtered, 0, rejects, batch.records)
+            right_kind = len(rejects) - len(batch.rejects)  # these have the columns
+            counts = (kept, batch.filtered, 0, rejects, batch.records, right_kind)
+            result = Result(b"".join(printed), *counts)
             yield sum(lines), result
             lines.clear()
 
@@ -175,10 +175,3 @@ def _counted(blocks: Iterable[Block], lines: list[int]) -> Iterator[Block]:
     for block in blocks:
         lines.append(block.lines())
         yield block
-
-
-def _line(fields: Sequence[str], delimiter: str) -> bytes:
-    """A record as a line that can be read again."""
-    line = io.StringIO()
-    csv.writer(line, delimiter=delimiter, lineterminator="").writerow(fields)
-    return line.getvalue().encode()
