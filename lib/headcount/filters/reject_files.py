@@ -45,7 +45,7 @@ def read(path: str, log: rejects.RejectLog) -> Iterator[tuple[Rejected, str]]:
                     raw = entry["raw"].encode()
                 place = str(entry["prog"]), str(entry["file"]), int(entry["line"])
                 yield Rejected(*place, raw, _table(entry)), str(entry["reason"])
-            except (ValueError, TypeError, KeyError, AttributeError, binascii.Error):
+            except (ValueError, TypeError, LookupError, AttributeError, binascii.Error):
                 log.add(Reject("no rejected line"), path, number, line.rstrip(b"\n"))
 
 
@@ -57,7 +57,9 @@ def _table(entry: dict) -> Table | None:
     texts = [entry["delimiter"], entry["encoding"], *header, *filter(None, optional)]
     if type(header) is not list or not header or not all(type(text) is str for text in texts):
         raise ValueError
-    return Table(tuple(header), *texts[:2], *optional)
+    table = Table(tuple(header), *texts[:2], *optional)
+    header_line(table)
+    return table
 
 
 def by_table(
@@ -71,11 +73,10 @@ def by_table(
 
 
 def header_line(table: Table) -> bytes:
-    """The line that names the columns of records, in their encoding."""
+    """The line that names the columns of records, in their encoding. Raises ValueError."""
     line = table.record(table.header)
     if line is None:
-        names = ", ".join(table.header)
-        raise Failure(f"the columns {names} cannot be written in {table.encoding}: name --header")
+        raise ValueError
     return line + b"\n"
 
 

@@ -44,8 +44,8 @@ class Table(NamedTuple):
 
             line = io.StringIO()
             marks = {"delimiter": self.delimiter, "escapechar": self.escape}
-            csv.writer(line, lineterminator="", **marks).writerow(fields)
-            text = line.getvalue()
+            csv.writer(line, lineterminator="\r\n", **marks).writerow(fields)  # these get quotes
+            text = line.getvalue().removesuffix("\r\n")
         for encoding in self.encoding.split(","):
             with contextlib.suppress(UnicodeEncodeError):
                 return text.encode(encoding)
