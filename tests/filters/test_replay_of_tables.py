@@ -236,3 +236,18 @@ def test_events_in_csv_come_back_behind_their_header(tmp_path):
     bad.write_text(json.dumps(first | {"raw": "user_engagement,1577836800000000,ben"}) + "\n")
     done, _ = replayed(tmp_path, command, status=0)
     assert done.stdout == b"2020-01-01\t1\t2\n"
+
+
+def test_several_processes_hand_on_how_a_table_is_read(tmp_path):
+    """A file of more than a split, whose lines are shared out."""
+    source, bad, db = tmp_path / "a.csv", tmp_path / "bad", tmp_path / "my.db"
+    names = HEADER.replace(",", ";")
+    good = b"2024-03-01 00:00:00;1;7;{};2024-04-01 00:00:00;1\n"
+    wrong = "é;1\n".encode("latin-1")
+    source.write_bytes(f"{names}\n".encode() + good * 180_000 + wrong)
+    command = ["import-event-metrics", "--db", db]
+    options = ["--jobs", 2, "--encoding", "latin-1", "--rejects", bad]
+    run(*command, *options, source, check=65)
+    (first,) = letters(bad)
+    assert (first["delimiter"], first["encoding"], first["line"]) == (";", "latin-1", 180_002)
+    assert replayed(tmp_path, command)[1] == [first]

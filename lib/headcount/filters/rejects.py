@@ -61,8 +61,8 @@ class Table(NamedTuple):
 class Reject(NamedTuple):
     """Why a line cannot be used: a reason (one of few, they are counted) and what was seen.
 
-    Of a record of a text table, how it is to be read: a Table (or a tuple of its values, if it has
-    come from another process).
+    Of a record of a text table, how it is to be read: the values of a Table, as a plain tuple, so
+    that processes can send it.
     """
 
     reason: str

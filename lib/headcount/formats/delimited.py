@@ -155,7 +155,7 @@ class _Table:
                     continue
                 fields = Reject("wrong number of fields", f"{width} in place of {self._width}")
             raw = "".join(lines[start:end]).encode(encoding).rstrip(b"\r\n")
-            why = fields._replace(table=self._table)
+            why = fields._replace(table=self._table and tuple(self._table))
             rejects.append((why, self._path, self._line + start, raw))
         self._rejected = (self._rejected + [raw for *_, raw in rejects])[:20]
         if is_last and self._columns is None and self._rejected:

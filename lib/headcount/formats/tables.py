@@ -76,7 +76,7 @@ def rejected(
         if raw is None:
             table = table._replace(encoding="utf-8")
             raw = table.record(row)
-        return why._replace(table=table), path, number, raw
+        return why._replace(table=tuple(table)), path, number, raw
     import msgspec  # slow to import
 
     return why, path, number, msgspec.json.encode(dict(zip(batch.columns, row, strict=True)))
