@@ -251,3 +251,25 @@ def test_several_processes_hand_on_how_a_table_is_read(tmp_path):
     (first,) = letters(bad)
     assert (first["delimiter"], first["encoding"], first["line"]) == (";", "latin-1", 180_002)
     assert replayed(tmp_path, command)[1] == [first]
+
+
+@pytest.mark.parametrize("kind", ["--posts", "--first-dimensions", "events"])
+def test_rows_without_header_that_are_all_rejected_are_of_the_right_kind(kind, tmp_path):
+    """Though not one line that is kept has as many fields as the table."""
+    source, bad = tmp_path / "a.csv", tmp_path / "bad"
+    source.write_text('"x,y",,p,photo,soon,n,m\n' * 2)
+    names = "more,post_h_id,page_h_id,type,created_time,name_h_id,even_more"
+    program = "import-comments"
+    files = [kind, source]
+    if kind != "--posts":
+        program = "import-event-metrics"
+        names = "more,id,name,a,b,c,d"
+    if kind == "events":
+        files, names = [source], f"{HEADER},more"
+    elif kind == "--first-dimensions":
+        events = tmp_path / "events.csv"
+        events.write_text("")
+        files = [events, *files]
+    options = ["--header", names, "--max-rejects", "100%", "--rejects", bad]
+    run(program, "--db", tmp_path / "my.db", *options, *files, check=65)
+    assert [entry["line"] for entry in letters(bad)] == [1, 2]

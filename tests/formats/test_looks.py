@@ -46,6 +46,8 @@ CASES = {
     "a PNG image": [b"\x89PNG\r\n\x1a\n\0\0", b"\x89PNG\n\x1a"],
     "a SQLite database": [database()],
     "Parquet": [b"PAR1\x15\x04\x15"],
+    "encrypted Parquet": [b"PARE\x15\x04\x15"],
+    "CSV with the columns PARENT, x": [b"PARENT,x\n1,2\n"],
     "CSV with the columns PAR1, PAR2": [b"PAR1,PAR2\n1,2\n"],
     "Avro": [b"Obj\x01\x04\x16avro.schema"],
     "UTF-16 text": [
