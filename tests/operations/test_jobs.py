@@ -177,7 +177,9 @@ def test_killed_itself_it_is_entered_as_aborted_and_its_command_still_runs_alone
     job(db, "long", *shell("echo never"), check=75)
     go.touch()
     wait_for(lambda: job(db, "long", *shell("true")).returncode == 0)
-    assert [row["status"] for row in rows(db)] == ["aborted", "failed", "done"]
+    statuses = [row["status"] for row in rows(db)]  # (each start that found the lock is one)
+    assert statuses[0] == "aborted" and statuses[-1] == "done"
+    assert set(statuses[1:-1]) == {"failed"}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -100,7 +100,7 @@ def test_a_held_lock(db, tmp_path):
         )
         assert 0.4 < time.monotonic() - start < 2
         assert done.stdout == b"" and done.stderr.count(b"\n") == 1 and b".lock" in done.stderr
-        assert runs(db) == ["done"]
+        assert runs(db) == ["done", "failed"]
     run("import-active-users", "--db", db, "--wait", 0.5, tmp_path / "new.jsonl", check=0)
 
 
