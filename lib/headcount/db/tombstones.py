@@ -13,7 +13,7 @@ import os
 import re
 import sqlite3
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from headcount.db import address
@@ -86,7 +86,7 @@ class Tombstones:
                         found[plain[start:last]] = erased
         return found
 
-    def without(self, text: str, *, is_json: bool = False, fixed: frozenset[str] = frozenset()):
+    def without(self, text: str, *, is_json: bool = False, fixed: Container[str] = ()) -> str:
         """A text, or JSON, in which erased names give way to random ones."""
         from headcount.values.spellings import FREE, Spellings, strings
 

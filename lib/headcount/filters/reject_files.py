@@ -50,7 +50,7 @@ def read(path: str, log: rejects.RejectLog) -> Iterator[tuple[Rejected, str]]:
 
 
 def _table(entry: dict) -> Table | None:
-    """None for what is no record of a table, and for what earlier versions have written."""
+    """None for other lines, and for those that earlier versions have written."""
     if "header" not in entry:
         return None
     header, optional = entry["header"], (entry.get("escape"), entry.get("from"))

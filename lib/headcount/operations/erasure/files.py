@@ -99,8 +99,7 @@ class Searched(NamedTuple):
 
 
 def search(path: str, kind: str, names: Names, *, is_free: bool = False) -> Searched:
-    """Search every byte of a file; a compressed backup is looked into. Its hash is of what is there
-    on the disk."""
+    """Search every byte of a file, or of what a compressed backup holds; hash the file itself."""
     try:
         digest, size = hashlib.sha256(), 0
         with open(path, "rb") as file:

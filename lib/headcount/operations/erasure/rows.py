@@ -12,7 +12,7 @@ from headcount.pipelines.recent_changes import record
 from headcount.values.spellings import Spellings
 
 _AT_ONCE = 2000  # rows
-_TEXTS = ("TEXT", "DATE", "TEXT COLLATE NOCASE")
+_TEXTS = ("TEXT", "DATE")
 
 
 class Left(NamedTuple):

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Set
 from datetime import date
 from functools import partial
 
-from headcount.db.tombstones import KEY as KEY_OF_USER
+from headcount.db import tombstones
 from headcount.db.tombstones import Tombstones
 from headcount.filters.rejects import Reject
 from headcount.filters.results import Result
@@ -183,14 +183,14 @@ class ActiveUsers:
         users = self._users.get(b"%b\t%b" % (day, signal.encode()), {}).keys()
         return {people.get(user, user) for user in users} if people else users
 
-    def _forget(self, tombstones: Tombstones, *, has_names: bool) -> None:
+    def _forget(self, erased: Tombstones, *, has_names: bool) -> None:
         """Let those who were erased have their random names, if the store `has_names`, or none:
         then they do not count, and neither do devices that were seen with such a login."""
         names = {user for users in self._users.values() for user in users}
         names |= self._engagements.names() | self._sessions.names() | self._logins.names()
         names |= self._logins.all_people()
         texts = {tsv.unescape(name.decode()): name for name in names}
-        found = tombstones.find_all(KEY_OF_USER, texts)
+        found = erased.find_all(tombstones.KEY, texts)
         others = {texts[t]: e.name and tsv.escape(e.name).encode() for t, e in found.items()}
         if not has_names:
             others = {name: other for name, other in others.items() if other is None}
