@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from headcount.db import address
-from headcount.operations.erasure.files import LEAST, Searched
+from headcount.operations.erasure.files import LEAST, Searched, sha256
 from headcount.operations.erasure.forgetting import Change
 from headcount.operations.erasure.rows import Left
 from headcount.operations.erasure.rows import Searched as Table
@@ -24,7 +24,7 @@ class Certificate:
     removed: dict[str, int] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
-    before: list[Searched] = field(default_factory=list)
+    before: dict[str, str] = field(default_factory=dict)  # hashes of files
     after: list[Searched] = field(default_factory=list)
     left: list[Left] = field(default_factory=list)
     has_bytes: bool = True  # whether the name is long enough to be searched for in bytes
@@ -70,14 +70,13 @@ class Certificate:
 
     def as_dict(self) -> dict:
         """The certificate, for JSON."""
-        hashes = {file.path: file.sha256 for file in self.before}
         files = [
             {
                 "file": file.path,
                 "kind": file.kind,
                 "bytes": file.size,
-                "sha256_before": hashes.get(file.path),
-                "sha256_after": file.sha256,
+                "sha256_before": self.before.get(file.path),
+                "sha256_after": sha256(file.path),
                 "still_has_it": file.has_it,
                 **({"error": file.error} if file.error else {}),
             }

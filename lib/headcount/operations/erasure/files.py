@@ -88,31 +88,34 @@ def _decoded(text) -> bytes:
 
 
 class Searched(NamedTuple):
-    """A file that was searched: how many bytes it holds, and a hash of them."""
+    """A file that was searched: how many bytes it holds, and whether a name is among them."""
 
     path: str
     kind: str
     size: int
-    sha256: str
     has_it: bool
     error: str = ""
 
 
 def search(path: str, kind: str, names: Names, *, is_free: bool = False) -> Searched:
-    """Search every byte of a file, or of what a compressed backup holds; hash the file itself."""
+    """Search every byte of a file, or of what a compressed backup holds."""
     try:
-        digest, size = hashlib.sha256(), 0
         with open(path, "rb") as file:
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
-                size += len(chunk)
-            file.seek(0)
             content = igzip.IGzipFile(fileobj=file) if path.endswith(".gz") else file
             blocks = iter(lambda: content.read(_CHUNK), b"")
             has_it = names.possible and names.in_blocks(blocks, is_free=is_free)
-        return Searched(path, kind, size, digest.hexdigest(), has_it)
+            return Searched(path, kind, os.fstat(file.fileno()).st_size, has_it)
     except (OSError, EOFError, isal_zlib.error) as error:
-        return Searched(path, kind, 0, "", False, str(error))
+        return Searched(path, kind, 0, False, str(error))
+
+
+def sha256(path: str) -> str | None:
+    """The hash of a file as it is on the disk; None if it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None
 
 
 def of_database(db: str) -> list[str]:

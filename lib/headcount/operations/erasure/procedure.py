@@ -35,7 +35,8 @@ def erase(options) -> Certificate:
     with _all_held(options) as db:
         for stage in files.stages(options.db):
             shutil.rmtree(stage)
-        found.before = [files.search(path, kind, _NOBODY) for path, kind in _files(options)]
+        if options.format == "json":  # else nobody sees the hashes, and backups are large
+            found.before = {path: files.sha256(path) for path, _ in _files(options)}
         with connection.transaction(db):
             ids = _ids(db, options)
             known = tombstones.load(db, options.db)
@@ -58,9 +59,6 @@ def erase(options) -> Certificate:
     found.removed, found.changes, found.has_bytes = job.found, job.changes, names.possible
     _search(found, options, names, job)
     return found
-
-
-_NOBODY = files.Names(["-"])  # only for hashes: too short to be searched for
 
 
 def _search(found: Certificate, options, names: files.Names, job: Forgetting) -> None:
