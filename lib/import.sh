@@ -74,7 +74,7 @@ make_stage() {
 	trap 'signal=INT' INT
 	trap 'signal=TERM' TERM HUP
 	stage=$(mktemp -d "$lock.stage.XXXXXX" 2>/dev/null) || status=$?
-	trap - INT TERM HUP
+	default_signals
 	stop_if_signalled
 	if ((status)); then die 74 "cannot write $lock.stage"; fi
 }
@@ -88,7 +88,7 @@ enter_run() {
 	trap - PIPE
 	hear_session
 	read_words <"$stage/words"
-	trap - INT TERM HUP
+	default_signals
 	stop_if_signalled
 }
 

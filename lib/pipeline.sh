@@ -11,6 +11,17 @@ export LC_ALL=C # sort and join must agree, and bytes are bytes
 # signal was first trapped.
 trap : EXIT
 
+# What was ignored from the start, as by nohup, stays so (POSIX has it); but bash resets it with the
+# first `trap -` after a trap. So these are the signals that were not.
+heeded=()
+trap : INT TERM HUP
+trapped=$(trap -p INT TERM HUP)
+for name in INT TERM HUP; do
+	if [[ $trapped != *"-- '' SIG$name"* ]]; then heeded+=("$name"); fi
+done
+default_signals() { if ((${#heeded[@]})); then trap - "${heeded[@]}"; fi; }
+default_signals
+
 prog=${0##*/}
 bin=${self%/*}
 lib=$bin/../lib
@@ -127,7 +138,7 @@ run_job() {
 		wait "$job" || status=$?
 		kill -0 "$job" 2>/dev/null || break
 	done
-	trap - INT TERM HUP
+	default_signals
 	if ((status > 128)); then kill -- "-$job" 2>/dev/null || :; fi # what a killed job left behind
 	return "$status"
 }

@@ -19,6 +19,7 @@ from helpers.events import NOON, event
 from helpers.programs import BARE, BIN, ROOT
 from helpers.sessions import (
     kill_session,
+    members,
     session,
     settle,
     wait_until,
@@ -98,12 +99,13 @@ def test_interrupted_while_it_loads():
     assert done.returncode in KILLED[signal.SIGINT] and done.stderr == b""
 
 
-@pytest.mark.parametrize("program", ["count-active-users", "grep-events"])
-def test_what_was_ignored_from_the_start_stays_so(program, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP], ids=["int", "hup"])
+@pytest.mark.parametrize("program", ["count-active-users", "grep-events", "import-active-users"])
+def test_what_was_ignored_from_the_start_stays_so(program, number, tmp_path):
     """As of `nohup` and `… &` in a script: https://pubs.opengroup.org/onlinepubs/9699919799/ (2.11
     of the shell's language). The program reads on to the end."""
-    words = {"grep-events": ["user_engagement"]}
-    script = 'trap "" INT; exec "$0" "$@"'
+    words = {"grep-events": ["user_engagement"], "import-active-users": ["--db", "my.db"]}
+    script = 'trap "" INT HUP; exec "$0" "$@"'
     process = subprocess.Popen(
         ["bash", "-c", script, BIN / program, *words.get(program, [])],
         stdin=subprocess.PIPE,
@@ -118,13 +120,14 @@ def test_what_was_ignored_from_the_start_stays_so(program, tmp_path):
         process.stdin.flush()
         settle(process.pid, *([] if program == "grep-events" else [COUNTING]))
         for _ in range(3):
-            os.killpg(process.pid, signal.SIGINT)
+            for member in members(process.pid):
+                os.kill(member.pid, number)
             time.sleep(0.1)
         stdout, stderr = process.communicate(event(user="ben"), timeout=60)
     finally:
         kill_session(process.pid)
     assert process.returncode == 0, stderr
-    expected = {"grep-events": 2, "count-active-users": 1}
+    expected = {"grep-events": 2, "count-active-users": 1, "import-active-users": 1}
     assert len(stdout.splitlines()) == expected[program]
     assert program == "grep-events" or stdout.endswith(b"\t2\n")
 
