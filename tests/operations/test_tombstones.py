@@ -464,3 +464,26 @@ def test_a_mark_is_a_part_of_its_word(db):
     forget(db, "keep", "हिन्द", check=65)
     ((kept,),) = query(db, "SELECT event FROM recent_change_raw")
     assert json.loads(kept)["comment"] == "हिन्दी"
+
+
+def test_a_file_whose_path_has_the_word_can_be_replaced(db, tmp_path):
+    folder = tmp_path / "ann"
+    folder.mkdir()
+    file = folder / "x.jsonl"
+    file.write_bytes(events("ann", "ben"))
+    run("import-active-users", "--db", db, file, check=0)
+    forget(db, "keep", "ann")
+    file.write_bytes(events("ben"))
+    run("import-active-users", "--db", db, "--replace", file, check=0)
+    assert days(db) == {"2024-03-10": 1}
+
+
+def test_a_key_that_a_kill_has_left_empty_is_made_again(db, tmp_path):
+    key = tmp_path / "my.db.erasure-key"
+    imported(db, events("ann", "ben"))
+    key.touch(0o600)
+    forget(db, "recount", "ann")
+    imported(db, events("ann", "ben", "ben"))
+    assert days(db) == {"2024-03-10": 1} and len(key.read_text().strip()) == 64
+    key.write_text("zz")
+    assert b"is no key" in imported(db, events("ben"), check=78).stderr
