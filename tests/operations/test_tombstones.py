@@ -472,7 +472,7 @@ def test_a_file_whose_path_has_the_word_can_be_replaced(db, tmp_path):
     file = folder / "x.jsonl"
     file.write_bytes(events("ann", "ben"))
     run("import-active-users", "--db", db, file, check=0)
-    forget(db, "keep", "ann")
+    assert b"origin.name" in forget(db, "keep", "ann", check=65).stderr  # told: it is a key
     file.write_bytes(events("ben"))
     run("import-active-users", "--db", db, "--replace", file, check=0)
     assert days(db) == {"2024-03-10": 1}
