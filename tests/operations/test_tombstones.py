@@ -487,3 +487,21 @@ def test_a_key_that_a_kill_has_left_empty_is_made_again(db, tmp_path):
     assert days(db) == {"2024-03-10": 1} and len(key.read_text().strip()) == 64
     key.write_text("zz")
     assert b"is no key" in imported(db, events("ben"), check=78).stderr
+
+
+@pytest.mark.parametrize("name", [*NAMES, "(Zed)", "C:\\Zed", "Zed.Quux"])
+def test_imports_know_every_spelling(name, db):
+    """In JSON with escapes and without; a text that looks like an escape ends no import."""
+    imported(db, json.dumps(change("own", user=name)).encode(), program="import-recent-changes")
+    forget(db, "keep", name)
+    texts = [text for text in spelled(name) if "+" not in text]
+    later = [change(f"c{i}", comment=f"a {text}, \\d C:\\x\\") for i, text in enumerate(texts)]
+    content = b"".join(
+        json.dumps(each, ensure_ascii=i % 2 == 0).encode() + b"\n" for i, each in enumerate(later)
+    )
+    imported(db, content, program="import-recent-changes")
+    kept = query(db, "SELECT event FROM recent_change_raw WHERE id LIKE 'c%' ORDER BY pk")
+    assert len(kept) == len(texts)
+    for (event_text,), text in zip(kept, texts, strict=True):
+        comment = json.loads(event_text)["comment"]
+        assert re.fullmatch(r"a forgotten-\w{16}, \\d C:\\x\\", comment), (text, comment)

@@ -35,6 +35,10 @@ ERASED = "erased person"  # how the ledger calls lines that are left out for tha
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 _LONGEST = 64  # tokens of a name in a text
 _WORDS = 100_000  # of texts, that are known to begin a name or not
+# What no escape has within: texts are cut there as they came, for most of it comes again and again.
+_MARKS = '"/:,()[]{}|=<>.!?*-'
+_BACKSLASH = "\\"
+_PIECE = re.compile(rf"[^\s_{re.escape(_MARKS)}]+")
 
 _ERASURE = ("name", "mode", "key_id", "erased_at", "lifted_at", "reason")
 _TOMBSTONE = ("hash", "kind", "name")
@@ -57,6 +61,8 @@ class Tombstones:
         for digest, kind, erasure, name in rows:
             self._known[kind][digest] = Erased(erasure, name)
         self._begins: dict[str, bool] = {}  # whether a word does
+        self._others: set[str] = set()  # pieces of texts in which no name begins
+        self._begins_with_mark = any(self.find(_FIRST, mark) for mark in _MARKS)
         self._spellings: dict[str, Spellings] = {}
 
     def find(self, kind: str, text: str) -> Erased | None:
@@ -76,8 +82,6 @@ class Tombstones:
         from headcount.values.spellings import canonical
 
         plain, found = canonical(text), {}
-        if not any(map(self._may_begin, set(_TOKEN.findall(plain)))):
-            return found
         tokens = [token.span() for token in _TOKEN.finditer(plain)]
         for i, (start, end) in enumerate(tokens):
             if self._may_begin(plain[start:end]):
@@ -88,6 +92,8 @@ class Tombstones:
 
     def without(self, text: str, *, is_json: bool = False, fixed: Container[str] = ()) -> str:
         """A text, or JSON, in which erased names give way to random ones."""
+        if not self._may_name(text):
+            return text
         from headcount.values.spellings import FREE, Spellings, strings
 
         for name, erased in self.mentions(strings(text) if is_json else text).items():
@@ -99,6 +105,31 @@ class Tombstones:
             else:
                 text = spellings.replaced(text, erased.erasure)
         return text
+
+    def _may_name(self, text: str) -> bool:
+        """Whether a name may begin in a text, or in JSON: most do without one, and fast."""
+        if self._begins_with_mark:
+            return True
+        if len(self._others) >= _WORDS:
+            self._others.clear()
+        for piece in set(_PIECE.findall(text)) - self._others:
+            is_plain = piece.isascii() and piece.isalnum()
+            if self._may_begin(piece.lower()) if is_plain else self._may_hide(piece):
+                return True
+            self._others.add(piece)
+        return False
+
+    def _may_hide(self, piece: str) -> bool:
+        """Whether one may begin in a piece with escapes, perhaps, or other letters."""
+        from headcount.values.spellings import canonical
+
+        forms = [piece]
+        if "\\" in piece:  # of JSON, or as it is
+            try:
+                forms.append(json.loads(f'"{piece.removesuffix(_BACKSLASH)}"'))
+            except ValueError:
+                return True  # that is for those to see who know the whole text
+        return any(map(self._may_begin, _TOKEN.findall(canonical("\n".join(forms)))))
 
     def _may_begin(self, word: str) -> bool:
         if word not in self._begins:
