@@ -304,7 +304,7 @@ def test_a_line_without_end_takes_no_memory_in_the_ledger(db):
 def test_bytes_that_are_no_text(db):
     done = job(db, "x", *shell(r"printf '\377\033[31m\n' >&2; exit 1"), check=1)
     assert b"\\xff" in done.stderr
-    assert runs(db)[-1]["status"] == "failed"
+    assert runs(db, "--job", "x")[-1]["status"] == "failed"
     job(db, "x", "--", "echo", b"\xff".decode(errors="surrogateescape"), check=0)
     assert rows(db)[-1]["command"] == "echo '\\udcff'"
     assert b"how many?" in job(db, "x", "--retries", -1, *shell("true"), check=2).stderr
