@@ -6,6 +6,7 @@ import re
 import shutil
 import unicodedata
 from datetime import datetime
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -184,6 +185,27 @@ def test_logins_and_sessions(db):
     assert list(days(db).values()) == [1]
     keys = {key for (key,) in query(db, "SELECT key FROM user UNION SELECT key FROM person")}
     assert keys.isdisjoint({"ann", "phone", "laptop", "tablet"})
+
+
+def test_a_device_that_is_found_to_be_theirs(db):
+    """It counted before the login told whose it is; from then on it does not, on any day."""
+    stitched = ("--identity", "stitched")
+    ours = event(user="phone", user_id="ann") + event(user="other")
+    imported(db, ours, *stitched)
+    forget(db, "recount", "ann")
+    shared = event(user="shared", user_id="ben")
+    imported(db, event(user="tablet") + events("tablet", day="2024-03-11") + shared, *stitched)
+    assert list(days(db).values()) == [3, 1]
+    news = event(user="tablet", user_id="ann") + event(user="shared", user_id="ann")
+    told = imported(db, news, *stitched).stdout.decode()
+    assert [line.split("\t")[1:] for line in told.splitlines()] == [["3", "2"], ["1", "0"]]
+    assert list(days(db).values()) == [2]
+    imported(db, event(user="tablet") + events("tablet", day="2024-03-11"), *stitched)
+    assert list(days(db).values()) == [2]
+    assert ("tablet",) not in query(db, "SELECT key FROM user")
+    beside = json.loads(Path(f"{db}.erasures").read_text())
+    kept = query(db, "SELECT hash FROM tombstone")
+    assert {row[0] for row in beside["tombstones"]} == {row[0] for row in kept}
 
 
 @pytest.mark.parametrize("mode", ["keep", "recount"])

@@ -42,6 +42,10 @@ _PIECE = re.compile(rf"[^\s_{re.escape(_MARKS)}]+")
 
 _ERASURE = ("name", "mode", "key_id", "erased_at", "lifted_at", "reason")
 _TOMBSTONE = ("hash", "kind", "name")
+_ENTER = (
+    "INSERT INTO tombstone (erasure, kind, hash, name) VALUES (?, ?, ?, ?) "
+    "ON CONFLICT (erasure, kind, hash) DO UPDATE SET name = excluded.name"
+)
 
 
 class Erased(NamedTuple):
@@ -64,6 +68,7 @@ class Tombstones:
         self._others: set[str] = set()  # pieces of texts in which no name begins
         self._begins_with_mark = any(self.find(_FIRST, mark) for mark in _MARKS)
         self._spellings: dict[str, Spellings] = {}
+        self.has_learnt = False  # more ids than the mirror beside the database has
 
     def find(self, kind: str, text: str) -> Erased | None:
         """What has taken the place of an id, if it was erased."""
@@ -74,6 +79,14 @@ class Tombstones:
         """Those of these that were erased."""
         found = ((text, self.find(kind, text)) for text in texts) if self._known[kind] else ()
         return {text: erased for text, erased in found if erased}
+
+    def learn(self, db: sqlite3.Connection, ids: dict[str, str]) -> None:
+        """Within a transaction: more ids, each of an erasure, that do not count from now on."""
+        for text, erasure in ids.items():
+            digest = self._hash(_hashed(KEY, text))
+            self._known[KEY][digest] = Erased(erasure, None)
+            db.execute(_ENTER, [erasure, KEY, digest, None])
+            self.has_learnt = True
 
     def mentions(self, text: str) -> dict[str, Erased]:
         """The names in a text that were erased, as `canonical` spells them."""
@@ -188,8 +201,7 @@ def enter(
     if first and plain == plain.strip():  # else it would be another name in texts
         rows += [(MENTION, plain, name), (_FIRST, first[0], name)]
     db.executemany(
-        "INSERT INTO tombstone (erasure, kind, hash, name) VALUES (?, ?, ?, ?) "
-        "ON CONFLICT (erasure, kind, hash) DO UPDATE SET name = excluded.name",
+        _ENTER,
         [(name, kind, digest(_hashed(kind, each)), other) for kind, each, other in rows],
     )
 

@@ -14,8 +14,8 @@ from headcount.filters.rejects import Reject
 from headcount.filters.results import Result
 from headcount.filters.runner import EVENTS, FROM_INPUT, each_line
 from headcount.io.blocks import Block
-from headcount.pipelines.active_users.days import origins, publish, store
-from headcount.pipelines.active_users.days.merge import Merged, Merger
+from headcount.pipelines.active_users.days import origins, people, publish, store
+from headcount.pipelines.active_users.days.merge import Change, Merged, Merger
 from headcount.pipelines.active_users.days.pending import Engagements
 from headcount.pipelines.active_users.days.people import Logins
 from headcount.pipelines.active_users.days.sessions import Piece, Sessions
@@ -183,9 +183,10 @@ class ActiveUsers:
         users = self._users.get(b"%b\t%b" % (day, signal.encode()), {}).keys()
         return {people.get(user, user) for user in users} if people else users
 
-    def _forget(self, erased: Tombstones, *, has_names: bool) -> None:
+    def _forget(self, db: sqlite3.Connection, erased: Tombstones, *, has_names: bool) -> list[str]:
         """Let those who were erased have their random names, if the store `has_names`, or none:
-        then they do not count, and neither do devices that were seen with such a login."""
+        then they do not count, and neither do devices that were seen with such a login alone, from
+        now on. Returns these devices."""
         names = {user for users in self._users.values() for user in users}
         names |= self._engagements.names() | self._sessions.names() | self._logins.names()
         names |= self._logins.all_people()
@@ -194,8 +195,14 @@ class ActiveUsers:
         others = {texts[t]: e.name and tsv.escape(e.name).encode() for t, e in found.items()}
         if not has_names:
             others = {name: other for name, other in others.items() if other is None}
-        gone = {name for name, other in others.items() if other is None}
-        others |= dict.fromkeys(self._logins.devices_of(gone))
+        gone = {texts[t]: e.erasure for t, e in found.items() if e.name is None}
+        devices = {
+            tsv.unescape(device.decode()): (device, gone[person])
+            for device, person in self._logins.devices_of(gone).items()
+        }
+        for shared in people.with_login(db, devices):
+            del devices[shared]
+        others |= dict.fromkeys(device for device, _ in devices.values())
         for users in self._users.values() if others else ():
             for user in users.keys() & others.keys():
                 bits, other = users.pop(user), others[user]
@@ -203,6 +210,9 @@ class ActiveUsers:
                     users[other] = users.get(other, 0) | bits
         for kind in (self._engagements, self._sessions, self._logins):
             kind.rename(others)
+        learnt = {text: erasure for text, (_, erasure) in devices.items() if text not in found}
+        erased.learn(db, learnt)
+        return sorted(learnt)
 
     def merge(
         self,
@@ -218,8 +228,7 @@ class ActiveUsers:
         Raises Failure 65 for a table that cannot be a new version of the one of its name.
         """
         has_names = store.sketch_mode(db) != "instead"
-        if erased:
-            self._forget(erased, has_names=has_names)
+        learnt = self._forget(db, erased, has_names=has_names) if erased else []
         if not has_names:
             from headcount.pipelines.active_users.days import sketches  # few have them
 
@@ -229,7 +238,17 @@ class ActiveUsers:
         merger = Merger(db, {number: path for path, number in self._numbers.items()}, replace)
         more = (self._engagements, self._sessions, self._logins)
         merger.merge_tallies(self._tallies)
-        return merger.merge(self._users, *more, run_id)
+        removed = publish.remove(db, learnt, run_id) if learnt else []
+        merged = merger.merge(self._users, *more, run_id)
+        return merged._replace(changes=_in_one(removed, merged.changes)) if removed else merged
+
+
+def _in_one(first: list[Change], second: list[Change]) -> list[Change]:
+    """Changes, one after the other, as one each day."""
+    changes = {day: (old, new) for day, old, new in first}
+    for day, old, new in second:
+        changes[day] = (changes.get(day, (old,))[0], new)
+    return [(day, *both) for day, both in sorted(changes.items()) if both[0] != both[1]]
 
 
 def _names(signals: bytes) -> set[str]:

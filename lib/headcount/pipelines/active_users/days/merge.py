@@ -22,10 +22,13 @@ _MANY = 20  # users: so many do not all go when a table is corrected
 Users = dict[bytes, dict[bytes, int]]  # by day and signal: each with bits for its origins
 
 
+Change = tuple[str, int, int]  # date, old count, new count
+
+
 class Merged(NamedTuple):
     """What a run has changed."""
 
-    changes: list[tuple[str, int, int]]  # date, old count, new count
+    changes: list[Change]
     notes: tuple[str, ...] = ()  # what else there is to say
     is_late: bool = False  # what came before of some input can no longer be taken out
     sketch_errors: tuple = ()  # where there are sketches beside the sets

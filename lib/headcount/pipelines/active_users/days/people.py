@@ -54,13 +54,15 @@ class Logins:
                 if people and name is not None:
                     devices[name] |= people
 
-    def devices_of(self, people: Collection[bytes]) -> set[bytes]:
-        """The devices that were seen with these alone, by what was collected here."""
+    def devices_of(self, people: Collection[bytes]) -> dict[bytes, bytes]:
+        """The devices that were seen with these alone, by what was collected here; each with one
+        of them."""
         known: dict[bytes, set[bytes]] = defaultdict(set)
         for devices in self._people.values():
             for device, seen in devices.items():
                 known[device] |= seen
-        return {device for device, seen in known.items() if seen and seen <= set(people)}
+        own = set(people)
+        return {device: min(seen) for device, seen in known.items() if seen and seen <= own}
 
     def names(self) -> set[bytes]:
         """Their devices."""
@@ -200,6 +202,12 @@ def devices_of(db: sqlite3.Connection, person: str) -> list[str]:
         "(SELECT id FROM person WHERE key = ?))"
     )
     return [key for (key,) in db.execute(query, [person]).fetchall()]
+
+
+def with_login(db: sqlite3.Connection, devices: Collection[str]) -> set[str]:
+    """Those of some devices that were seen with a login."""
+    query = "SELECT key, device_id FROM login JOIN user ON user.id = device_id WHERE key"
+    return set(sql.select(db, query, sorted(devices)))
 
 
 def remove(db: sqlite3.Connection, person: str, name: str) -> int:
