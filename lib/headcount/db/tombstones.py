@@ -13,7 +13,7 @@ import os
 import re
 import sqlite3
 import unicodedata
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from headcount.db import address
@@ -23,7 +23,7 @@ from headcount.values import clock
 from headcount.values.pseudonyms import LEAST, Pseudonyms, key_id
 
 if TYPE_CHECKING:  # slow to import, and few databases have tombstones
-    from headcount.values.spellings import Spellings
+    from headcount.values.spellings import Fields, Spellings
 
 KEEP, RECOUNT = "keep", "recount"
 
@@ -33,7 +33,7 @@ KEY, EDITOR, MENTION, _FIRST = "key", "editor", "mention", "first word"
 ERASED = "erased person"  # how the ledger calls lines that are left out for that
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
-_LONGEST = 64  # tokens of a name in a text
+LONGEST = 255  # letters of a name in a text: MediaWiki's are at most so many bytes
 _WORDS = 100_000  # of texts, that are known to begin a name or not
 # What no escape has within: texts are cut there as they came, for most of it comes again and again.
 _MARKS = '"/:,()[]{}|=<>.!?*-'
@@ -97,14 +97,19 @@ class Tombstones:
         plain, found = canonical(text), {}
         tokens = [token.span() for token in _TOKEN.finditer(plain)]
         for i, (start, end) in enumerate(tokens):
-            if self._may_begin(plain[start:end]):
-                for _, last in tokens[i : i + _LONGEST]:
-                    if erased := self.find(MENTION, plain[start:last]):
-                        found[plain[start:last]] = erased
+            if not self._may_begin(plain[start:end]):
+                continue
+            for _, last in tokens[i : i + LONGEST]:
+                if last - start > LONGEST:
+                    break
+                name = plain[start:last]
+                for form in {name, name.replace("+", " ")}:
+                    if erased := self.find(MENTION, form):
+                        found[form] = erased
         return found
 
-    def without(self, text: str, *, is_json: bool = False, fixed: Container[str] = ()) -> str:
-        """A text, or JSON, in which erased names give way to random ones."""
+    def without(self, text: str, *, is_json: bool = False, fields: Fields | None = None) -> str:
+        """A text, or JSON with such fields, in which erased names give way to random ones."""
         if not self._may_name(text):
             return text
         from headcount.values.spellings import FREE, Spellings, strings
@@ -114,7 +119,7 @@ class Tombstones:
                 self._spellings[name] = Spellings(name, FREE)
             spellings = self._spellings[name]
             if is_json:
-                text = spellings.replaced_in_json(text, erased.erasure, fixed)
+                text = spellings.replaced_in_json(text, erased.erasure, fields)
             else:
                 text = spellings.replaced(text, erased.erasure)
         return text

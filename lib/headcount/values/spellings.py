@@ -10,7 +10,7 @@ import html
 import json
 import re
 import unicodedata
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from functools import cache
 from html.entities import html5
 from typing import NamedTuple
@@ -28,12 +28,14 @@ TOLD = (
 )
 _SHORT = {'"': '"', "\\": "\\", "/": "/", "\b": "b", "\f": "f", "\n": "n", "\r": "r", "\t": "t"}
 _BLANKS = " _\xa0"
+_CASED = 0x1F000  # no letter from there on has two cases
 _ROUNDS = 3  # of escapes within escapes
 _AROUND = 40  # characters that an escape takes at most
 _BEFORE = re.compile(
     r"(?:(?:%[0-9A-Fa-f]{2})+|\\u[0-9A-Fa-f]{4}|&#?\w+;|\\[nrtbf\"/\\])\Z", re.ASCII
 )
 _AFTER = re.compile(r"(?:%[0-9A-Fa-f]{2})+|\\u[0-9A-Fa-f]{4}|&#?\w+;|\\[nrtbf\"/\\]", re.ASCII)
+_IN_JSON = re.compile(r'\\+(?:u([0-9A-Fa-f]{4})|(["/]))|\\(\\)')
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _ONE = re.compile(_QUOTED, re.DOTALL)
 _STRING = re.compile(rf"({_QUOTED})(?:(\s*:\s*)({_QUOTED})?)?", re.DOTALL)
@@ -48,6 +50,13 @@ class Style(NamedTuple):
     is_title: bool = False  # a blank may be _ or +, and so may what stands around a name
 
 
+class Fields(NamedTuple):
+    """Fields of JSON whose values are no text in which anybody may be named."""
+
+    fixed: Container[str] = ()  # words of the source's
+    names: Container[str] = ()  # somebody's whole name: "Ann" is not in "Ann Marie"
+
+
 EXACT = Style()
 FREE = Style(any_case=True, is_title=True)
 
@@ -58,10 +67,12 @@ class Spellings:
     def __init__(self, name: str, style: Style = EXACT):
         self.name, self._style = name, style
         letters = unicodedata.normalize("NFC", name)
-        self._text = re.compile("".join(_letter(c, style) for c in letters))
+        units = _units(_folded(name) if style.any_case else letters, style)
+        self._text = re.compile("".join(_either(unit, _letter, style) for unit in units))
         forms = {name, letters, unicodedata.normalize("NFD", name)}
         self._wide = {form.encode(code) for form in forms for code in ("utf-16-le", "utf-16-be")}
-        self._bytes = re.compile(b"".join(_letter_of_bytes(c, style) for c in letters))
+        of_bytes = (_either(unit, _letter_of_bytes, style, b"") for unit in units)
+        self._bytes = re.compile(b"".join(of_bytes))
 
     def in_text(self, text: str) -> bool:
         """Whether it stands there, be it as a part of a longer word."""
@@ -82,18 +93,21 @@ class Spellings:
             text = text[:start] + other + text[end:]
         return text
 
-    def replaced_in_json(self, text: str, other: str, fixed: Container[str] = ()) -> str:
+    def replaced_in_json(self, text: str, other: str, fields: Fields | None = None) -> str:
         """A JSON text in which the strings have `other`; all that is not the name stays as it is.
 
-        Names of fields stay, and so do the values of `fixed` ones. (`other` needs no escape.)
+        Names of fields stay, and values as `fields` says. (`other` needs no escape.)
         """
+        fields = fields or Fields()
 
         def change(found: re.Match) -> str:
             string, colon, value = found.groups("")
             if not colon:
                 return self.replaced(string, other)
-            is_fixed = string[1:-1] in fixed
-            return string + colon + (value if is_fixed else self.replaced(value, other))
+            field = string[1:-1]
+            is_another = field in fields.names and not self._text.fullmatch(value, 1, len(value) - 1)
+            stays = field in fields.fixed or is_another
+            return string + colon + (value if stays else self.replaced(value, other))
 
         return _STRING.sub(change, text)
 
@@ -122,15 +136,17 @@ def strings(json_text: str) -> str:
 
 def canonical(text: str) -> str:
     """What all spellings of a text have in common, if its source spells names freely."""
-    plain = unescaped(text).replace("_", " ").replace("\xa0", " ")
-    return (plain if plain.isascii() else unicodedata.normalize("NFC", plain)).lower()
+    return _folded(unescaped(text).replace("_", " ").replace("\xa0", " "))
 
 
 def unescaped(text: str) -> str:
-    """A text without percent-encoding and entities, however often it was encoded."""
+    """A text without percent-encoding, entities and escapes of JSON, however often encoded."""
     for _ in range(_ROUNDS):
         plain = unquote(text) if "%" in text else text
         plain = html.unescape(plain) if "&" in plain else plain
+        if "\\" in plain:
+            plain = _IN_JSON.sub(lambda found: found[2] or found[3] or chr(int(found[1], 16)), plain)
+            plain = plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         if plain == text:
             break
         text = plain
@@ -160,11 +176,48 @@ def _plain(escape: str) -> str:
     return chr(int(escape[2:], 16)) if escape[1] == "u" else " "
 
 
+def _folded(text: str) -> str:
+    """A text in which case makes no difference (the Unicode standard, 3.13, caseless matching)."""
+    if text.isascii():
+        return text.lower()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+
+
+@cache
+def _unfolded() -> dict[str, list[str]]:
+    """The letters that folding makes something else of: by that, which may be several letters."""
+    letters: dict[str, list[str]] = {}
+    for letter in map(chr, range(_CASED)):
+        if (folded := letter.casefold()) != letter:
+            letters.setdefault(folded, []).append(letter)
+    return letters
+
+
+def _units(letters: str, style: Style) -> list[list[str]]:
+    """A name in pieces, each with the letters that may stand for it: ss, and ß for it."""
+    units, i = [], 0
+    while i < len(letters):
+        sizes = (3, 2) if style.any_case else ()
+        size = next((n for n in sizes if letters[i : i + n] in _unfolded()), 1)
+        unit = letters[i : i + size]
+        units.append([unit, *(_unfolded()[unit] if size > 1 else ())])
+        i += size
+    return units
+
+
+def _either(unit: list[str], of_letter: Callable, style: Style, nothing=""):
+    """A pattern for any of these."""
+    patterns = [nothing.join(of_letter(c, style) for c in letters) for letters in unit]
+    if len(patterns) == 1:
+        return patterns[0]
+    return f"(?:{'|'.join(patterns)})" if nothing == "" else b"(?:" + b"|".join(patterns) + b")"
+
+
 def _forms(letter: str, style: Style) -> list[str]:
     """The sequences of characters that may stand for a letter."""
     cased = {letter}
     if style.any_case:
-        cased |= {letter.lower(), letter.upper(), letter.title(), letter.casefold()}
+        cased |= {letter.lower(), letter.upper(), letter.title(), *_unfolded().get(letter, ())}
     if style.is_title and letter in _BLANKS:
         cased |= set(_BLANKS)
     normal = {unicodedata.normalize(form, c) for c in cased for form in ("NFC", "NFD")}

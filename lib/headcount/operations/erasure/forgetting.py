@@ -150,7 +150,7 @@ class Forgetting:
             self.count("change", removed)
 
         def change(text: str) -> str:
-            return self._free.replaced_in_json(text, self._name, record.FIXED)
+            return self._free.replaced_in_json(text, self._name, record.FIELDS)
 
         mentions = rows.change(db, table, "event", "pk", change)
         self.count("mention in changes", mentions)

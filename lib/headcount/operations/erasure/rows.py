@@ -113,7 +113,7 @@ _FREE = {
 def _stands_in(text: str, column: str, spelling: Spellings) -> bool:
     """Whether a name stands there as a word that would have been changed."""
     if column == "event":  # the events of recent changes
-        return spelling.replaced_in_json(text, "", record.FIXED) != text
+        return spelling.replaced_in_json(text, "", record.FIELDS) != text
     return spelling.stands_in(text)
 
 

@@ -113,7 +113,7 @@ class Importer:
                 change.user = erased.name
                 if change.user is None:
                     return None, data
-        text = self._erased.without(data.decode(), is_json=True, fixed=record.FIXED)
+        text = self._erased.without(data.decode(), is_json=True, fields=record.FIELDS)
         return change, text.encode()
 
     def leave_out(self, lines: int) -> None:

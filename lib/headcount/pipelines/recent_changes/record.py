@@ -15,11 +15,15 @@ import msgspec
 from headcount.filters.rejects import Reject
 from headcount.formats import jsonl
 from headcount.values import numbers
+from headcount.values.spellings import Fields
 
-# The fields of an event whose values are words of the source's, and no names.
-FIXED = frozenset(
-    {"$schema", "id", "stream", "topic", "domain", "dt", "type", "wiki", "server_name"}
-    | {"server_url", "server_script_path", "log_type", "log_action"}
+# The fields of an event whose values are words of the source's, or an editor's name.
+FIELDS = Fields(
+    fixed=frozenset(
+        {"$schema", "id", "stream", "topic", "domain", "dt", "type", "wiki", "server_name"}
+        | {"server_url", "server_script_path", "log_type", "log_action"}
+    ),
+    names=frozenset({"user"}),
 )
 CANARY = "canary"  # the domain of events that only show that the stream is alive
 LAST = 253_402_300_799  # seconds: the end of the year 9999
