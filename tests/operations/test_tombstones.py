@@ -386,6 +386,45 @@ def test_pseudonyms(db, tmp_path):
     assert days(db) == {"2024-03-10": 2}
 
 
+def test_pseudonyms_of_a_day(db, tmp_path):
+    """Of each day another one: days that come later, and earlier ones, have their tombstones."""
+    key = tmp_path / "key"
+    key.write_text("k" * 32)
+    key.chmod(0o600)
+    options = ("--pseudonym-key", key)
+    daily = (*options, "--pseudonyms", "day", "--latest", "2032-01-01")
+    imported(db, events("ann", "ben"), *daily)
+    forget(db, "recount", "ann", *options)
+    for day in ("2024-03-10", "2024-03-11", "2023-03-12", "2031-01-01"):
+        imported(db, events("ann", "ben", day=day), *daily)
+    assert set(days(db).values()) == {1} and len(days(db)) == 4
+    run("forget-user", "--db", db, "--lift", "ann", "--reason", "r", *options, check=0)
+    imported(db, events("ann", day="2024-03-11"), *daily)
+    assert days(db)["2024-03-11"] == 2
+
+
+def test_sketches_alone(db, tmp_path):
+    """Nobody can be taken out of them: that is told, and there is a way."""
+    day, options = tmp_path / "day.jsonl", ("--sketch", "instead")
+    day.write_bytes(events("ann", "ben"))
+    run("import-active-users", "--db", db, *options, day, check=0)
+    told = forget(db, "recount", "ann", check=65).stderr.decode()
+    assert "nobody can be told apart" in told and "--replace" in told
+    assert days(db) == {"2024-03-10": 2}
+    imported(db, events("ann", "ben", day="2024-03-11"), *options)
+    assert days(db)["2024-03-11"] == 1
+    run("import-active-users", "--db", db, *options, "--replace", day, check=0)
+    assert days(db)["2024-03-10"] == 1
+    certificate = json.loads(forget(db, "keep", "zed", "--format", "json", check=66).stdout)
+    assert any("sketches" in text for text in certificate["out_of_reach"])
+
+
+def test_an_id_that_looks_like_an_option(db):
+    imported(db, events("-name-", "ben"))
+    run("forget-user", "--db", db, "--mode", "recount", "--", "-name-", check=0)
+    assert days(db) == {"2024-03-10": 1}
+
+
 def test_the_certificate(db, tmp_path):
     imported(db, events("ann-of-the-hill", "ben"))
     bad = tmp_path / "bad"

@@ -105,8 +105,9 @@ class Spellings:
             if not colon:
                 return self.replaced(string, other)
             field = string[1:-1]
-            is_another = field in fields.names and not self._text.fullmatch(value, 1, len(value) - 1)
-            stays = field in fields.fixed or is_another
+            stays = field in fields.fixed
+            if field in fields.names:
+                stays = not self._text.fullmatch(value[1:-1])
             return string + colon + (value if stays else self.replaced(value, other))
 
         return _STRING.sub(change, text)
@@ -145,7 +146,7 @@ def unescaped(text: str) -> str:
         plain = unquote(text) if "%" in text else text
         plain = html.unescape(plain) if "&" in plain else plain
         if "\\" in plain:
-            plain = _IN_JSON.sub(lambda found: found[2] or found[3] or chr(int(found[1], 16)), plain)
+            plain = _IN_JSON.sub(lambda at: at[2] or at[3] or chr(int(at[1], 16)), plain)
             plain = plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         if plain == text:
             break

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from headcount.db import address
+from headcount.db.tombstones import RECOUNT
 from headcount.operations.erasure.files import LEAST, Searched, sha256
 from headcount.operations.erasure.forgetting import Change
 from headcount.operations.erasure.rows import Left
 from headcount.operations.erasure.rows import Searched as Table
 from headcount.values import clock, spellings
 
+_SKETCHES = "the sketches of days, in which nobody can be told apart"
 _SHOWN = 20  # rows of a column
 
 
@@ -27,6 +29,7 @@ class Certificate:
     before: dict[str, str] = field(default_factory=dict)  # hashes of files
     after: list[Searched] = field(default_factory=list)
     left: list[Left] = field(default_factory=list)
+    has_sketches_alone: bool = False  # of the app's users, with no ids
     has_bytes: bool = True  # whether the name is long enough to be searched for in bytes
 
     def files_left(self) -> list[Searched]:
@@ -43,6 +46,11 @@ class Certificate:
     def sentences(self) -> list[str]:
         """What is left, and the way out."""
         found = []
+        if self.has_sketches_alone and self.mode == RECOUNT:
+            found.append(
+                f"{_SKETCHES}: published days stay as they are, and imports leave the ID out from "
+                "now on; to count a day anew, import its files with --replace"
+            )
         tool = "psql" if address.is_url(self.db) else "sqlite3"
         for column in dict.fromkeys((left.table, left.column) for left in self.left):
             rows = [left.row for left in self.left if (left.table, left.column) == column]
@@ -64,6 +72,8 @@ class Certificate:
         """What this could not search, or does not change."""
         backups = [f"{file.path} (not changed)" for file in self.after if file.kind == "backup"]
         others = ["the raw events, and copies of them", "copies of the database and of backups"]
+        if self.has_sketches_alone:
+            others.append(_SKETCHES)
         if address.is_url(self.db):
             others.append("the server's log of writes, its replicas and its backups")
         return [*backups, *others]

@@ -71,6 +71,7 @@ class Forgetting:
         self._name, self._known, self._is_known = name or tombstones.new_name(), known, bool(name)
         self._run = ledger.begin(db, "forget-user", {}, [], again=False)[0]
         self._others: dict[str, str] = {}  # the random name of each id
+        self.other_days: list[str] = []  # pseudonyms that the database does not have, yet
         self._exact, self._free = Spellings(user, EXACT), Spellings(user, FREE)
         self.changes: list[Change] = []
         self.found: dict[str, int] = {}  # how much, by what it was
@@ -84,7 +85,8 @@ class Forgetting:
         self.recent_changes()
         self.texts()
         self.ledgers()
-        if self._is_known and self._mode == RECOUNT and not self.found:
+        is_sketched = store.sketch_mode(self._db) == "instead"  # where nobody can be looked for
+        if (self._is_known or is_sketched) and self._mode == RECOUNT and not self.found:
             self.count("tombstone", 1)  # from now on nothing of theirs counts
         if self.found:
             self.remember()
@@ -186,7 +188,8 @@ class Forgetting:
 
     def remember(self) -> None:
         """Leave tombstones, of these ids and of the name that was asked for."""
-        others: dict[str, str | None] = {i: self._other(i) for i in (self._user, *self._ids)}
+        ids = (self._user, *self._ids, *self.other_days)
+        others: dict[str, str | None] = {each: self._other(each) for each in ids}
         others |= self._others
         if self._mode == RECOUNT:
             others = dict.fromkeys(others)

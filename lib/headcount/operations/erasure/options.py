@@ -7,6 +7,7 @@ import sys
 
 from headcount.cli.parser import Parser
 from headcount.db import tombstones
+from headcount.io import names
 from headcount.pipelines.active_users import pseudonym_options
 
 
@@ -35,6 +36,10 @@ def parse(parser: Parser) -> argparse.Namespace:
     )
     parser.shared("--db", "--wait", "--quiet")
     options = parser.parse()
+    if "--" in sys.argv[1:-1]:
+        first = sys.argv[sys.argv.index("--") + 1]
+        if options.id == names.safe(first):  # it is an ID, not the name of a file
+            options.id = first
     asked = sum((options.list, options.again, options.lift is not None, options.id is not None))
     if asked > 1:
         parser.error("expected one of ID, --list, --lift and --again, got several")

@@ -6,7 +6,8 @@ import contextlib
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from headcount.db import address, connection, locks, tombstones
@@ -17,6 +18,7 @@ from headcount.operations import backups
 from headcount.operations.erasure import files, forgetting, rows
 from headcount.operations.erasure.certificate import Certificate
 from headcount.operations.erasure.forgetting import Forgetting
+from headcount.pipelines.active_users.days import store
 from headcount.values.pseudonyms import Pseudonyms, key_id
 
 
@@ -45,7 +47,9 @@ def erase(options) -> Certificate:
             others = [each.name for each in before if each.name and options.mode == RECOUNT]
             everything = [*ids, *others]  # also what they were kept under
             job = Forgetting(db, options.db, options.mode, options.id, everything, name, known)
+            job.other_days = _ids_of_other_days(db, options)
             job.erase()
+            found.has_sketches_alone = store.sketch_mode(db) == "instead"
             tombstones.write_mirror(db, options.db)
         names = files.Names(ids)
         for path, kind in _files(options):
@@ -108,12 +112,34 @@ def _ids(db: sqlite3.Connection, options) -> list[str]:
     db_settings.check(db, {"pseudonym-key": key_id(key) if key else ""})
     if not key:
         return [options.id]
-    name = Pseudonyms(key)
-    days = db.execute("SELECT DISTINCT date FROM active_day ORDER BY date").fetchall()
-    query = "SELECT value FROM setting WHERE name = 'pseudonyms'"
-    is_daily = db.execute(query).fetchone() == ("day",)
-    hashes = [name(f"{day} {options.id}") for (day,) in days] if is_daily else [name(options.id)]
-    return [options.id, *hashes]
+    if not _is_daily(db):
+        return [options.id, Pseudonyms(key)(options.id)]
+    return [options.id, *_of_days(options, _days(db))]
+
+
+def _ids_of_other_days(db: sqlite3.Connection, options) -> list[str]:
+    """What they may be called on days that the database does not have, a year before those that it
+    has and ten years from now: where pseudonyms are of a day, each day has a tombstone."""
+    known = _days(db)
+    if not options.pseudonym_key or not _is_daily(db):
+        return []
+    today = datetime.now(UTC).date()
+    first = min([date.fromisoformat(day) for day in known] + [today]) - timedelta(days=366)
+    days = (first + timedelta(days=n) for n in range((today - first).days + 3660))
+    return _of_days(options, [str(day) for day in days if str(day) not in known])
+
+
+def _days(db: sqlite3.Connection) -> set[str]:
+    return {day for (day,) in db.execute("SELECT DISTINCT date FROM active_day").fetchall()}
+
+
+def _is_daily(db: sqlite3.Connection) -> bool:
+    return store.setting(db, "pseudonyms") == "day"
+
+
+def _of_days(options, days: Iterable[str]) -> list[str]:
+    name = Pseudonyms(options.pseudonym_key)
+    return [name(f"{day} {options.id}") for day in sorted(days)]
 
 
 def _scrub(db: sqlite3.Connection, options) -> None:
