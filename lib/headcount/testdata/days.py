@@ -78,6 +78,7 @@ class Instants:
     def __init__(self, options, zone: tzinfo | None, random: Callable[[], float]):
         self._random = random
         self._days, self._late = options.days, options.late
+        self._mixed = getattr(options, "mixed", 0)
         self.begin = _midnight(options.start, zone)
         end = _midnight(options.start + timedelta(options.days), zone)
         self._day = (end - self.begin) / options.days
@@ -87,6 +88,8 @@ class Instants:
 
         `done` is the part of the whole that came before it.
         """
+        if self._mixed and self._random() < self._mixed:
+            done = self._random()
         days = done * self._days
         part = days % 1
         part += part * (1 - part) * (1 - 2 * part)

@@ -12,7 +12,6 @@ from headcount.values import zones
 _SECOND = 1_000_000  # microseconds
 _DAY = 86_400 * _SECOND
 
-_MEAN_LINE = 2400
 _PROFILES = 64
 _KEPT = 512  # earlier lines, to repeat
 _MASK = (1 << 128) - 1
@@ -40,15 +39,19 @@ class Stream:
         self._rng = Random(options.seed)
         self._random = self._rng.random  # it and getrandbits: the same in every Python
         self._instant = days.Instants(options, zone, self._random)
-        lines = options.lines if options.size is None else options.size // _MEAN_LINE
+        lines = options.lines if options.size is None else options.size // options.line_bytes
         self._users = options.users or max(1, lines // 100)
         self._salt = self._rng.getrandbits(128)
-        self._others = engagement_templates.others()
+        others = engagement_templates.others()
         self._engagements, self._lacking = engagement_templates.engagements()
-        self._profiles = [
+        profiles = [
             engagement_templates.user(self._random, number, self._instant.begin // _SECOND)
             for number in range(_PROFILES)
         ]
+        size = options.line_bytes
+        self._others = [engagement_templates.shortened(some, size) for some in others]
+        self._engagements = engagement_templates.shortened(self._engagements, size)
+        self._profiles = [engagement_templates.resized(profile, size) for profile in profiles]
         self._items = [_uuid(self._rng.getrandbits(128)) for _ in range(24)]
         self._kept: list[bytes] = []
         self._made = 0

@@ -5,6 +5,7 @@ An event is two of them: what happened, and to whom. Shares, orders of keys and 
 of a real export.
 """
 
+import re
 from random import Random
 
 ENGAGEMENT = "user_engagement"
@@ -103,6 +104,19 @@ _ENGAGEMENT_PARAMS = [
     "firebase_screen ga_session_id firebase_screen_class engaged_session_event",
 ]
 
+MEAN_LINE = 2400  # bytes
+_SHORT = 1200  # at most
+
+# What may be left out of lines, or added to them.
+_PARAM = re.compile(
+    rb'\{"key":"(?!engaged_session_event|engagement_time_msec|session_engaged)[^}]*}},?'
+)
+_PROPERTY = re.compile(rb'\{"key":[^}]*}}')
+_ONE_MORE = (
+    b'{"key":"property_%03d","value":{"string_value":"of no interest to anybody",'
+    b'"set_timestamp_micros":"1700000000000000"}}'
+)
+
 _DEVICES = [b"Pixel 6", b"Pixel 7a", b"Galaxy A12", b"Moto G"]
 _LANGUAGES = [b"en-us"] * 17 + [b"es-us", b"de-de", b"en-in"]
 _VERSIONS = [b"4.2.1"] * 9 + [b"4.2.0"]
@@ -161,6 +175,31 @@ def user(random: Random, number: int, start: int) -> bytes:
         one_of(_LANGUAGES),
         one_of(_VERSIONS),
     )
+
+
+def shortened(templates: list[bytes], line_bytes: int) -> list[bytes]:
+    """The first halves of lines of about that length: short ones have those parameters alone that
+    decide something."""
+    if line_bytes > _SHORT:
+        return templates
+    return [_PARAM.sub(b"", template).replace(b",]", b"]") for template in templates]
+
+
+def resized(profile: bytes, line_bytes: int) -> bytes:
+    """The second half, with more properties than usual, or with fewer."""
+    if line_bytes == MEAN_LINE:
+        return profile
+    start, bracket, rest = profile.partition(b"[")
+    listed, _, end = rest.rpartition(b"]")
+    properties = _PROPERTY.findall(listed)
+    size = max(len(_ONE_MORE), len(listed) + line_bytes - MEAN_LINE)
+    if line_bytes <= _SHORT:
+        end, size = b',"time_zone_offset_seconds":"%(east)d"}\n', len(_ONE_MORE)
+    while sum(map(len, properties)) + len(_ONE_MORE) < size:
+        properties.append(_ONE_MORE % len(properties))
+    while sum(map(len, properties)) > size:
+        properties.pop()
+    return start + bracket + b",".join(properties) + b"]" + end
 
 
 def _properties(one_of, set_up: int, device: bytes, *, long: bool) -> list[bytes]:

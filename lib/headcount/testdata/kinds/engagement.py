@@ -14,9 +14,11 @@ Example:
   1000
 """
 
+from headcount.cli import types
 from headcount.cli.parser import Parser
 from headcount.testdata import common, days, engagement_templates
 from headcount.testdata.engagement_stream import Stream
+from headcount.testdata.engagement_templates import MEAN_LINE
 
 
 def add_options(parser: Parser) -> None:
@@ -25,9 +27,18 @@ def add_options(parser: Parser) -> None:
         parser,
         ("--duplicates", 0.01, "this part of the lines repeats an earlier one"),
         ("--late", 0.02, "this part comes up to 3 days late"),
+        ("--mixed", 0.0, "this part is of any of the days, not of the one that is in turn"),
         ("--broken", 0.0, "this part is not an event: cut short, wrong types, bad UTF-8…"),
         ("--escapes", 0.0, "this part has JSON escapes, some of them in names"),
         ("--engagements", engagement_templates.ENGAGEMENT_SHARE, "this part is user_engagement"),
+    )
+    parser.add_argument(
+        "--line-bytes",
+        metavar="N",
+        type=types.positive,
+        default=MEAN_LINE,
+        help=f"about how long lines are, from 300 on (default: {MEAN_LINE}); short ones lack "
+        "parameters and properties that decide nothing",
     )
     days.add_options(parser)
 
