@@ -1,6 +1,7 @@
 """make-data: the same every time, like the real thing, and right about its own answer."""
 
 import gzip
+import itertools
 import json
 import re
 import signal
@@ -300,3 +301,16 @@ def test_sample_has_its_truth():
     assert found == (SAMPLE / "truth.tsv").read_bytes()
     counts = [int(line.split(b"\t")[1]) for line in found.splitlines()]
     assert len(counts) == 10 and min(counts) >= 50 and max(counts) <= 200
+
+
+@pytest.mark.parametrize("size", [300, 8000])
+def test_other_shapes(size, tmp_path):
+    """Short lines, long ones, and days in no order: the answer is right all the same."""
+    truth = tmp_path / "truth"
+    options = ("--events", 4000, "--line-bytes", size, "--mixed", 1, "--truth", truth)
+    lines = make(*options).splitlines()
+    assert 0.7 * size < sum(map(len, lines)) / len(lines) < 1.3 * size
+    days = [strict(line)["event_date"] for line in lines]
+    assert sum(one != other for one, other in itertools.pairwise(days)) > 2000
+    content = b"\n".join(lines)
+    assert run("count-active-users", "--validate", stdin=content).stdout == truth.read_bytes()
