@@ -303,7 +303,7 @@ def test_sample_has_its_truth():
     assert len(counts) == 10 and min(counts) >= 50 and max(counts) <= 200
 
 
-@pytest.mark.parametrize("size", [300, 8000])
+@pytest.mark.parametrize("size", [300, 700, 1100, 1600, 8000])
 def test_other_shapes(size, tmp_path):
     """Short lines, long ones, and days in no order: the answer is right all the same."""
     truth = tmp_path / "truth"
@@ -314,3 +314,8 @@ def test_other_shapes(size, tmp_path):
     assert sum(one != other for one, other in itertools.pairwise(days)) > 2000
     content = b"\n".join(lines)
     assert run("count-active-users", "--validate", stdin=content).stdout == truth.read_bytes()
+
+
+def test_lines_that_are_too_short():
+    done = run("make-data", "engagement", "--line-bytes", 299, status=2)
+    assert b"300 or more" in done.stderr and not done.stdout

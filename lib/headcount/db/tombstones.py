@@ -33,7 +33,7 @@ KEY, EDITOR, MENTION, _FIRST = "key", "editor", "mention", "first word"
 ERASED = "erased person"  # how the ledger calls lines that are left out for that
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
-LONGEST = 255  # letters of a name in a text: MediaWiki's are at most so many bytes
+_LONGEST = 255  # letters of a name in a text: MediaWiki's are at most so many bytes
 _WORDS = 100_000  # of texts, that are known to begin a name or not
 # What no escape has within: texts are cut there as they came, for most of it comes again and again.
 _MARKS = '"/:,()[]{}|=<>.!?*-'
@@ -99,8 +99,8 @@ class Tombstones:
         for i, (start, end) in enumerate(tokens):
             if not self._may_begin(plain[start:end]):
                 continue
-            for _, last in tokens[i : i + LONGEST]:
-                if last - start > LONGEST:
+            for _, last in tokens[i : i + _LONGEST]:
+                if last - start > _LONGEST:
                     break
                 name = plain[start:last]
                 for form in {name, name.replace("+", " ")}:

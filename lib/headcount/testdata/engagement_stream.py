@@ -42,15 +42,16 @@ class Stream:
         lines = options.lines if options.size is None else options.size // options.line_bytes
         self._users = options.users or max(1, lines // 100)
         self._salt = self._rng.getrandbits(128)
-        others = engagement_templates.others()
-        self._engagements, self._lacking = engagement_templates.engagements()
+        others, engagements = engagement_templates.others(), engagement_templates.engagements()
         profiles = [
             engagement_templates.user(self._random, number, self._instant.begin // _SECOND)
             for number in range(_PROFILES)
         ]
         size = options.line_bytes
         self._others = [engagement_templates.shortened(some, size) for some in others]
-        self._engagements = engagement_templates.shortened(self._engagements, size)
+        self._engagements, self._lacking = (
+            engagement_templates.shortened(some, size) for some in engagements
+        )
         self._profiles = [engagement_templates.resized(profile, size) for profile in profiles]
         self._items = [_uuid(self._rng.getrandbits(128)) for _ in range(24)]
         self._kept: list[bytes] = []

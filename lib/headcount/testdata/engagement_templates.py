@@ -105,7 +105,9 @@ _ENGAGEMENT_PARAMS = [
 ]
 
 MEAN_LINE = 2400  # bytes
+LEAST = 300  # bytes of a line
 _SHORT = 1200  # at most
+_BESIDE = 270  # bytes of a short line that are not properties
 
 # What may be left out of lines, or added to them.
 _PARAM = re.compile(
@@ -194,7 +196,8 @@ def resized(profile: bytes, line_bytes: int) -> bytes:
     properties = _PROPERTY.findall(listed)
     size = max(len(_ONE_MORE), len(listed) + line_bytes - MEAN_LINE)
     if line_bytes <= _SHORT:
-        end, size = b',"time_zone_offset_seconds":"%(east)d"}\n', len(_ONE_MORE)
+        end = b',"time_zone_offset_seconds":"%(east)d"}\n'
+        size = max(len(_ONE_MORE), line_bytes - _BESIDE)
     while sum(map(len, properties)) + len(_ONE_MORE) < size:
         properties.append(_ONE_MORE % len(properties))
     while sum(map(len, properties)) > size:

@@ -51,7 +51,7 @@ class Style(NamedTuple):
 
 
 class Fields(NamedTuple):
-    """Fields of JSON whose values are no text in which anybody may be named."""
+    """Fields of JSON in which names stay, or are looked for as the whole value."""
 
     fixed: Container[str] = ()  # words of the source's
     names: Container[str] = ()  # somebody's whole name: "Ann" is not in "Ann Marie"

@@ -18,7 +18,7 @@ from headcount.cli import types
 from headcount.cli.parser import Parser
 from headcount.testdata import common, days, engagement_templates
 from headcount.testdata.engagement_stream import Stream
-from headcount.testdata.engagement_templates import MEAN_LINE
+from headcount.testdata.engagement_templates import LEAST, MEAN_LINE
 
 
 def add_options(parser: Parser) -> None:
@@ -37,7 +37,7 @@ def add_options(parser: Parser) -> None:
         metavar="N",
         type=types.positive,
         default=MEAN_LINE,
-        help=f"about how long lines are, from 300 on (default: {MEAN_LINE}); short ones lack "
+        help=f"about how long lines are, from {LEAST} on (default: {MEAN_LINE}); short ones lack "
         "parameters and properties that decide nothing",
     )
     days.add_options(parser)
@@ -45,4 +45,6 @@ def add_options(parser: Parser) -> None:
 
 def run(parser: Parser, options) -> int:
     """Print the events, then write the truth; returns the exit status."""
+    if options.line_bytes < LEAST:
+        parser.error(f"--line-bytes {options.line_bytes}: expected {LEAST} or more")
     return days.run(parser, options, Stream)
