@@ -5,7 +5,7 @@ from functools import reduce
 
 from headcount.filters.rejects import Reject
 from headcount.filters.results import Result
-from headcount.filters.runner import each_line
+from headcount.filters.runner import FROM_INPUT, USERS, each_line, passed_on
 from headcount.io.blocks import Block
 from headcount.values import decimals
 
@@ -25,6 +25,8 @@ class Counts:
         self._masks: dict[bytes, int] = {}
         self._amounts: dict[tuple[bytes, bytes], dict[bytes, object]] = defaultdict(dict)
         self._columns = 5 if sum_at_least is not None else 3 if all_of else 2
+        notes = {FROM_INPUT: passed_on, USERS: self._add_users}
+        self.add_held = each_line(self._add, notes=notes)  # also many rows in one line
 
     def add(self, block: Block) -> Result:
         """Take in the rows of a block; a row that says nothing new is a duplicate."""
@@ -47,6 +49,13 @@ class Counts:
             values.add(self._values.setdefault(value, value))
         elif not new:
             self._duplicate += 1
+        return b""
+
+    def _add_users(self, rest: bytes) -> bytes:
+        """The rest of a line that is many rows: key, signals, and the values that have these."""
+        key, signals, *values = rest.split(b"\t")
+        known = self._seen.setdefault(key, {}).setdefault(self._mask([key, b"", signals]), set())
+        known.update(map(self._values.setdefault, values, values))
         return b""
 
     def _add_amount(self, key: bytes, value: bytes, text: bytes, copy: bytes) -> bool:

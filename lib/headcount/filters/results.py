@@ -45,22 +45,25 @@ def results(
     processes: int,
     on_read: Callable[[int], None],
     offsets: Offsets = MappingProxyType({}),
-    at_end: Callable[[], None] = lambda: None,
+    at_end: Callable[[], bytes | None] = lambda: None,
     reader: inputs.Reader = inputs.LINES,
+    take_last: Callable[[bytes], None] = lambda rows: None,
 ) -> Iterator[tuple[str, int, Result]]:
     """An input's name, a number of lines and their Result, in the order of the inputs' lines.
 
-    Inputs are read from their offsets on. Each process calls `at_end` when it has no more to do.
+    Inputs are read from their offsets on. Each process calls `at_end` when it has no more to do:
+    the rows that it has held back until then, if it returns any, go to `take_last`.
     """
     # Two streams may be one (- and /dev/stdin), which only one process can read.
     if processes > 1 and sum(map(is_stream, paths)) < 2:
         splits = list(cut(paths, _SPLIT, offsets, reader.is_divisible))
         if len(splits) > 1:
-            yield from _spread(splits, process, processes, on_read, offsets, at_end, reader)
+            ends = at_end, lambda rows: take_last(rows or b"")
+            yield from _spread(splits, process, processes, on_read, offsets, ends, reader)
             return
     for block in inputs.blocks(paths, on_read, offsets, reader):
         yield block.name, *of_block(block, process)
-    at_end()
+    take_last(at_end() or b"")
 
 
 def of_block(block: Block, process: Process) -> tuple[int, Result]:
@@ -83,7 +86,7 @@ def _spread(
     processes: int,
     on_read: Callable[[int], None],
     offsets: Offsets,
-    at_end: Callable[[], None],
+    ends: tuple[Callable[[], bytes | None], Callable[[bytes | None], None]],
     reader: inputs.Reader,
 ) -> Iterator[tuple[str, int, Result]]:
     def work(index: int) -> Iterator[tuple]:
@@ -96,7 +99,7 @@ def _spread(
 
     current = None
     before = counted = 0  # lines before this split in its input, and of it so far
-    done = workers.in_order(range(len(splits)), work, processes, at_end)
+    done = workers.in_order(range(len(splits)), work, processes, *ends)
     for index, lines, read, rejects, counts, more in done:
         if index != current:
             offset = offsets.get(splits[index].path, Offset())

@@ -24,6 +24,7 @@ from headcount.values.search import split_lines
 
 BLANKS = b" \t\r"
 FROM_INPUT, EVENTS = b"#input\t", b"#events\t"  # how notes between rows begin
+USERS = b"#users\t"  # a day, signals and users: a row for each of these, in one line
 _WRITE = 64 << 10  # bytes
 _NO_POSITION = Reject("no line number and file before the line", "see --positions")
 
@@ -183,6 +184,7 @@ def run(
     reader: inputs.Reader = inputs.LINES,
     kind: Kind | None = None,
     is_last: bool = True,
+    at_end: Callable[[], bytes | None] = lambda: None,
 ) -> int:
     """Feed every block to `process`, print its rows, then those of `finish`; returns the status.
 
@@ -194,7 +196,7 @@ def run(
     program in whose name lines are rejected, if it is not this one. Inputs are read from their
     `offsets` on, as `reader` says. With a `kind`, an input in which nothing is of that kind is
     refused, unless `options.allow_empty`; and it is noted if nothing is kept, if no program behind
-    this one does that (`is_last`).
+    this one does that (`is_last`). Rows that a process has held back it hands over `at_end`.
     """
     prog = os.path.basename(sys.argv[0])
     paths = options.files or ["-"]
@@ -208,7 +210,9 @@ def run(
     at_once = 1 if any(map(is_stream, paths)) else _WRITE
     take = take or (lambda rows: output.write(1, rows))
     number = getattr(options, "jobs", 1) or (1 if processes.is_pipe(1) else workers.processors())
-    of_inputs = results(paths, process, number, progress.add, offsets, reader=reader)
+    of_inputs = results(
+        paths, process, number, progress.add, offsets, at_end, reader=reader, take_last=take
+    )
     begun = [path for path, offset in offsets.items() if offset.bytes]
     of_inputs = recognised(of_inputs, kind, options, known=begun)
     tally(of_inputs, ours, log, progress, take, at_once)

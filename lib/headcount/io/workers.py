@@ -36,11 +36,12 @@ def in_order(
     tasks: Sequence,
     work: Callable[..., Iterable],
     processes: int,
-    at_end: Callable[[], None] = lambda: None,
+    at_end: Callable[[], object] = lambda: None,
+    take_last: Callable[[object], None] = lambda last: None,
 ) -> Iterator:
     """The results of `work(task)` for each task in order, worked out by that many processes.
 
-    Each process calls `at_end` after its last task.
+    Each process calls `at_end` after its last task; what that returns goes to `take_last`.
     Results are what marshal can carry. Raises the first Failure, or one if a process died.
     """
     workers: list[_Worker] = []
@@ -51,7 +52,7 @@ def in_order(
         for number in range(len(tasks)):
             yield from _results_of_piece(number, workers)
         for worker in workers:
-            worker.await_end()
+            take_last(worker.await_end())
     finally:
         for worker in workers:
             worker.stop()
@@ -148,8 +149,9 @@ class _Worker(Process):
         """Whether the first of its messages is about that task."""
         return bool(self._messages) and self._messages[0][1][1] == number
 
-    def await_end(self) -> None:
-        """Wait until it has done all. Raises Failure if that failed, or if it died."""
+    def await_end(self) -> object:
+        """Wait until it has done all; returns what it said last. Raises Failure if that failed, or
+        if it died."""
         while not self.ended:
             self.receive()
         if self.died:
@@ -157,6 +159,7 @@ class _Worker(Process):
         for _, (kind, _, content) in self._messages:
             if kind == _FAILURE:
                 raise Failure(*content)
+        return self._messages[-1][1][2]
 
     def take(self) -> tuple:
         """The next message: its kind and what it brings."""
@@ -186,6 +189,7 @@ def _serve(queue: _Queue, work: Callable, at_end: Callable, writer: int) -> None
             for result in work(task):
                 send(_RESULT, number, result)
             send(_END, number)
+    last = None
     with failures_sent():
-        at_end()
-    send(_DONE)
+        last = at_end()
+    send(_DONE, content=last)

@@ -12,7 +12,7 @@ from headcount.db import tombstones
 from headcount.db.tombstones import Tombstones
 from headcount.filters.rejects import Reject
 from headcount.filters.results import Result
-from headcount.filters.runner import EVENTS, FROM_INPUT, each_line
+from headcount.filters.runner import EVENTS, FROM_INPUT, USERS, each_line
 from headcount.io.blocks import Block
 from headcount.pipelines.active_users.days import origins, people, publish, store
 from headcount.pipelines.active_users.days.merge import Change, Merged, Merger
@@ -56,20 +56,22 @@ class ActiveUsers:
         # "date\tsignal": users, each with a bit for every origin that brought the user
         self._users: dict[bytes, dict[bytes, int]] = defaultdict(dict)
         self._engagements, self._sessions, self._logins = Engagements(), Sessions(), Logins()
-        self._new = 0
+        self._new = self._in_one = 0  # rows that were news, and rows that came many in a line
         self._numbers: dict[str, int] = {}  # of origins, by path
         self._origin, self._bit = origins.UNTOLD, 1
         self._tallies: dict[int, dict[bytes, list[int]]] = defaultdict(dict)
         self._tally = self._tallies[origins.UNTOLD]
-        notes = {FROM_INPUT: self._begin, EVENTS: self._add_events}
-        self.add_line = each_line(self._add, notes=notes)
+        notes = {FROM_INPUT: self._begin, EVENTS: self._add_events, USERS: self._add_users}
+        self.add_held = each_line(self._add, notes=notes)
 
     def add(self, block: Block) -> Result:
         """Take in the rows of a block; one that says nothing new is a duplicate."""
-        before = self._new
-        counted = self.add_line(block)
-        kept = self._new - before
-        return counted._replace(rows=b"", kept=kept, duplicate=counted.kept - kept)
+        before, self._in_one = self._new, 0
+        counted = self.add_held(block)
+        kept, rows = self._new - before, counted.kept + self._in_one
+        records = block.lines() if counted.records is None else counted.records
+        more = {"records": records + self._in_one} if self._in_one else {}
+        return counted._replace(rows=b"", kept=kept, duplicate=rows - kept, **more)
 
     def add_inputs(self, paths: Iterable[str]) -> None:
         """Inputs that were read, also those that brought no rows."""
@@ -90,6 +92,22 @@ class ActiveUsers:
         day, *numbers = rest.split(b"\t")
         tally = self._tally.setdefault(day, [0, 0, 0])
         tally[:] = (old + int(new) for old, new in zip(tally, numbers, strict=True))
+        return b""
+
+    def _add_users(self, rest: bytes) -> bytes:
+        """The rest of a line that is many rows: a day, signals, and the users who have these."""
+        day, signals, *users = rest.split(b"\t")
+        self._tally.setdefault(day, [0, 0, 0])[0] += len(users)
+        self._in_one += len(users)
+        for signal in [signals] if signals in _SIGNALS else _sets(_names(signals)):
+            known, bit = self._users[b"%b\t%b" % (day, signal)], self._bit
+            before = len(known)
+            if before:
+                users = [user for user in users if not known.get(user, 0) & bit]
+                known.update([(user, known.get(user, 0) | bit) for user in users])
+            else:
+                known.update(dict.fromkeys(users, bit))
+            self._new += len(known) - before
         return b""
 
     def _add(self, line: bytes) -> bytes | Reject:

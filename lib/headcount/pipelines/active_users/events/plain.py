@@ -1,27 +1,32 @@
-"""Many events as columns, of times, of users, where none of the events is unusual.
+"""Many events as columns: of times, of users.
 
-What is done to a column at once costs a fraction of what it costs event by event. Where any event
-has to be rejected there are no columns: the caller looks at one event after the other.
+What is done to a column at once costs a fraction of what it costs event by event.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import NamedTuple
 
+from headcount.filters.rejects import Reject
+from headcount.pipelines.active_users.definitions import ANY_EVENT
 from headcount.pipelines.active_users.events.source import Fields
 from headcount.values import instants
 
 _LEAST = 11  # characters: shorter texts are dates without a time of day
+_DIGITS = 16
 
 
-class Datetimes:
+class Datetimes(NamedTuple):
     """Times that are datetimes of one zone, or of none, which is UTC."""
 
-    def __init__(self, zone: tzinfo | None):
-        self._epoch = datetime(1970, 1, 1, tzinfo=zone)
+    zone: tzinfo | None
+
+    @property
+    def _epoch(self) -> datetime:
+        return datetime(1970, 1, 1, tzinfo=self.zone)
 
     def micros(self, time: datetime) -> int:
         """The instant in microseconds since 1970, UTC."""
@@ -33,50 +38,64 @@ class Datetimes:
         return self._epoch + timedelta(microseconds=micros)
 
 
-class Numbers:
+class Numbers(NamedTuple):
     """Times that are numbers of a unit."""
 
-    def __init__(self, unit: str):
-        self._unit, self._power = unit, instants.UNITS[unit]
+    unit: str
+
+    def holds(self, times: list) -> bool:
+        """Whether all are whole ones."""
+        return set(map(type, times)) == {int}
 
     def micros(self, time: int | float) -> int:
         """The instant in microseconds since 1970, UTC; rounded down."""
-        return instants.of_number(time, self._unit)
+        return instants.of_number(time, self.unit)
 
     def bound(self, micros: int) -> int:
         """An instant to compare times with; the unit it is in, if it is within one."""
-        if self._power >= 0:
-            return micros // 10**self._power
-        return micros * 10**-self._power
+        power = instants.UNITS[self.unit]
+        return micros // 10**power if power >= 0 else micros * 10**-power
+
+
+class Digits(NamedTuple):
+    """Times that are texts of 16 digits: microseconds from 2001 to 2286, in the order of texts."""
+
+    unit: str = "16 digits"
+
+    def holds(self, times: list) -> bool:
+        """Whether all are such texts."""
+        if set(map(type, times)) != {str} or set(map(len, times)) != {_DIGITS}:
+            return False
+        joined = "".join(times)
+        return joined.isascii() and joined.isdigit()
+
+    def micros(self, time: str) -> int:
+        """The instant in microseconds since 1970, UTC."""
+        return int(time)
+
+    def bound(self, micros: int) -> str:
+        """An instant to compare times with; one behind all of them is a colon."""
+        text = f"{max(micros, 0):0{_DIGITS}}"
+        return text if len(text) == _DIGITS else ":"
+
+
+class Column(NamedTuple):
+    """Events that say the same of their users: their times, and their users."""
+
+    signals: str
+    times: list
+    users: list[str]
 
 
 class Plain(NamedTuple):
-    """Events that make their users active: their times, what these are, and their users."""
+    """Events that make their users active, in columns; and what their times are.
 
-    times: list
-    users: list[str]
-    scale: Datetimes | Numbers
+    `others` are events or Rejects that are not in them, each with the place of its line.
+    """
 
-    def pieces(
-        self, span: Callable[[int], tuple[int, int, str]]
-    ) -> Iterator[tuple[str, list[str]]]:
-        """Local days, and users of events then, one for each event.
-
-        `span` says from which whole second until before which there is one local day around an
-        instant, and that day.
-        """
-        times, users = self.times, self.users
-        while users:
-            since, until, day = span(self.scale.micros(times[0]))
-            low, high = self.scale.bound(since), self.scale.bound(until)
-            if low <= min(times) and max(times) < high:
-                yield day, users
-                return
-            is_then = [low <= time < high for time in times]
-            yield day, list(itertools.compress(users, is_then))
-            is_else = [not is_in for is_in in is_then]
-            times = list(itertools.compress(times, is_else))
-            users = list(itertools.compress(users, is_else))
+    columns: list[Column]
+    scale: Datetimes | Numbers | Digits
+    others: Sequence[tuple[int, tuple | Reject]] = ()
 
 
 def columns(
@@ -87,7 +106,8 @@ def columns(
     fields: Fields,
     wanted: frozenset[str],
 ) -> Plain | None:
-    """The columns of events; None if there is one that may have to be rejected.
+    """The columns of events; None if there is one that may have to be rejected, for then they are
+    looked at one after the other.
 
     `times`, `users` and `names` get the fields of an event, of which the first present one counts.
     With `wanted`, only events of these names make active.
@@ -107,7 +127,7 @@ def columns(
             is_wanted = [(name if type(name) is str else str(name)) in wanted for name in what]
             when = list(itertools.compress(when, is_wanted))
             who = list(itertools.compress(who, is_wanted))
-    return Plain(when, who, scale)
+    return Plain([Column(ANY_EVENT, when, who)], scale)
 
 
 def of_texts(
@@ -121,7 +141,7 @@ def of_texts(
     if keep is not None and not all(keep):
         when = list(itertools.compress(when, keep))
         users = list(itertools.compress(users, keep))
-    return Plain(when, users, scale)
+    return Plain([Column(ANY_EVENT, when, users)], scale)
 
 
 def _filled(events: list, getters: list[Callable]) -> list:

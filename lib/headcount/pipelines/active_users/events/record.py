@@ -1,7 +1,8 @@
 """The parser of events: which make a user active."""
 
+import functools
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -17,7 +18,7 @@ from headcount.pipelines.active_users.definitions import (
     VALUABLE,
     needed,
 )
-from headcount.pipelines.active_users.events import ga4
+from headcount.pipelines.active_users.events import ga4, ga4_columns, plain
 from headcount.pipelines.active_users.events.ga4 import Clock, Device, Event, Param
 from headcount.pipelines.active_users.events.qualify import (
     ENGAGEMENT,
@@ -69,7 +70,9 @@ class Parser:
     """Parses event lines by a definition: one by one, or, which is faster, many at once."""
 
     def __init__(self, definition: Definition):
-        self.definition = definition
+        self.definition = wanted = definition
+        of_more = wanted.named or wanted.summed or wanted.stitched or wanted.with_offset
+        self._is_plain = not of_more and wanted.fields.unit == "us"
         # any key of the export may be the user, also one that is no identifier
         keys = dict.fromkeys(definition.fields.user)
         renamed = {f"user_{i}": key for i, key in enumerate(keys)}
@@ -156,9 +159,23 @@ class Parser:
         events = jsonl.records(self._decode_lines, lines)
         if events is None:
             return [self.parse(lines[i]) for i in range(lines.count)]
-        judged = self._judge(events)
+        return self._judge_some(events, lines, range(len(events)))
+
+    def parse_plain(self, lines: All | Some) -> plain.Plain | list[tuple | Reject | None]:
+        """As `parse_all`, but in columns where the definition asks for no more than they hold."""
+        events = jsonl.records(self._decode_lines, lines) if self._is_plain else None
+        if not events:
+            return self.parse_all(lines)
+        judge = functools.partial(self._judge_some, events, lines)
+        users = [self._user, *self._other_users]
+        fields, valuable = self.definition.fields, self.definition.valuable_events
+        return ga4_columns.of_events(events, users, fields, valuable, judge)
+
+    def _judge_some(self, events: list[Event], lines: All | Some, places: Sequence[int]) -> list:
+        judged = self._judge([events[i] for i in places])
         if UNCLEAR in judged:
-            judged = [self.parse(lines[i]) if it is UNCLEAR else it for i, it in enumerate(judged)]
+            pairs = zip(judged, places, strict=True)
+            judged = [self.parse(lines[i]) if it is UNCLEAR else it for it, i in pairs]
         return judged
 
     def _judge(self, events: list[Event], line: bytes | None = None) -> list:

@@ -7,26 +7,49 @@ said: this user was there. To parse those lines is most of the work, so they are
 from __future__ import annotations
 
 import json
+import operator
 import re
 import struct
-from collections.abc import Iterable, Set
+from collections import Counter
+from collections.abc import Iterable, Mapping, Set
+from itertools import accumulate, compress, repeat
 from typing import NamedTuple
 
 from stringzilla import Str
+
+from headcount.pipelines.active_users.events.plain import Digits
+from headcount.pipelines.active_users.events.qualify import ENGAGEMENT
+from headcount.pipelines.active_users.events.source import Fields
+from headcount.values.day_index import DayIndex
 
 _A_LEAD = re.compile(rb'\{"event_date":"[0-9]{8}","event_timestamp":"')
 _LEAD = 44  # its length
 _DIGITS = 16  # of microseconds since 1970, from 2001 to 2286
 _NAME = b'","event_name":"'
-_NEW, _PARSED, _OTHER, _REPEATABLE = range(4)  # kinds of names: not seen yet, to be parsed…
+_USER = struct.Struct("64s")  # longer users are always looked at
+_PARSED, _OTHER, _REPEATABLE = range(3)  # kinds of names: to be parsed…
 _REMEMBERED = 10_000  # names and dates at the most
+
+
+class Written(NamedTuple):
+    """Times as they stand in lines, as Digits has them, but bytes."""
+
+    unit: str = "16 bytes"
+
+    def micros(self, time: bytes) -> int:
+        """The instant in microseconds since 1970, UTC."""
+        return int(time)
+
+    def bound(self, micros: int) -> bytes:
+        """An instant to compare times with."""
+        return Digits().bound(micros).encode()
 
 
 class Others(NamedTuple):
     """The lines of a text that may say something new, by start and end (behind the newline)."""
 
     spans: list[tuple[int, int]]
-    repeated: int  # how many of the other lines repeat what is known; the rest cannot matter
+    repeated: Counter[str]  # of the other lines, how many repeat what is known of each local day
 
 
 class Repeats:
@@ -40,83 +63,145 @@ class Repeats:
     is sound, it does not see.
     """
 
-    def __init__(self, names: Iterable[str], of_interest: Iterable[str], user_field: str):
-        self._names, self._of_interest = _starts(names), _starts(of_interest)
-        longest = max(map(len, self._of_interest))
-        self._head = struct.Struct(f"{_LEAD}s{_DIGITS}s{longest}s")
-        self._user_key = _quoted(user_field)
-        self._kinds: dict[bytes, int] = {}  # of the names that there have been
+    def __init__(self, names: Iterable[str], of_interest: Iterable[str], fields: Fields):
+        """Events of `names` repeat, others of interest are to be parsed. Of the fields, the first
+        that says the user is looked at, and which times are plausible."""
+        starts = _starts(of_interest)
+        self._kinds = _Kinds(_starts(names), starts)
+        self._head = struct.Struct(f"{_LEAD}s{_DIGITS}s{max(map(len, starts))}s")
+        self._user_key = _quoted(fields.user[0]) + b':"'
+        self._bounds = Written().bound(fields.earliest), Written().bound(fields.latest + 1)
         self._leads: set[bytes] = set()  # that there have been: one for each date
 
     def others(
-        self, text: Str, lines: int, since: int, until: int, users: Set[str]
+        self, text: Str, count: int, index: DayIndex, known: Mapping[str, Set[str]]
     ) -> Others | None:
-        """All but those lines of a text of so many; None if they are not as described.
+        """All but those of a text's `count` lines; None if they are not as described.
 
-        `users` are known from `since` to before `until`, in microseconds since 1970, UTC.
+        `index` is of Written times; of each local day certain users are known.
         """
-        first, last = b"%d" % since, b"%d" % (until - 1)
-        if not len(first) == len(last) == _DIGITS:  # else texts do not sort as numbers do
+        if not text.count(b'event_name"') == text.count(b'event_timestamp"') == count:
             return None
-        if not text.count(b'event_name"') == text.count(b'event_timestamp"') == lines:
+        lines = list(text.split(b"\n"))
+        if not len(lines[-1]):  # behind the last newline
+            lines.pop()
+        if len(lines) != count or min(map(len, lines)) <= self._head.size:
+            return None
+        starts = list(accumulate(map((1).__add__, map(len, lines)), initial=0))
+        starts.pop()
+        data = memoryview(text)
+        heads = map(self._head.unpack_from, repeat(data), starts)
+        leads, times, names = zip(*heads, strict=True)
+        if not self._are_leads(set(leads)) or not b"".join(times).isdigit():
+            return None
+        if not self._bounds[0] <= min(times) <= max(times) < self._bounds[1]:
             return None
         try:
-            return self._others(text, first, last, users)
-        except (_Unusual, UnicodeDecodeError):
+            users, odd = self._users(text, data, lines, starts)
+        except UnicodeDecodeError:
             return None
+        kinds = list(map(self._kinds.__getitem__, names))
+        places = index.places(times)
+        of_places = {place: known.get(index.days[place], ()) for place in set(places)}
+        repeats = list(map(operator.contains, map(of_places.__getitem__, places), users))
+        if odd or set(kinds) != {_REPEATABLE}:
+            for i in odd:
+                kinds[i] = _PARSED
+            repeats = [r and k is _REPEATABLE for r, k in zip(repeats, kinds, strict=True)]
+            is_new = [not r and k is not _OTHER for r, k in zip(repeats, kinds, strict=True)]
+        else:
+            is_new = map(operator.not_, repeats)
+        end = len(data)
+        spans = [
+            (at, min(at + len(lines[i]) + 1, end)) for i, at in compress(enumerate(starts), is_new)
+        ]
+        repeated = Counter(compress(places, repeats))
+        of_days: Counter[str] = Counter()
+        for place, events in repeated.items():
+            of_days[index.days[place]] += events
+        return Others(spans, of_days)
 
-    def _others(self, text: Str, first: bytes, last: bytes, users: Set[str]) -> Others:
-        plain = text.find(b"\\") < 0
-        unpack, size, data = self._head.unpack_from, self._head.size, memoryview(text)
-        leads, kinds = self._leads, self._kinds
-        user_key, before_user = self._user_key, len(self._user_key)
-        spans, repeated, end = [], 0, 0
-        for line in text.split(b"\n"):
-            start, end = end, end + len(line) + 1
-            if end - start <= size:
-                if len(line):
-                    raise _Unusual
-                continue
-            lead, micros, name = unpack(data, start)
-            if lead not in leads:
-                self._check_lead(lead)
-            kind = kinds.get(name, _NEW)
-            if kind is _NEW:
-                kind = self._kind(name)
-            if kind is not _PARSED and micros.isdigit() and (plain or line.find(b"\\") < 0):
-                if kind is _OTHER:
-                    continue
-                if first <= micros <= last:
-                    at = line.find(user_key)
-                    colon = at + before_user
-                    user = str(line[colon : line.find(b'"', colon + 2)])
-                    if user[2:] in users and user.startswith(':"') and line.rfind(user_key) == at:
-                        repeated += 1
-                        continue
-            spans.append((start, min(end, len(data))))
-        return Others(spans, repeated)
-
-    def _check_lead(self, lead: bytes) -> None:
-        """Raises _Unusual unless it is what stands before the time."""
-        if not _A_LEAD.fullmatch(lead):
-            raise _Unusual
+    def _are_leads(self, leads: set[bytes]) -> bool:
+        """Whether they are what stands before the time of events."""
+        new = leads - self._leads
+        if not all(map(_A_LEAD.fullmatch, new)):
+            return False
         if len(self._leads) < _REMEMBERED:
-            self._leads.add(lead)
+            self._leads |= new
+        return True
 
-    def _kind(self, name: bytes) -> int:
-        """What is to be done with an event whose name is the start of these bytes."""
+    def _users(
+        self, text: Str, data: memoryview, lines: list, starts: list[int]
+    ) -> tuple[list[str], set[int]]:
+        """The user of each line, and the lines that need a look of their own.
+
+        Raises UnicodeDecodeError.
+        """
+        key, find = self._user_key, Str.find
+        found = list(map(find, lines, repeat(key)))
+        odd: set[int] = set()
+        if text.count(key[:-2]) != len(lines) or min(found) < 0:
+            # With blanks around its colon, too, a second one would be the user.
+            name = key[:-2]
+            firsts, lasts = (map(f, lines, repeat(name)) for f in (find, Str.rfind))
+            odd = {
+                i
+                for i, (at, *ends) in enumerate(zip(found, firsts, lasts, strict=True))
+                if not at == ends[0] == ends[1] or at < 0
+            }
+        if text.find(b"\\") >= 0:
+            escaped = map(find, lines, repeat(b"\\"))
+            odd |= {i for i, at in enumerate(escaped) if at >= 0}
+        begin = len(key)
+        places = [start + at + begin for start, at in zip(starts, found, strict=True)]
+        for i in range(len(places) - 1, -1, -1):
+            if places[i] + _USER.size <= len(data):
+                break
+            odd.add(i)
+            places[i] = 0
+        windows = [
+            window.partition(b'"') for (window,) in map(_USER.unpack_from, repeat(data), places)
+        ]
+        users = [user if quote else b"" for user, quote, _ in windows]
+        return _decoded(users), odd
+
+
+def _decoded(users: list[bytes]) -> list[str]:
+    texts = b"\0".join(users).decode().split("\0")
+    if len(texts) != len(users):  # there is a NUL, which is no JSON
+        return [""] * len(users)
+    return texts
+
+
+class _Kinds(dict):
+    """What is to be done with an event, by the start of its name as it is written."""
+
+    def __init__(self, names: tuple[bytes, ...], of_interest: tuple[bytes, ...]):
+        super().__init__()
+        self._names, self._of_interest = names, of_interest
+
+    def __missing__(self, name: bytes) -> int:
         kind = _PARSED
         if name.startswith(self._names):
             kind = _REPEATABLE
         elif name.startswith(_NAME) and not name.startswith(self._of_interest):
             kind = _OTHER
-        if len(self._kinds) < _REMEMBERED:
-            self._kinds[name] = kind
+        if len(self) < _REMEMBERED:
+            self[name] = kind
         return kind
 
 
-class _Unusual(Exception):
-    """A line that does not start as the export's do."""
+def of(definition) -> Repeats | None:
+    """What tells the repeats of a record.Definition; None where one event is not as good as many,
+    or where a user has several fields, or a bot. (Of an engagement one has to know more than its
+    name.)
+    """
+    names, fields = definition.valuable_events - {ENGAGEMENT}, definition.fields
+    if not names or definition.summed or definition.named or len(fields.user) > 1:
+        return None
+    if fields.unit != "us" or fields.agent or definition.with_offset:
+        return None
+    return Repeats(names, names | {ENGAGEMENT}, fields)
 
 
 def _starts(names: Iterable[str]) -> tuple[bytes, ...]:

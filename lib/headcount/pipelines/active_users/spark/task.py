@@ -61,7 +61,7 @@ def options(arguments: list[str]):
     parser = Parser(options.__doc__)
     parser.add_argument("--master", default="local[*]", help="where the cluster is")
     parser.add_argument("--scratch", help="a folder for what a cluster on this very host writes")
-    return fused.parsed(parser, arguments)
+    return fused.parsed(parser, arguments, many_in_one=False)
 
 
 def work(

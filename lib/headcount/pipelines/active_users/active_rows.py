@@ -1,0 +1,224 @@
+"""Raw events → rows of local day, user and signals: the filters of the pipe in one function.
+
+It finds, parses and dates the events of a block as the filters do, and spares what rows cost
+between them. A row that was there before says nothing new; so rows are held back as sets of users,
+and handed over when they are many, or at the end.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from stringzilla import Str
+
+from headcount.filters import runner
+from headcount.filters.results import Result
+from headcount.io.blocks import All, Block, Some
+from headcount.pipelines.active_users.definitions import ENGAGED_SESSION, VALUABLE, needed
+from headcount.pipelines.active_users.events import identity, parsers, qualify, record, repeats
+from headcount.pipelines.active_users.events.plain import Column, Plain
+from headcount.values.day_index import DayIndex, Scale
+from headcount.values.search import NameSearch
+from headcount.values.tsv import escape
+
+_HELD = 200_000  # rows: enough to spare most repetitions, in bounded memory (some 30 MB)
+_IN_ONE = 2_000  # users in a line, at the most
+
+
+class _Held:
+    """The rows of one input that are held back."""
+
+    def __init__(self, tally: identity.Tally | None):
+        self.users: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+        self.tally = tally
+
+
+class ActiveRows:
+    """Finds, parses and dates the events of a block; a row that it holds is a duplicate.
+
+    With a `search` it parses only the lines that hold a name; where most do, all but those that
+    repeat a row.
+    """
+
+    def __init__(
+        self,
+        parser: parsers.Parser,
+        days,
+        search: NameSearch | None,
+        name: Callable[[str], str] = escape,
+        *,
+        daily: bool = False,
+        tells_inputs: bool = False,
+        many_in_one: bool = True,
+    ):
+        """`name` is what a row calls a user; if `daily`, another name on each local day.
+
+        If it `tells_inputs`, rows of each input follow a line that names it. With `many_in_one`,
+        rows that differ in their user alone are one line (runner.USERS).
+        """
+        self._parse = parser.parse_plain
+        self._escapes = name is escape
+        self._name = (lambda day, user: name(f"{day} {user}")) if daily else _the_same(name)
+        self._span = days.span
+        self._search = search
+        self._dense = False  # most lines held a name
+        wanted = parser.definition
+        self._repeats = repeats.of(wanted) if search else None
+        self._holds = not wanted.summed and not qualify.may_be_pending(wanted)
+        # beside that of the user
+        self._has_names = wanted.stitched or ENGAGED_SESSION in needed(wanted.named)
+        self._tally_of = partial(identity.Tally, parser, days.span) if tells_inputs else None
+        self._many_in_one = many_in_one
+        self._held: dict[str, _Held] = {}  # by input, or all in one
+        self._size = 0  # how many rows are held
+        self._indexes: dict[Scale, DayIndex] = {}
+        self._repeating = False  # most events said nothing new
+
+    def __call__(self, block: Block) -> Result:
+        """Rows: the local day, the user, the signals, and with sums what belongs to them."""
+        of_input = block.name if self._tally_of else ""
+        held = self._held.get(of_input)
+        if held is None:
+            tally = self._tally_of() if self._tally_of else None
+            held = self._held[of_input] = _Held(tally)
+        result = self._of_block(block, held)
+        if held.tally:
+            held.tally.add_rejects(result.rejects)
+        if not result.kept + result.duplicate and held.tally:  # it may be of the wrong kind
+            rows = held.tally.take()
+            return result._replace(rows=runner.from_input(block.name) + rows) if rows else result
+        if self._size <= _HELD:
+            return result
+        return result._replace(rows=result.rows + self.at_end())
+
+    def at_end(self) -> bytes:
+        """The rows that were held back."""
+        parts = []
+        for name, held in self._held.items():
+            rows = [held.tally.take()] if held.tally else []
+            for day, of_day in held.users.items():
+                for signals, users in of_day.items():
+                    rows += self._rows(day, signals, users)
+            if any(rows):
+                parts += [runner.from_input(name), *rows] if held.tally else rows
+        self._held.clear()
+        self._size = 0
+        return b"".join(parts)
+
+    def _rows(self, day: str, signals: str, users: set[str]) -> Iterator[bytes]:
+        if self._has_names and "\t" in signals:
+            signals = record.with_names(signals, partial(self._name, day))
+        names = list(users)
+        text = "\t".join(names)
+        needs_names = not self._escapes or "\\" in text or "\n" in text or "\r" in text
+        if needs_names or text.count("\t") >= len(names) > 0:
+            names = [self._name(day, user) for user in names]
+        if "\t" in signals or not self._many_in_one:
+            yield "".join([f"{day}\t{name}\t{signals}\n" for name in names]).encode()
+            return
+        for i in range(0, len(names), _IN_ONE):
+            line = "\t".join([day, signals, *names[i : i + _IN_ONE]])
+            yield runner.USERS + line.encode() + b"\n"
+
+    def _of_block(self, block: Block, held: _Held) -> Result:
+        lines, repeated = self._lines(block, held)
+        passed = block.lines() - lines.count - repeated
+        found = self._parse(lines)
+        events, new = repeated, 0
+        if type(found) is Plain:
+            for column in found.columns:
+                events += len(column.users)
+                new += self._hold(column, found.scale, held)
+            found = found.others
+        else:
+            found = enumerate(found)
+        rows, rejects = [], []
+        since, until, day = 0, 0, ""
+        for i, event in found:
+            if type(event) is tuple:
+                micros, offset, user, signals = event
+                if not since <= micros < until:
+                    since, until, day = self._span(micros, offset)
+                    of_day = held.users[day]
+                events += 1
+                if self._holds:
+                    users = of_day[signals]
+                    if user not in users:
+                        users.add(user)
+                        new += 1
+                    elif held.tally:
+                        held.tally.add(day, 1)
+                    continue
+                if self._has_names and "\t" in signals:
+                    signals = record.with_names(signals, partial(self._name, day))
+                rows.append(f"{day}\t{self._name(day, user)}\t{signals}\n")
+            elif event is not None and self._matters(line := lines[i]):
+                rejects.append((event, block.name, lines.number(i), line))
+        self._size += new
+        new += len(rows)
+        filtered = block.lines() - events - len(rejects)
+        self._dense = events > filtered
+        self._repeating = events > 2 * new
+        text = "".join(rows).encode()
+        if text and held.tally:
+            text = runner.from_input(block.name) + text
+        return Result(text, new, filtered, events - new, rejects, passed=passed)
+
+    def _hold(self, column: Column, scale: Scale, held: _Held) -> int:
+        """Take in a column; returns how many rows are new."""
+        signals, times, users = column
+        if not users:
+            return 0
+        index = self._index(scale)
+        day = index.only(times)
+        if day is not None:
+            known = held.users[day][signals]
+            before = len(known)
+            known.update(users)
+            if held.tally:
+                held.tally.add(day, len(users) - len(known) + before)
+            return len(known) - before
+        places = index.places(times)
+        of_places = {place: held.users[index.days[place]][signals] for place in set(places)}
+        of_days = {index.days[place]: users for place, users in of_places.items()}
+        before = {day: len(known) for day, known in of_days.items()}
+        deque(map(set.add, map(of_places.__getitem__, places), users), maxlen=0)
+        new = {day: len(known) - before[day] for day, known in of_days.items()}
+        if held.tally:
+            for place, events in Counter(places).items():
+                held.tally.add(index.days[place], events)
+            for day, rows in new.items():
+                held.tally.add(day, -rows)
+        return sum(new.values())
+
+    def _index(self, scale: Scale) -> DayIndex:
+        if scale not in self._indexes:
+            self._indexes[scale] = DayIndex(self._span, scale)
+        return self._indexes[scale]
+
+    def _lines(self, block: Block, held: _Held) -> tuple[All | Some, int]:
+        """The lines to parse, and how many of the others repeat a row."""
+        if self._search and not self._dense:
+            return Some(block, self._search.spans(block.text)), 0
+        if self._repeats and self._repeating:
+            index = self._index(repeats.Written())
+            known = {day: users[VALUABLE] for day, users in held.users.items()}
+            others = self._repeats.others(block.text, block.lines(), index, known)
+            if others:
+                if held.tally:
+                    for day, events in others.repeated.items():
+                        held.tally.add(day, events)
+                return Some(block, others.spans), others.repeated.total()
+        return All(block), 0
+
+    def _matters(self, line: bytes) -> bool:
+        """Whether a bad line is one that parse-engagement would get to see, and not blank."""
+        if self._search:
+            return bool(self._search.spans(Str(line)))
+        return bool(line.strip(runner.BLANKS))
+
+
+def _the_same(name: Callable[[str], str]) -> Callable[[str, str], str]:
+    return lambda _day, user: name(user)

@@ -1,0 +1,89 @@
+"""GA4 events as columns: names, times, users, each taken from all events of a block at once.
+
+Events that are valuable by their name alone need no more than that. Engagements, whose parameters
+decide, and whatever is unusual are judged one by one.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from itertools import compress
+
+from headcount.pipelines.active_users.definitions import VALUABLE
+from headcount.pipelines.active_users.events.plain import Column, Digits, Numbers, Plain
+from headcount.pipelines.active_users.events.qualify import ENGAGEMENT
+from headcount.pipelines.active_users.events.source import Fields
+
+_name_of, _time_of = operator.attrgetter("event_name"), operator.attrgetter("event_timestamp")
+_ABSENT = (None, "")
+
+
+def of_events(
+    events: list,
+    users: list[Callable],
+    fields: Fields,
+    valuable: frozenset[str],
+    judge: Callable[[list[int]], list],
+) -> Plain:
+    """The columns of events; those that `judge` has judged one by one, by their places, are in them
+    where they can be.
+
+    `users` get the fields of an event of which the first that is present is the user. `judge`
+    gives (microseconds, None, user, signals), a Reject or None for each event.
+    """
+    names = list(map(_name_of, events))
+    times = list(map(_time_of, events))
+    who = _users(events, users)
+    scale = Numbers("us") if type(times[0]) is int else Digits()
+    kinds = set(names)
+    odd: set[int] = set()
+    if not _are_times(times, scale, fields) or not _are_texts(who) or None in kinds or "" in kinds:
+        odd = {
+            i
+            for i, (name, time, user) in enumerate(zip(names, times, who, strict=True))
+            if name in _ABSENT or not _are_times([time], scale, fields) or not _are_texts([user])
+        }
+        for i in odd:
+            names[i] = None
+    alone = [i for i, name in enumerate(names) if name == ENGAGEMENT or name is None]
+    columns = []
+    if kinds & valuable:
+        is_valuable = list(map((valuable - {ENGAGEMENT}).__contains__, names))
+        when, whose = list(compress(times, is_valuable)), list(compress(who, is_valuable))
+        if when:
+            columns.append(Column(VALUABLE, when, whose))
+    others, found = [], {}
+    for i, event in zip(alone, judge(alone) if alone else (), strict=True):
+        if type(event) is tuple and i not in odd:
+            when, whose = found.setdefault(event[3], ([], []))
+            when.append(times[i])
+            whose.append(who[i])
+        elif event is not None:
+            others.append((i, event))
+    columns += [Column(signals, *both) for signals, both in found.items()]
+    return Plain(columns, scale, others)
+
+
+def _users(events: list, getters: list[Callable]) -> list:
+    """Of each event the first user that is present; a number is the same as its digits."""
+    first, *others = getters
+    users = list(map(first, events))
+    for getter in others:
+        if None not in users and "" not in users:
+            break
+        users = [getter(e) if u in _ABSENT else u for u, e in zip(users, events, strict=True)]
+    if int in set(map(type, users)):
+        users = [str(user) if type(user) is int else user for user in users]
+    return users
+
+
+def _are_texts(users: list) -> bool:
+    return set(map(type, users)) == {str} and "" not in users
+
+
+def _are_times(times: list, scale: Digits | Numbers, fields: Fields) -> bool:
+    """Whether all are of this scale, and plausible."""
+    return scale.holds(times) and (
+        scale.bound(fields.earliest) <= min(times) and max(times) < scale.bound(fields.latest + 1)
+    )
