@@ -18,12 +18,12 @@ import pytest
 
 from headcount.cli.main import start
 from headcount.errors import FAILED, NO_INPUT, Failure
-from headcount.filters import results
+from headcount.filters import results, runner
 from headcount.io import inputs, whole_lines, workers
 from headcount.io.blocks import BOM
 from headcount.io.decompress import zstd_library
 from headcount.io.splits import cut, total_size
-from headcount.pipelines.active_users import fused
+from headcount.pipelines.active_users import active_rows, fused
 from helpers.events import event, write_padded
 from helpers.memory import peak_memory
 from helpers.programs import BARE, BIN, run
@@ -50,6 +50,19 @@ def in_time():
 # ---- one program and three
 
 
+def each_in_its_line(rows):
+    """Rows that were many in one line."""
+    lines = []
+    for line in rows.splitlines(keepends=True):
+        if line.startswith(runner.USERS):
+            day, signals, *users = line.removeprefix(runner.USERS).rstrip(b"\n").split(b"\t")
+            assert 0 < len(users) <= active_rows._IN_ONE
+            lines += [b"%b\t%b\t%b\n" % (day, user, signals) for user in users]
+        else:
+            lines.append(line)
+    return b"".join(lines)
+
+
 class Here:
     """Runs programs in forked processes, which is cheap, and where sizes can be others."""
 
@@ -72,7 +85,7 @@ class Here:
             try:
                 results._SPLIT = split or results._SPLIT
                 whole_lines.CHUNK = chunk or whole_lines.CHUNK
-                fused._REMEMBERED = chunk or fused._REMEMBERED
+                active_rows._HELD = chunk or active_rows._HELD
                 os.dup2(os.open(self.stdin, os.O_RDONLY), 0)
                 os.dup2(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 1)
                 sys.stderr = err.open("w", buffering=1, errors="backslashreplace")
@@ -123,6 +136,7 @@ class Here:
         """What the one program makes of them."""
         arguments = [*typed(options), *more, *paths]
         rows, rejects, account = self.run(fused.main, "parse-engagement", *arguments, **sizes)
+        rows = each_in_its_line(rows)
         assert rows.count(b"\n") == account["kept"]
         used = account["kept"] + account["duplicate"]
         return self.said(rows, rejects, account, used, account["filtered"], account["reasons"])
@@ -230,6 +244,7 @@ def test_the_count_is_that_of_count_distinct(kind, tmp_path):
     rows, _, _ = Here(tmp_path).run(
         fused.main, "parse-engagement", *typed(options), "--jobs", "2", str(path)
     )
+    rows = each_in_its_line(rows)
     distinct = run("count-distinct", "--all-of", "engaged,valuable", *more, stdin=rows, check=0)
     for number in (1, 2):
         counted = run("count-active-users", *typed(options), "--jobs", number, path)

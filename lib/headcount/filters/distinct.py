@@ -20,6 +20,7 @@ class Counts:
         self._bits = {signal: 1 << i for i, signal in enumerate(all_of)}
         self._all = (1 << len(all_of)) - 1
         self._least = sum_at_least
+        self._duplicate = 0
         self._values: dict[bytes, bytes] = {}
         self._seen: dict[bytes, dict[int, set[bytes]]] = {}  # key: signal bits: values
         self._masks: dict[bytes, int] = {}

@@ -11,6 +11,7 @@ from headcount.pipelines.active_users.events import by_fields, plain
 from headcount.pipelines.active_users.events.record import Definition
 from headcount.pipelines.active_users.events.source import Fields
 from headcount.values import zones
+from headcount.values.day_index import DayIndex
 
 ISO = [
     "2024-03-10T05:59:59.999Z",
@@ -87,7 +88,14 @@ def test_as_one_by_one(unit, odd, wanted):
             continue
         of_columns += 1
         assert not any(type(event) is Reject for event in alone)
-        pairs = [(day, user) for day, users in found.pieces(span) for user in users]
+        assert not found.others
+        pairs = []
+        for _, times, users in found.columns:
+            index = DayIndex(span, found.scale)
+            only = index.only(times) if times else ""
+            days = [index.days[place] for place in index.places(times)]
+            assert set(days) == {only} or (only in (None, "") and len(set(days)) != 1)
+            pairs += zip(days, users, strict=True)
         assert sorted(pairs) == sorted(days_of(alone, span))
     assert of_columns >= 20  # or nothing was tested
 
@@ -95,7 +103,7 @@ def test_as_one_by_one(unit, odd, wanted):
 def test_a_latest_beyond_the_calendar():
     judge = parser("s", ("user",), latest=(1 << 63) - 1)
     found = judge.parse_plain(All(Block(b'{"at":1710050400,"user":"u","name":"a"}\n')))
-    assert found.users == ["u"]
+    assert [column.users for column in found.columns] == [["u"]]
     judge = parser("iso", ("user",), latest=(1 << 63) - 1)
     found = judge.parse_plain(All(Block(b'{"at":"2024-03-10T06:00:00Z","user":"u","name":"a"}\n')))
     assert found == [(1710050400000000, None, "u", "any-event")]

@@ -170,14 +170,15 @@ def check(path, *options):
 
 def answer(path, *options):
     """What a count says, found in this process. Raises WrongKind."""
-    given = fused.parsed(Parser("X - x"), [*options, str(path)])
-    users = defaultdict(set)
+    given = fused.parsed(Parser("X - x"), [*options, str(path)], many_in_one=False)
+    rows, users = b"", defaultdict(set)
     for block in inputs.blocks([str(path)], reader=given.reading["reader"]):
         found = given.rows(block)
         assert not list(found.rejects) and not block.rejects
-        for row in found.rows.decode().splitlines():
-            day, user, _ = row.split("\t")
-            users[day].add(user)
+        rows += found.rows
+    for row in (rows + given.reading["at_end"]()).decode().splitlines():
+        day, user, _ = row.split("\t")
+        users[day].add(user)
     return "".join(f"{day}\t{len(users[day])}\n" for day in sorted(users))
 
 

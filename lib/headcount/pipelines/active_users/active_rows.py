@@ -1,4 +1,4 @@
-"""Raw events → rows of local day, user and signals: the filters of the pipe in one function.
+"""Raw events → rows of local day, user, signals: the filters of the pipe in one function.
 
 It finds, parses and dates the events of a block as the filters do, and spares what rows cost
 between them. A row that was there before says nothing new; so rows are held back as sets of users,
@@ -24,6 +24,7 @@ from headcount.values.search import NameSearch
 from headcount.values.tsv import escape
 
 _HELD = 200_000  # rows: enough to spare most repetitions, in bounded memory (some 30 MB)
+_SHORT = 1_000  # bytes: lines of fewer are parsed as fast as they are searched for repetitions
 _IN_ONE = 2_000  # users in a line, at the most
 
 
@@ -202,7 +203,7 @@ class ActiveRows:
         """The lines to parse, and how many of the others repeat a row."""
         if self._search and not self._dense:
             return Some(block, self._search.spans(block.text)), 0
-        if self._repeats and self._repeating:
+        if self._repeats and self._repeating and len(block.text) > _SHORT * block.lines():
             index = self._index(repeats.Written())
             known = {day: users[VALUABLE] for day, users in held.users.items()}
             others = self._repeats.others(block.text, block.lines(), index, known)

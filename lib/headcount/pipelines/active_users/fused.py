@@ -91,7 +91,7 @@ def parsed(
 
 def main() -> int:
     """PIPELINE [FILE…] - rows of local day, user and signals of the events that count"""
-    gc.disable()  # columns are no cycles, but many objects: to look at them takes a third of the time
+    gc.disable()  # columns are many objects, without cycles: to look at them takes a third longer
     options = parsed(Parser(main.__doc__))
     options.jobs = options.jobs or workers.processors()  # nothing behind it is as much work
     if not options.count:

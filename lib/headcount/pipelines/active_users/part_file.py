@@ -115,7 +115,7 @@ def main() -> int:
     parser = Parser(main.__doc__)
     parser.add_argument("--part", metavar="FILE", required=True, help="the part to make")
     parser.add_argument("--setting", type=types.assignment, action="append", default=[])
-    options = fused.parsed(parser)
+    options = fused.parsed(parser, many_in_one=False)  # earlier versions read parts, too
     options.jobs = options.jobs or workers.processors()
     with contextlib.closing(Writer(options.part, dict(options.setting))) as part:
 

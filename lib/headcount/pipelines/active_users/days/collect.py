@@ -99,15 +99,15 @@ class ActiveUsers:
         day, signals, *users = rest.split(b"\t")
         self._tally.setdefault(day, [0, 0, 0])[0] += len(users)
         self._in_one += len(users)
+        new: set[bytes] = set()
         for signal in [signals] if signals in _SIGNALS else _sets(_names(signals)):
             known, bit = self._users[b"%b\t%b" % (day, signal)], self._bit
-            before = len(known)
-            if before:
-                users = [user for user in users if not known.get(user, 0) & bit]
+            new.update(set(users).difference(known))
+            if known:
                 known.update([(user, known.get(user, 0) | bit) for user in users])
             else:
                 known.update(dict.fromkeys(users, bit))
-            self._new += len(known) - before
+        self._new += len(new)
         return b""
 
     def _add(self, line: bytes) -> bytes | Reject:

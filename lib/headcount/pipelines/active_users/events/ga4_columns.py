@@ -1,7 +1,7 @@
 """GA4 events as columns: names, times, users, each taken from all events of a block at once.
 
-Events that are valuable by their name alone need no more than that. Engagements, whose parameters
-decide, and whatever is unusual are judged one by one.
+Events that are valuable by their name alone need no more than that. Of engagements the parameters
+decide, one by one; and whatever is unusual is judged as a line of its own.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from itertools import compress
 
 from headcount.pipelines.active_users.definitions import VALUABLE
 from headcount.pipelines.active_users.events.plain import Column, Digits, Numbers, Plain
-from headcount.pipelines.active_users.events.qualify import ENGAGEMENT
+from headcount.pipelines.active_users.events.qualify import ENGAGEMENT, Unclear
 from headcount.pipelines.active_users.events.source import Fields
 
 _name_of, _time_of = operator.attrgetter("event_name"), operator.attrgetter("event_timestamp")
@@ -22,46 +22,54 @@ _ABSENT = (None, "")
 def of_events(
     events: list,
     users: list[Callable],
-    fields: Fields,
-    valuable: frozenset[str],
+    definition,
+    signals_of: Callable[[object], str | None],
     judge: Callable[[list[int]], list],
 ) -> Plain:
-    """The columns of events; those that `judge` has judged one by one, by their places, are in them
-    where they can be.
+    """The columns of events by a record.Definition.
 
-    `users` get the fields of an event of which the first that is present is the user. `judge`
-    gives (microseconds, None, user, signals), a Reject or None for each event.
+    `users` get the fields of an event of which the first that is present is the user. `signals_of`
+    an engagement may raise Unclear. `judge` says of events that are unusual, by their places, what
+    record.Parser.parse_all says.
     """
+    fields, by_name = definition.fields, definition.valuable_events - {ENGAGEMENT}
     names = list(map(_name_of, events))
     times = list(map(_time_of, events))
     who = _users(events, users)
     scale = Numbers("us") if type(times[0]) is int else Digits()
     kinds = set(names)
-    odd: set[int] = set()
+    odd: list[int] = []  # the places of what is unusual
     if not _are_times(times, scale, fields) or not _are_texts(who) or None in kinds or "" in kinds:
-        odd = {
+        odd = [
             i
             for i, (name, time, user) in enumerate(zip(names, times, who, strict=True))
             if name in _ABSENT or not _are_times([time], scale, fields) or not _are_texts([user])
-        }
+        ]
         for i in odd:
             names[i] = None
-    alone = [i for i, name in enumerate(names) if name == ENGAGEMENT or name is None]
     columns = []
-    if kinds & valuable:
-        is_valuable = list(map((valuable - {ENGAGEMENT}).__contains__, names))
+    if kinds & by_name:
+        is_valuable = list(map(by_name.__contains__, names))
         when, whose = list(compress(times, is_valuable)), list(compress(who, is_valuable))
         if when:
             columns.append(Column(VALUABLE, when, whose))
-    others, found = [], {}
-    for i, event in zip(alone, judge(alone) if alone else (), strict=True):
-        if type(event) is tuple and i not in odd:
-            when, whose = found.setdefault(event[3], ([], []))
-            when.append(times[i])
-            whose.append(who[i])
-        elif event is not None:
-            others.append((i, event))
-    columns += [Column(signals, *both) for signals, both in found.items()]
+    if ENGAGEMENT in kinds:
+        engaged: dict[str, Column] = {}
+        for i in [i for i, name in enumerate(names) if name == ENGAGEMENT]:
+            try:
+                signals = signals_of(events[i])
+            except Unclear:
+                odd.append(i)
+                continue
+            if signals:
+                column = engaged.get(signals) or engaged.setdefault(
+                    signals, Column(signals, [], [])
+                )
+                column.times.append(times[i])
+                column.users.append(who[i])
+        columns += engaged.values()
+    odd.sort()
+    others = [(i, it) for i, it in zip(odd, judge(odd), strict=True) if it is not None]
     return Plain(columns, scale, others)
 
 

@@ -166,17 +166,14 @@ class Parser:
         events = jsonl.records(self._decode_lines, lines) if self._is_plain else None
         if not events:
             return self.parse_all(lines)
-        judge = functools.partial(self._judge_some, events, lines)
         users = [self._user, *self._other_users]
-        fields, valuable = self.definition.fields, self.definition.valuable_events
-        return ga4_columns.of_events(events, users, fields, valuable, judge)
+        judge = functools.partial(self._judge_some, events, lines)
+        return ga4_columns.of_events(events, users, self.definition, self._signals, judge)
 
     def _judge_some(self, events: list[Event], lines: All | Some, places: Sequence[int]) -> list:
         judged = self._judge([events[i] for i in places])
-        if UNCLEAR in judged:
-            pairs = zip(judged, places, strict=True)
-            judged = [self.parse(lines[i]) if it is UNCLEAR else it for it, i in pairs]
-        return judged
+        pairs = zip(places, judged, strict=True)
+        return [self.parse(lines[i]) if it is UNCLEAR else it for i, it in pairs]
 
     def _judge(self, events: list[Event], line: bytes | None = None) -> list:
         """What `parse` is to say of each event; UNCLEAR where it would have to look at the line."""
@@ -226,7 +223,7 @@ class Parser:
                 judged.append(unclear.reject)
         return judged
 
-    def _signals(self, event: Event, micros: int) -> str | None:
+    def _signals(self, event: Event, micros: int = 0) -> str | None:
         """What an engagement says of its user's day; with sums, also how long it was, and when."""
         wanted = self.definition
         params = self._params(event)

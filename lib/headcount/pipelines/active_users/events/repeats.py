@@ -6,12 +6,13 @@ said: this user was there. To parse those lines is most of the work, so they are
 
 from __future__ import annotations
 
+import functools
 import json
 import operator
 import re
 import struct
 from collections import Counter
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from itertools import accumulate, compress, repeat
 from typing import NamedTuple
 
@@ -26,7 +27,7 @@ _A_LEAD = re.compile(rb'\{"event_date":"[0-9]{8}","event_timestamp":"')
 _LEAD = 44  # its length
 _DIGITS = 16  # of microseconds since 1970, from 2001 to 2286
 _NAME = b'","event_name":"'
-_USER = struct.Struct("64s")  # longer users are always looked at
+_LONGEST = 64  # bytes: longer users are always looked at
 _PARSED, _OTHER, _REPEATABLE = range(3)  # kinds of names: to be parsed…
 _REMEMBERED = 10_000  # names and dates at the most
 
@@ -85,41 +86,38 @@ class Repeats:
         lines = list(text.split(b"\n"))
         if not len(lines[-1]):  # behind the last newline
             lines.pop()
-        if len(lines) != count or min(map(len, lines)) <= self._head.size:
+        lengths = list(map(len, lines))
+        if len(lines) != count or min(lengths) <= self._head.size:
             return None
-        starts = list(accumulate(map((1).__add__, map(len, lines)), initial=0))
+        starts = list(accumulate(map((1).__add__, lengths), initial=0))
         starts.pop()
-        data = memoryview(text)
-        heads = map(self._head.unpack_from, repeat(data), starts)
+        heads = map(self._head.unpack_from, repeat(memoryview(text)), starts)
         leads, times, names = zip(*heads, strict=True)
         if not self._are_leads(set(leads)) or not b"".join(times).isdigit():
             return None
         if not self._bounds[0] <= min(times) <= max(times) < self._bounds[1]:
             return None
         try:
-            users, odd = self._users(text, data, lines, starts)
+            users, odd = self._users(text, lines, starts)
         except UnicodeDecodeError:
             return None
         kinds = list(map(self._kinds.__getitem__, names))
         places = index.places(times)
         of_places = {place: known.get(index.days[place], ()) for place in set(places)}
         repeats = list(map(operator.contains, map(of_places.__getitem__, places), users))
+        is_new = map(operator.not_, repeats)
         if odd or set(kinds) != {_REPEATABLE}:
             for i in odd:
                 kinds[i] = _PARSED
-            repeats = [r and k is _REPEATABLE for r, k in zip(repeats, kinds, strict=True)]
-            is_new = [not r and k is not _OTHER for r, k in zip(repeats, kinds, strict=True)]
-        else:
-            is_new = map(operator.not_, repeats)
-        end = len(data)
-        spans = [
-            (at, min(at + len(lines[i]) + 1, end)) for i, at in compress(enumerate(starts), is_new)
-        ]
-        repeated = Counter(compress(places, repeats))
-        of_days: Counter[str] = Counter()
-        for place, events in repeated.items():
-            of_days[index.days[place]] += events
-        return Others(spans, of_days)
+            repeats = list(map(operator.and_, repeats, map(_REPEATABLE.__eq__, kinds)))
+            is_new = map(operator.gt, map(_OTHER.__ne__, kinds), repeats)
+        spans = [(starts[i], starts[i] + lengths[i] + 1) for i in compress(range(count), is_new)]
+        if spans and spans[-1][1] > len(text):  # there is no newline at its end
+            spans[-1] = spans[-1][0], len(text)
+        repeated: Counter[str] = Counter()
+        for place, events in Counter(compress(places, repeats)).items():
+            repeated[index.days[place]] += events
+        return Others(spans, repeated)
 
     def _are_leads(self, leads: set[bytes]) -> bool:
         """Whether they are what stands before the time of events."""
@@ -130,43 +128,62 @@ class Repeats:
             self._leads |= new
         return True
 
-    def _users(
-        self, text: Str, data: memoryview, lines: list, starts: list[int]
-    ) -> tuple[list[str], set[int]]:
+    def _users(self, text: Str, lines: list[Str], starts: list[int]) -> tuple[list[str], set[int]]:
         """The user of each line, and the lines that need a look of their own.
 
         Raises UnicodeDecodeError.
         """
         key, find = self._user_key, Str.find
+        name = key[:-2]
         found = list(map(find, lines, repeat(key)))
         odd: set[int] = set()
-        if text.count(key[:-2]) != len(lines) or min(found) < 0:
+        if text.count(name) != len(lines) or min(found) < 0:
             # With blanks around its colon, too, a second one would be the user.
-            name = key[:-2]
-            firsts, lasts = (map(f, lines, repeat(name)) for f in (find, Str.rfind))
-            odd = {
-                i
-                for i, (at, *ends) in enumerate(zip(found, firsts, lasts, strict=True))
-                if not at == ends[0] == ends[1] or at < 0
-            }
+            places = zip(
+                found,
+                map(find, lines, repeat(name)),
+                map(Str.rfind, lines, repeat(name)),
+                strict=True,
+            )
+            odd = {i for i, (at, first, last) in enumerate(places) if not 0 <= at == first == last}
+            found = [max(at, 0) for at in found]
         if text.find(b"\\") >= 0:
-            escaped = map(find, lines, repeat(b"\\"))
-            odd |= {i for i, at in enumerate(escaped) if at >= 0}
-        begin = len(key)
-        places = [start + at + begin for start, at in zip(starts, found, strict=True)]
-        for i in range(len(places) - 1, -1, -1):
-            if places[i] + _USER.size <= len(data):
-                break
-            odd.add(i)
-            places[i] = 0
-        windows = [
-            window.partition(b'"') for (window,) in map(_USER.unpack_from, repeat(data), places)
-        ]
-        users = [user if quote else b"" for user, quote, _ in windows]
+            escapes = map(find, lines, repeat(b"\\"))
+            odd |= {i for i, at in enumerate(escapes) if at >= 0}
+        places = list(map(operator.add, starts, found))
+        behind = len(places)  # the first that is too near to the end for all to be read alike
+        while behind and places[behind - 1] > len(text) - len(key) - _LONGEST:
+            behind -= 1
+        users = [*_cut(memoryview(text), len(key), places[:behind])]
+        for at in places[behind:]:
+            user, end, _ = bytes(text[at + len(key) : at + len(key) + _LONGEST]).partition(b'"')
+            users.append(user if end else b"")
         return _decoded(users), odd
 
 
-def _decoded(users: list[bytes]) -> list[str]:
+def _cut(data: memoryview, skipped: int, places: list[int]) -> Sequence[bytes]:
+    """What stands at some places of a text, behind so many bytes, up to a quotation mark; nothing
+    where that is too far."""
+    if not places:
+        return ()
+    windows = _windows(skipped, _LONGEST)
+    (first,) = windows.unpack_from(data, places[0])
+    length = first.find(b'"')
+    if length > 0:  # mostly all are as long as one of them
+        pairs = map(_windows(skipped, length, 1).unpack_from, repeat(data), places)
+        users, ends = zip(*pairs, strict=True)
+        if set(ends) == {b'"'} and b'"' not in b"".join(users):
+            return users
+    parts = [window.partition(b'"') for (window,) in map(windows.unpack_from, repeat(data), places)]
+    return [user if end else b"" for user, end, _ in parts]
+
+
+@functools.cache
+def _windows(skipped: int, *sizes: int) -> struct.Struct:
+    return struct.Struct("".join([f"{skipped}x", *(f"{size}s" for size in sizes)]))
+
+
+def _decoded(users: Sequence[bytes]) -> list[str]:
     texts = b"\0".join(users).decode().split("\0")
     if len(texts) != len(users):  # there is a NUL, which is no JSON
         return [""] * len(users)
