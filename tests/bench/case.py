@@ -12,3 +12,4 @@ class Case:
     contenders: list[Contender]
     targets: list[Faster | AsFast | AtMost | Memory | Rate | Within]
     truth: str | None = None  # where it is known from elsewhere; else all have to agree
+    shape: str = ""  # of data that are not the usual: of all shapes the table shows the worst

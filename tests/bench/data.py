@@ -27,6 +27,17 @@ ROOM |= {
 }
 
 
+# What data may be other than usual, with make-data's options.
+SHAPES = {
+    "once a day": ["--users", "ONCE_A_DAY", "--days", "7", "--mixed", "1"],
+    "300 bytes": ["--line-bytes", "300"],
+    "8 KB": ["--line-bytes", "8000"],
+    "few users": ["--users", "200"],
+    "a year": ["--days", "365"],
+}
+ROOM |= dict.fromkeys(SHAPES, 1)
+
+
 class Data:
     """The files of one size; each method makes its file if need be and returns the path."""
 
@@ -55,6 +66,12 @@ class Data:
 
     def events(self) -> Path:
         return self._generated("events.jsonl")
+
+    def shape(self, name: str) -> Path:
+        """Events of one of the SHAPES."""
+        users = str(max(1, self.bytes // _MEAN_LINE // 7))
+        options = [users if option == "ONCE_A_DAY" else option for option in SHAPES[name]]
+        return self._generated(f"{name.replace(' ', '-')}.jsonl", *options)
 
     def escapes(self) -> Path:
         """Four of five lines have JSON escapes, some of them in names."""

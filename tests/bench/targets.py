@@ -15,6 +15,7 @@ class Judged:
     ratio: str
     target: str
     met: bool
+    missed: float = 1  # by how many times, if it is more than 1
 
 
 def digits(value: float) -> str:
@@ -47,8 +48,9 @@ class Faster:
         peer = min(peers, key=lambda timed: timed.median)
         ours = _ours(times).median
         ratio = peer.median / ours
-        target = f"≥ {self.times:g}× as fast"
-        return Judged(seconds(ours), named(peer), f"{digits(ratio)}×", target, ratio >= self.times)
+        target, met = f"≥ {self.times:g}× as fast", ratio >= self.times
+        missed = self.times / ratio
+        return Judged(seconds(ours), named(peer), f"{digits(ratio)}×", target, met, missed)
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,9 @@ class AtMost:
         other = next(timed for timed in times if timed.contender.name == self.against)
         ours = _ours(times).median
         ratio = ours / other.median
-        target = f"≤ {self.times:g}× as long"
-        return Judged(seconds(ours), named(other), f"{digits(ratio)}×", target, ratio <= self.times)
+        target, met = f"≤ {self.times:g}× as long", ratio <= self.times
+        missed = ratio / self.times
+        return Judged(seconds(ours), named(other), f"{digits(ratio)}×", target, met, missed)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import pytest
 from bench import ROOT, Failure, cases, plan, report
 from bench.cases import spark as spark_cases
 from bench.contenders import Contender
-from bench.data import Data
+from bench.data import SHAPES, Data
 from bench.targets import AsFast, AtMost, Faster, Memory
 from bench.timing import Timed, rounds, run
 from helpers.programs import NO_SPARK
@@ -40,7 +40,9 @@ def test_every_case_runs_and_all_answers_agree(data):
     assert done.returncode == 0, done.stderr
     targets, details = done.stdout.split("\n\n2MB, one run, on ")
     rows = targets.splitlines()[2:]
-    assert len(rows) == len(names) + 6  # some have several targets
+    shapes = [name for name in names if cases.CASES[name].needs & SHAPES.keys()]
+    assert len(rows) == len(names) + 6 - len(shapes) + 3  # some have several; of shapes, the worst
+    assert sum(", worst shape: " in row for row in rows) == 3
     for who in ("DuckDB", "chDB", "Polars", "json loop", "SQLite", "dict loop", "httpx-sse"):
         assert f"| {who} |" in details, "who took part"
     assert "DuckDB 2" in details, "the peers' releases"

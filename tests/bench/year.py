@@ -81,7 +81,7 @@ def _enter(db: sqlite3.Connection, day: str, active: BitMap) -> None:
     )
     db.execute("INSERT INTO active_user_table VALUES (?, ?)", [day, len(active)])
     db.execute("INSERT INTO local_day VALUES (?, ?)", [day, final_at])
-    history = "INSERT INTO active_user_history VALUES (?, 1, ?, 'final', ?)"
+    history = "INSERT INTO active_user_history VALUES (?, 1, ?, 'final', ?, NULL)"
     db.execute(history, [day, len(active), final_at])
 
 

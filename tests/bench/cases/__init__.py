@@ -1,5 +1,6 @@
 """The list of all cases, by the names that --cases takes, and the data that each needs."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from bench.cases import (
     spark,
     store,
 )
-from bench.data import Data
+from bench.data import SHAPES, Data
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,16 @@ CASES = {
     "comments": Kind(comments.comments, {"comments"}),
     "comments-import": Kind(comments.comments_import, {"comments"}),
     "event-metrics": Kind(event_metrics.event_metrics, {"event metrics"}),
+}
+_SHAPED = {
+    "selective": active_users.selective,
+    "every-line": active_users.every_line,
+    "import": store.fresh_import,
+}
+CASES |= {
+    f"{name}-{shape.replace(' ', '-')}": Kind(functools.partial(make, shape=shape), {shape})
+    for name, make in _SHAPED.items()
+    for shape in SHAPES
 }
 CASES |= {name: Kind(sources.source(name), {"source"}) for name in sources.NAMES}
 if spark.available():

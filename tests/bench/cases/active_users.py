@@ -10,10 +10,13 @@ from bench.data import Data
 from bench.targets import AtMost, Faster
 
 VALUABLE = "push_received,screen_view,session_start"
-LARGE = 5_000_000_000
 
 
-def selective(data: Data) -> Case:
+def selective(data: Data, shape: str = "") -> Case:
+    if shape:
+        events = data.shape(shape)
+        contenders = [ours("count-active-users", events), *peers(events)]
+        return Case("selective", contenders, [Faster(2.5)], data.truth(events), shape)
     events, part = data.events(), data.slice()
     share = {"share": part.stat().st_size / events.stat().st_size}
     slow = [
@@ -28,7 +31,7 @@ def selective(data: Data) -> Case:
     return Case(
         "selective",
         [ours("count-active-users", events), lines, *peers(events), *slow],
-        [Faster(3), AtMost(2, "wc -l")],
+        [Faster(2.5), AtMost(2, "wc -l")],
         data.truth(events),
     )
 
@@ -53,7 +56,7 @@ def five_filters(data: Data) -> Case:
     return Case(
         "selective, five filters",
         [taken_apart, *peers(events)],
-        [Faster(1.7)],
+        [Faster(1.5)],
         data.truth(events),
     )
 
@@ -68,16 +71,17 @@ def escapes(data: Data) -> Case:
     )
 
 
-def every_line(data: Data) -> Case:
+def every_line(data: Data, shape: str = "") -> Case:
     """Nearly every line matters. make-data has no truth for it: all have to agree."""
-    events = data.events()
+    events = data.shape(shape) if shape else data.events()
     return Case(
         "every line",
         [
             ours("count-active-users", "--valuable-events", VALUABLE, events),
             *peers("--every-line", events),
         ],
-        [Faster(1.25 if data.bytes >= LARGE else 1.4)],
+        [Faster(1.4)],
+        shape=shape,
     )
 
 
@@ -93,7 +97,7 @@ def _compressed(data: Data, title: str, packed) -> Case:
     return Case(
         title,
         [ours("count-active-users", packed), *peers(packed)],
-        [Faster(1.3)],
+        [Faster(1.5)],
         data.truth(data.events()),
     )
 

@@ -20,14 +20,15 @@ from bench.data import Data, made
 from bench.targets import AtMost, Faster, Within
 
 
-def fresh_import(data: Data) -> Case:
-    events = data.events()
+def fresh_import(data: Data, shape: str = "") -> Case:
+    events = data.shape(shape) if shape else data.events()
     count = ours("count-active-users", events, name="the count alone", role="baseline")
     return Case(
         "import, new database",
         [importing(data.work / "import.db", events), count],
-        [AtMost(1.5, count.name)],
+        [AtMost(1.3, count.name)],
         data.truth(events),
+        shape,
     )
 
 

@@ -30,7 +30,7 @@ from headcount.io.inputs import LINES, Reader
 from headcount.io.splits import cut
 from headcount.pipelines.active_users import fused
 from headcount.pipelines.active_users.spark import class_archive, task
-from headcount.pipelines.active_users.spark.task import Failed, Found, NumberedSplit
+from headcount.pipelines.active_users.spark.task import Failed, Found, Notes, NumberedSplit
 
 _ATTEMPTS = 4  # of each task: what a cluster does by default, and a local master does not
 _LARGEST = 512 << 20  # bytes of files for a task: to start one takes as long as to read 100 MB
@@ -153,6 +153,7 @@ def main() -> int:
                 raise Failure(*content)
             if isinstance(content, Found):
                 all_found.append(content)
+            elif isinstance(content, Notes):
                 output.write(1, b"".join(content.notes))
             else:
                 rows += sum(line[:1] != b"#" for line in content.splitlines())

@@ -46,7 +46,12 @@ class Found(NamedTuple):
     passed: int = 0
     named: tuple[tuple[str, bool], ...] = ()
     others: tuple[str, ...] = ()
-    notes: Sequence[bytes] = ()  # about events, each behind one that names the input
+
+
+class Notes(NamedTuple):
+    """About events, each behind a note that names the input."""
+
+    notes: Sequence[bytes]
 
 
 class Failed(NamedTuple):
@@ -73,27 +78,43 @@ def work(
     attempt alone: another one's may never have arrived.
     """
     given = options(arguments)
-    rows = defaultdict(list)
+    rows, notes, number = _Rows(buckets), [], 0
     for numbered in splits:
-        found = Found(numbered, 0, 0, 0, 0, [], Counter())
-        notes: list[bytes] = []
+        found, number = Found(numbered, 0, 0, 0, 0, [], Counter()), numbered.number
         try:
             for block in inputs.split_blocks(numbered.split, reader=given.reading["reader"]):
                 lines, result = of_block(block, given.rows)
-                mark, *found_rows = result.rows.splitlines(keepends=True) or [b""]
-                path = mark.removeprefix(runner.FROM_INPUT)[:-1]
-                for row in found_rows:  # each with its input, which `merged` tells by lines again
-                    if row.startswith(runner.EVENTS):
-                        notes += [mark, row]
-                    else:
-                        rows[zlib.crc32(row) % buckets].append(b"%b\t%b" % (path, row))
+                notes += rows.add(result.rows)
                 found = _sum(found, lines, result, everything=bool(given.rejects))
         except Failure as failure:
             yield 0, Failed(f"{failure} (on {socket.gethostname()})", failure.status)
             return
-        yield numbered.number % buckets, found._replace(notes=notes)
-    for bucket, bucketed in rows.items():
+        yield numbered.number % buckets, found
+    notes += rows.add(given.reading["at_end"]())
+    if notes:
+        yield number % buckets, Notes(notes)
+    for bucket, bucketed in rows.of_buckets.items():
         yield bucket, b"".join(bucketed)
+
+
+class _Rows:
+    """Rows, each in a bucket, behind its input (which `merged` tells by lines again)."""
+
+    def __init__(self, buckets: int):
+        self._buckets = buckets
+        self.of_buckets: dict[int, list[bytes]] = defaultdict(list)
+
+    def add(self, text: bytes) -> Iterator[bytes]:
+        """Take in rows; gives the notes about events, each behind one that names the input."""
+        mark = path = b""
+        for line in text.splitlines(keepends=True):
+            if line.startswith(runner.FROM_INPUT):
+                mark, path = line, line.removeprefix(runner.FROM_INPUT)[:-1]
+            elif line.startswith(runner.EVENTS):
+                yield from (mark, line)
+            else:
+                bucket = zlib.crc32(line) % self._buckets
+                self.of_buckets[bucket].append(b"%b\t%b" % (path, line))
 
 
 def _count(rejects: list, like: Reject) -> int:
