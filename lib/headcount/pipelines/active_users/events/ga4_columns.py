@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from itertools import compress
+from itertools import compress, repeat
 
 from headcount.pipelines.active_users.definitions import VALUABLE
 from headcount.pipelines.active_users.events.plain import Column, Digits, Numbers, Plain
@@ -55,7 +55,8 @@ def of_events(
             columns.append(Column(VALUABLE, when, whose))
     if ENGAGEMENT in kinds:
         engaged: dict[str, Column] = {}
-        for i in [i for i, name in enumerate(names) if name == ENGAGEMENT]:
+        is_engagement = map(operator.eq, names, repeat(ENGAGEMENT))
+        for i in list(compress(range(len(names)), is_engagement)):
             try:
                 signals = signals_of(events[i])
             except Unclear:
