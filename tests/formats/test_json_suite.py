@@ -76,8 +76,12 @@ def in_columns(block, parser):
     found = parser.parse_plain(All(block))
     if type(found) is not plain.Plain:
         return in_batch(block, parser.parse_all)
-    times = map(found.scale.micros, found.times)
-    rows = [(at, None, user, "any-event") for at, user in zip(times, found.users, strict=True)]
+    assert not found.others
+    rows = [
+        (found.scale.micros(time), None, user, signals)
+        for signals, times, users in found.columns
+        for time, user in zip(times, users, strict=True)
+    ]
     return Found(rows, [])
 
 

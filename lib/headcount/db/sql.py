@@ -32,8 +32,8 @@ _STEP = 100  # so that there are few different statements: SQLite keeps those it
 def ids(db: sqlite3.Connection, table: str, keys: Iterable[str]) -> dict[str, int]:
     """The id of each key, within a transaction; new ones get one, in the order of the keys."""
     texts = sorted(set(keys))
-    known = select(db, f"SELECT key, id FROM {table} WHERE key", texts)
     last = db.execute(f"SELECT coalesce(max(id), 0) FROM {table}").fetchone()[0]
+    known = select(db, f"SELECT key, id FROM {table} WHERE key", texts) if last else {}
     new = {text: last + i for i, text in enumerate((t for t in texts if t not in known), 1)}
     db.executemany(f"INSERT INTO {table} (key, id) VALUES (?, ?)", new.items())
     return known | new

@@ -31,6 +31,7 @@ CASES = {
     "five-filters": Kind(active_users.five_filters, {"events"}),
     "escapes": Kind(active_users.escapes, {"escapes"}),
     "every-line": Kind(active_users.every_line, {"events"}),
+    "definitions": Kind(active_users.definitions, {"events"}),
     "gz": Kind(active_users.gz, {"events", "gz"}),
     "zst": Kind(active_users.zst, {"events", "zst"}),
     "small-files": Kind(active_users.small_files, {"events", "small"}),

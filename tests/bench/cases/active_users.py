@@ -85,6 +85,28 @@ def every_line(data: Data, shape: str = "") -> Case:
     )
 
 
+def definitions(data: Data) -> Case:
+    """What it takes to find out for five definitions, and for one of which every line is looked at.
+
+    A part of a count says so without a database. (Its answer is looked at by other tests.)
+    """
+    events, part = data.events(), data.work / "part"
+    five = "engaged-valuable,engaged-session,ga4-active,google-n-day,summed"
+    shared = {"answer": no_answer}
+    one = ours(
+        "count-active-users",
+        "--validate",
+        "--part",
+        part,
+        events,
+        name="one, --validate",
+        role="baseline",
+        **shared,
+    )
+    all_five = ours("count-active-users", "--definition", five, "--part", part, events, **shared)
+    return Case("five definitions at once", [all_five, one], [AtMost(1.3, one.name)])
+
+
 def gz(data: Data) -> Case:
     return _compressed(data, "`.gz`", data.gz())
 

@@ -39,7 +39,8 @@ def test_few_descriptors_for_many_processes(descriptors, two_files):
     """Without lib/python: the shell needs descriptors, too."""
     python = [ROOT / ".venv" / "bin" / "python", "-I", "-X", "utf8"]
     command = [*python, "-m", ROWS, "count-active-users", "--jobs", "20", *two_files * 20]
-    script = 'ulimit -n "$0"; "$@" | sort -u | wc -l; exit "${PIPESTATUS[0]}"'
+    users = r"tr '\t' '\n' | grep '^user' | sort -u | wc -l"
+    script = f'ulimit -n "$0"; "$@" | {users}; exit "${{PIPESTATUS[0]}}"'
     done = subprocess.run(
         ["bash", "-c", script, str(descriptors), *command], capture_output=True, env=BARE
     )

@@ -59,9 +59,10 @@ class Merger:
             engagements.drop(number)
             new_sessions.drop(number)
             logins.drop(number)
-        # (of what is left out, no users are entered)
-        kept = ~sum(1 << number for number in entered.left_out)
-        names = {user for some in users.values() for user, bits in some.items() if bits & kept}
+        names = set().union(*users.values())
+        if entered.left_out:  # of that, no users are entered
+            kept = ~sum(1 << number for number in entered.left_out)
+            names = {user for some in users.values() for user, bits in some.items() if bits & kept}
         names = names.union(engagements.names(), new_sessions.names(), logins.names())
         ids = _user_ids(db, names)
         sets = {key: self._by_origin(users[key], ids) for key in users}
@@ -134,7 +135,10 @@ class Merger:
     def _by_origin(self, users: dict[bytes, int], ids: dict[bytes, int]) -> dict[int, BitMap]:
         """By the ids of their origins; those that are left out are not among them."""
         by_bits: dict[int, list[int]] = defaultdict(list)
-        for user, bits in users.items():
+        kinds = set(users.values())
+        if len(kinds) == 1 and not self._entered.left_out:  # mostly all are of one origin
+            by_bits[kinds.pop()] = list(map(ids.__getitem__, users))
+        for user, bits in users.items() if kinds else ():
             if user in ids:
                 by_bits[bits].append(ids[user])
         found: dict[int, BitMap] = {}
@@ -265,5 +269,9 @@ def _notes(fixed: Sequence[str], settled: Sequence[str], shared: int) -> Iterato
 
 def _user_ids(db: sqlite3.Connection, rows: set[bytes]) -> dict[bytes, int]:
     """The id of each user, as the rows spell it."""
-    texts = {tsv.unescape(row.decode()): row for row in rows}
+    joined = b"\n".join(rows).decode()
+    if "\\" in joined:
+        texts = {tsv.unescape(row.decode()): row for row in rows}
+    else:
+        texts = dict(zip(joined.split("\n"), rows, strict=bool(rows)))
     return {texts[key]: known for key, known in sql.ids(db, "user", texts).items()}
