@@ -185,6 +185,26 @@ def test_counted_as_the_reference_does(seed, tmp_path):
     assert done.returncode == (65 if expected.rejects else 0), done.stderr
 
 
+def test_ids_of_the_same_bytes_in_memory_are_two():
+    """Half of the hashes of "ab" and of a character of two bytes, U+6261, is the same."""
+    ids = ["ab", "\u6261"] * 3
+    comments = [{"h_id": ident, "created_time": TIME, "up_likes": 2} for ident in ids]
+    reply = {"h_id": "r", "created_time": TIME, "up_likes": 1, "parent": {"h_id": "\u6261"}}
+    done = run("count-comments", stdin=line_of(*comments, reply))
+    assert fields(done.stdout) == [
+        ("comments_by_day", "2018-01-01", "2", "1"),
+        ("comments_by_post_type", "(unknown)", "3", "5"),
+        ("most_replied_comments", "1", "\u6261", "1"),
+    ]
+
+
+def test_a_parent_that_only_half_resembles_a_comment_is_unknown():
+    comment = {"h_id": "ab", "created_time": TIME, "up_likes": 0}
+    reply = {"h_id": "r", "created_time": TIME, "up_likes": 0, "parent": {"h_id": "\u6261"}}
+    done = run("count-comments", stdin=line_of(comment, reply))
+    assert b"most_replied_comments" not in done.stdout
+
+
 def imported(db, *arguments, **options):
     return run("import-comments", "--db", db, "--max-rejects", "100%", *arguments, **options)
 

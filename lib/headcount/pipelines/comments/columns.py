@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import marshal
-from collections.abc import Iterator
-from operator import attrgetter
+import operator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -12,13 +13,11 @@ import numpy as np
 from headcount.filters.results import Result
 from headcount.io.blocks import Block
 from headcount.pipelines.comments import record
-from headcount.pipelines.comments.record import Comment, Crawl
+from headcount.pipelines.comments.record import Comment, Crawl, Parent
 from headcount.values.search import split_lines
 
 _HEADER = 8  # bytes before the columns of a block: how long they are
 _NONE = -1  # in place of up-likes that are not there
-
-_fields = attrgetter("h_id", "created_time", "up_likes", "parent")
 
 # 2018-01-06T11:58:01+0000
 _LENGTH = 24
@@ -30,15 +29,27 @@ _DAYS = np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])  # of each mo
 
 
 class Columns(NamedTuple):
-    """Comments, one after the other, some of them copies; what they have in common comes once."""
+    """Comments of a block, some of them copies; what they have in common comes once."""
 
-    ids: list[str]
+    keys: np.ndarray  # of their ids, as `keys` makes them
     seconds: np.ndarray  # since 1970, UTC: when it was made
     likes: np.ndarray  # _NONE where there is none
     replies: np.ndarray  # which of them are replies, by place
-    parent_ids: list[str]  # of those
+    parents: np.ndarray  # of those, by place in
+    parent_ids: list[str]
     post_ids: list[str]
     post_sizes: list[int]  # how many comments of each of these posts come next
+
+
+def keys(ids: Collection[str]) -> np.ndarray:
+    """128 bits for each id, in two rows: keyed hashes, the same in all processes of a run.
+
+    They are Python's own, with the key that forked processes share. It hashes the bytes that a
+    text takes, be they one or two for a character: only the second row tells "ab" from "\u6261".
+    """
+    size, longer = len(ids), map(operator.add, ids, itertools.repeat("\0"))
+    rows = [np.fromiter(map(hash, texts), np.int64, size) for texts in (ids, longer)]
+    return np.stack(rows)
 
 
 def unpack(rows: bytes) -> Iterator[Columns]:
@@ -47,9 +58,9 @@ def unpack(rows: bytes) -> Iterator[Columns]:
     while start < len(rows):
         begin = start + _HEADER
         start = begin + int.from_bytes(rows[start:begin])
-        ids, seconds, likes, replies, *others = marshal.loads(rows[begin:start])
-        arrays = (np.frombuffer(numbers, np.int64) for numbers in (seconds, likes, replies))
-        yield Columns(ids, *arrays, *others)
+        *numbers, parent_ids, post_ids, post_sizes = marshal.loads(rows[begin:start])
+        hashed, *arrays = (np.frombuffer(array, np.int64) for array in numbers)
+        yield Columns(hashed.reshape(2, -1), *arrays, parent_ids, post_ids, post_sizes)
 
 
 class _Unusual(ValueError):
@@ -64,11 +75,10 @@ class Packer:
         numbered = [(i, line) for i, line in enumerate(lines, block.line) if line.strip(b" \t")]
         blank = len(lines) - len(numbered)
         lists = _Lists()
-        rejects, records = [], 0
+        rejects = []
         try:
-            for _, line in numbered:
-                records += lists.add(record.decode(line))
-            seconds = _seconds(lists.times)
+            records = sum([lists.add(record.decode(line)) for _, line in numbered])
+            rows = lists.packed()
         except (ValueError, RecursionError):
             lists = _Lists()
             records = 0
@@ -77,78 +87,76 @@ class Packer:
                 records += crawl.records
                 lists.add_slowly(crawl)
                 rejects += [(why, block.name, number, raw) for why, raw in crawl.rejects]
-            seconds = _seconds(lists.times)
-        kept = records - len(rejects)
-        return Result(lists.packed(seconds), kept, blank, 0, rejects, records + blank)
+            rows = lists.packed()
+        return Result(rows, records - len(rejects), blank, 0, rejects, records + blank)
 
 
 class _Lists:
-    """What Columns has, as it comes."""
+    """The comments of a block, as they come."""
 
     def __init__(self):
-        self.times: list[str] = []
-        self._ids: list[str] = []
-        self._likes: list[int | None] = []
-        self._parent_ids: list[str | None] = []
+        self._comments: list[Comment] = []
+        self._nested: list[int] = []  # places of the first reply of a post, and behind its last
         self._post_ids: list[str] = []
         self._post_sizes: list[int] = []
 
     def add(self, page: record.Page) -> int:
-        """Take in the comments of a page; returns how many records there are in it.
-
-        Raises _Unusual for replies that do not name their parents.
-        """
-        records = 1
-        for post in (page.posts and page.posts.data) or ():
-            records += 1
+        """Take in the comments of a page; returns how many records there are in it."""
+        posts = (page.posts and page.posts.data) or ()
+        taken = self._comments
+        begin = before = len(taken)
+        for post in posts:
             if not post.comments or not post.comments.data:
                 continue
-            before = len(self._ids)
-            some, is_nested = post.comments.data, False
-            while some:  # level by level
-                self._add(some, is_nested)
-                nests = [one.comments.data for one in some if one.comments and one.comments.data]
-                some, is_nested = [reply for nest in nests for reply in nest], True
-            self._end_post(post.h_id, len(self._ids) - before)
-            records += len(self._ids) - before
-        return records
-
-    def _add(self, comments: list[Comment], is_nested: bool) -> None:
-        ids, times, likes, parents = zip(*map(_fields, comments), strict=True)
-        if is_nested and None in parents:
-            raise _Unusual
-        self._ids += ids
-        self.times += times
-        self._likes += likes
-        self._parent_ids += [parent and parent.h_id for parent in parents]
+            some = post.comments.data
+            taken += some
+            self._nested.append(len(taken))
+            # level by level
+            while nests := [one.comments.data for one in some if one.comments]:
+                some = [reply for nest in nests for reply in nest or ()]
+                taken += some
+            self._nested.append(len(taken))
+            self._end_post(post.h_id, len(taken) - before)
+            before = len(taken)
+        return 1 + len(posts) + len(taken) - begin
 
     def add_slowly(self, crawl: Crawl) -> None:
         """Take in what a line says that may be unusual."""
         for ident, post_id, parent_id, at, likes, _ in crawl.comments:
-            self._ids.append(ident)
-            self.times.append(at[:-1] + "+0000")
-            self._likes.append(likes)
-            self._parent_ids.append(parent_id)
+            parent = Parent(parent_id) if parent_id else None
+            self._comments.append(Comment(ident, at[:-1] + "+0000", likes, parent=parent))
             self._end_post(post_id, 1)
 
     def _end_post(self, post_id: str, size: int) -> None:
         self._post_ids.append(post_id)
         self._post_sizes.append(size)
 
-    def packed(self, seconds: np.ndarray) -> bytes:
-        """As `unpack` wants it."""
-        likes = [_NONE if number is None else number for number in self._likes]
-        replies = [i for i, parent_id in enumerate(self._parent_ids) if parent_id]
-        columns = (
-            self._ids,
-            seconds.tobytes(),
-            np.array(likes, np.int64).tobytes(),
-            np.array(replies, np.int64).tobytes(),
-            [self._parent_ids[i] for i in replies],
-            self._post_ids,
-            self._post_sizes,
+    def packed(self) -> bytes:
+        """As `unpack` wants it. Raises _Unusual for odd times, or replies that name no parent."""
+        some = self._comments
+        seconds = _seconds([one.created_time for one in some])
+        likes = [one.up_likes for one in some]
+        if None in likes:
+            likes = [_NONE if number is None else number for number in likes]
+        parents = [one.parent for one in some]
+        named = np.fromiter(map(bool, parents), bool, len(parents))
+        if self._nested:
+            is_nested = np.zeros(len(parents) + 1, np.int8)
+            np.add.at(is_nested, self._nested[::2], 1)
+            np.add.at(is_nested, self._nested[1::2], -1)
+            if (np.cumsum(is_nested, dtype=np.int8)[:-1] > named).any():
+                raise _Unusual
+        number: dict[str, int] = {}
+        replied = [number.setdefault(one.h_id, len(number)) for one in parents if one]
+        arrays = (
+            keys([one.h_id for one in some]),
+            seconds,
+            np.array(likes, np.int64),
+            np.flatnonzero(named),
+            np.array(replied, np.int64),
         )
-        packed = marshal.dumps(columns)
+        columns = *(array.tobytes() for array in arrays), list(number)
+        packed = marshal.dumps((*columns, self._post_ids, self._post_sizes))
         return len(packed).to_bytes(_HEADER) + packed
 
 
@@ -157,14 +165,16 @@ def _seconds(times: list[str]) -> np.ndarray:
     text = "".join(times).encode()
     if len(text) != len(times) * _LENGTH or not set(map(len, times)) <= {_LENGTH}:
         raise _Unusual
-    chars = np.frombuffer(text, np.uint8).reshape(-1, _LENGTH)
-    digits = chars[:, _DIGITS].astype(np.int64) - ord("0")
-    if digits.size and not (digits.min() >= 0 and digits.max() <= 9):
+    chars = np.ascontiguousarray(np.frombuffer(text, np.uint8).reshape(-1, _LENGTH).T)
+    digits = chars[_DIGITS] - ord("0")  # what is less than 0 is a large number, too
+    if digits.size and digits.max() > 9:
         raise _Unusual
-    if any((chars[:, place] != ord(sign)).any() for place, sign in _SIGNS.items()):
+    if any((chars[place] != ord(sign)).any() for place, sign in _SIGNS.items()):
         raise _Unusual
-    year = digits[:, :4] @ np.array([1000, 100, 10, 1])
-    month, day, hour, minute, second = (digits[:, 4:].reshape(-1, 5, 2) @ np.array([10, 1])).T
+    century, year_of_century, month, day, hour, minute, second = (
+        digits[::2] * 10 + digits[1::2]
+    ).astype(np.int64)
+    year = century * 100 + year_of_century
     leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
     last = _DAYS[np.clip(month, 1, 12) - 1] + (leap & (month == 2))
     if not (

@@ -27,33 +27,34 @@ from headcount.values import tsv, zones
 _UNKNOWN = "(unknown)"
 _MOST = 10  # comments in the list of those with the most replies
 _DAY = 86_400  # seconds
+_ANY = np.iinfo(np.int64).max  # a number that is greater than those of texts
 
 
 class Comments:
     """Takes comments in, copies and all, and tells the reports."""
 
     def __init__(self):
-        # Numbers of texts, in the order in which they come, with gaps; of a comment, its place.
-        self._ids: dict[str, int] = {}
+        # Numbers of texts, in the order in which they come, with gaps.
         self._parents: dict[str, int] = {}
         self._posts: dict[str, int] = {}
         self._types: dict[str, str] = {}
+        # 48 bytes for each comment, copies and all; ids are hashes (columns.keys).
+        self._keys: list[np.ndarray] = []
         self._columns: list[tuple[np.ndarray, ...]] = []
-        self._comments = self._replies = self._runs = 0
+        self._replied = self._runs = 0
 
     def take(self, rows: bytes) -> None:
         """Take in comments as comment_columns packs them."""
         for columns in comment_columns.unpack(rows):
-            size = len(columns.ids)
-            firsts = _numbers(self._ids, columns.ids, self._comments)
-            parents = np.full(size, -1)
-            parents[columns.replies] = _numbers(self._parents, columns.parent_ids, self._replies)
+            parents = np.full(len(columns.seconds), -1)
+            numbers = _numbers(self._parents, columns.parent_ids, self._replied)
+            parents[columns.replies] = numbers[columns.parents]
             posts = _numbers(self._posts, columns.post_ids, self._runs)
+            self._keys.append(columns.keys)
             self._columns.append(
-                (firsts, columns.seconds, columns.likes, parents, posts.repeat(columns.post_sizes))
+                (columns.seconds, columns.likes, parents, posts.repeat(columns.post_sizes))
             )
-            self._comments += size
-            self._replies += len(columns.parent_ids)
+            self._replied += len(numbers)
             self._runs += len(posts)
 
     def take_posts(self, _table: Table, rows: Iterable[Row]) -> None:
@@ -64,27 +65,25 @@ class Comments:
 
     def rows(self, zone: tzinfo, after: int) -> bytes:
         """All reports; by type of post, of comments made at or after an instant in seconds."""
-        if not self._comments:
+        if not self._runs:
             return b""
-        columns = map(np.concatenate, zip(*self._columns, strict=True))
-        firsts, seconds, likes, parents, posts = columns
+        keys = np.concatenate(self._keys, axis=1)
+        order, starts = _groups(keys)
+        columns = (np.concatenate(column)[order] for column in zip(*self._columns, strict=True))
+        seconds, likes, parents, posts = columns
+        self._keys.clear()
         self._columns.clear()
-        place = np.arange(len(firsts))
-        copies = np.flatnonzero(firsts != place)
-        np.minimum.at(seconds, firsts[copies], seconds[copies])
-        np.maximum.at(likes, firsts[copies], likes[copies])
-        _least(parents, firsts, copies, self._parents)
-        _least(posts, firsts, copies, self._posts)
-        kept = firsts == place
-        seconds, likes, parents, posts = (
-            column[kept] for column in (seconds, likes, parents, posts)
-        )
+        keys = keys[:, order[starts]]
+        seconds = np.minimum.reduceat(seconds, starts)
+        likes = np.maximum.reduceat(likes, starts)
+        parents = _least(parents, starts, self._parents)
+        posts = _least(posts, starts, self._posts)
         late = seconds >= after
         return b"".join(
             [
                 *self._by_day(seconds, parents >= 0, zones.LocalDays(zone)),
                 *self._by_type(posts[late], np.maximum(likes[late], 0)),
-                *self._most_replied(parents[parents >= 0]),
+                *self._most_replied(parents[parents >= 0], keys),
             ]
         )
 
@@ -117,15 +116,36 @@ class Comments:
             if counts[0]:
                 yield tsv.row("comments_by_post_type", kind, *counts)
 
-    def _most_replied(self, parents: np.ndarray) -> Iterator[bytes]:
-        replies = np.bincount(parents, minlength=self._replies).tolist()
-        ranked = (
-            (-replies[number], parent_id)
-            for parent_id, number in self._parents.items()
-            if replies[number] and parent_id in self._ids
-        )
+    def _most_replied(self, parents: np.ndarray, keys: np.ndarray) -> Iterator[bytes]:
+        replies = np.bincount(parents, minlength=self._replied)[[*self._parents.values()]]
+        # A parent that is known has one other of its key.
+        both = np.concatenate([keys, comment_columns.keys(self._parents)], axis=1)
+        order, starts = _groups(both)
+        sizes = np.diff(starts, append=len(order))
+        is_known = np.empty(len(order), bool)
+        is_known[order] = sizes.repeat(sizes) > 1
+        replies *= is_known[keys.shape[1] :]
+        enough = np.sort(replies)[-_MOST:].min(initial=_ANY)
+        places = np.flatnonzero(replies >= max(1, enough))
+        texts = [*self._parents]
+        ranked = ((-replies[place], texts[place]) for place in places.tolist())
         for rank, (count, parent_id) in enumerate(heapq.nsmallest(_MOST, ranked), 1):
             yield tsv.row("most_replied_comments", rank, parent_id, -count)
+
+
+def _groups(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """An order in which equal keys (two rows of halves) come together, and where others begin."""
+    order = np.argsort(keys[0])
+    first, second = keys[:, order]
+    is_new = np.diff(first, prepend=0) != 0
+    others = np.diff(second, prepend=0) != 0
+    is_new[:1] = True
+    if (others & ~is_new).any():  # ids that share a half
+        order = np.lexsort(keys)
+        first, second = keys[:, order]
+        is_new = (np.diff(first, prepend=0) != 0) | (np.diff(second, prepend=0) != 0)
+        is_new[:1] = True
+    return order, np.flatnonzero(is_new)
 
 
 def _numbers(known: dict[str, int], texts: list[str], start: int) -> np.ndarray:
@@ -133,17 +153,18 @@ def _numbers(known: dict[str, int], texts: list[str], start: int) -> np.ndarray:
     return np.fromiter(map(known.setdefault, texts, itertools.count(start)), np.int64, len(texts))
 
 
-def _least(
-    numbers: np.ndarray, firsts: np.ndarray, copies: np.ndarray, known: dict[str, int]
-) -> None:
-    """Give the first of copies the number of the least text that one of them has (-1 is none)."""
-    others = (numbers[copies] >= 0) & (numbers[copies] != numbers[firsts[copies]])
-    if others.any():
+def _least(numbers: np.ndarray, starts: np.ndarray, known: dict[str, int]) -> np.ndarray:
+    """The number of the least text of each group (-1 is none)."""
+    least = np.maximum.reduceat(numbers, starts)
+    others = np.minimum.reduceat(np.where(numbers < 0, _ANY, numbers), starts)
+    differ = np.flatnonzero((least >= 0) & (least != others))
+    if len(differ):
         texts = {number: text for text, number in known.items()}
-        for copy in copies[others].tolist():
-            first, number = firsts[copy], int(numbers[copy])
-            if numbers[first] < 0 or texts[number] < texts[int(numbers[first])]:
-                numbers[first] = number
+        ends = np.append(starts[1:], len(numbers))
+        for group in differ.tolist():
+            copies = set(numbers[starts[group] : ends[group]].tolist()) - {-1}
+            least[group] = min(copies, key=texts.__getitem__)
+    return least
 
 
 def main() -> int:
