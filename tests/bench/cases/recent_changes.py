@@ -23,7 +23,7 @@ def stream(data: Data) -> Case:
             _contender(OURS, ours, data.work / "stream.db", body, role="ours"),
             _contender("httpx-sse", plain, data.work / "plain.db", body),
         ],
-        [Faster(1), Rate(40_000, events, "events")],
+        [Faster(4.5), Rate(80_000, events, "events")],
         str(events),
     )
 
