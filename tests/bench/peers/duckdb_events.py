@@ -11,22 +11,22 @@ import event_db
 _ROWS = 50_000  # at once
 
 path, *files = sys.argv[1:]
-metrics = "event_metrics::JSON->'metrics'"
-values = ", ".join(f"(metrics->>'{name}')::BIGINT" for name in event_db.KNOWN)
+paths = [f"$.metrics.{name}" for name in event_db.KNOWN]
+values = ", ".join(f"known[{i}]::BIGINT" for i in range(1, len(paths) + 1))
 nulls = ", ".join(f'"{name}": null' for name in event_db.KNOWN)
 found = duckdb.connect().execute(
     f"""
     SELECT {", ".join(event_db.COLUMNS)}, {values},
-        CASE WHEN len(list_filter(json_keys(metrics), lambda name: name NOT IN $known)) > 0
-            THEN json_merge_patch(metrics, '{{{nulls}}}')::VARCHAR END
+        CASE WHEN len(json_keys(event_metrics, '$.metrics')) > list_count(known)
+            THEN json_merge_patch(event_metrics->'metrics', '{{{nulls}}}')::VARCHAR END
     FROM (
-        SELECT *, nullif({metrics}, 'null') AS metrics
+        SELECT *, json_extract_string(event_metrics, $paths) AS known
         FROM read_csv($files, delim = '\t', quote = '', header = true, union_by_name = true,
             types = {{id: 'BIGINT', first_dimension_id: 'BIGINT', second_dimension_id: 'BIGINT',
                 recorded_date: 'VARCHAR', created_date: 'VARCHAR', event_metrics: 'VARCHAR'}})
     )
     """,
-    {"files": files, "known": list(event_db.KNOWN)},
+    {"files": files, "paths": paths},
 )
 db = event_db.opened(path)
 while rows := found.fetchmany(_ROWS):

@@ -16,6 +16,8 @@ _INDEX = "CREATE INDEX event_by_time ON event (recorded_date, first_dimension_id
 def opened(path: str) -> sqlite3.Connection:
     """A new database with the table."""
     db = sqlite3.connect(path)
+    db.execute("PRAGMA page_size = 16384")
+    db.execute("PRAGMA cache_size = -65536")
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
     db.execute(_TABLE)

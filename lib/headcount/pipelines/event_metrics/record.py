@@ -165,8 +165,7 @@ def _lacks_key(text: str) -> bool:
 
 def as_json(values: Mapping[str, msgspec.Raw]) -> str | None:
     """Metrics as they stand in other_metrics; None if there are none."""
-    pairs = (b"%b:%b" % (_encode(name), bytes(values[name]).strip()) for name in sorted(values))
-    return (b"{%b}" % b",".join(pairs)).decode() if values else None
+    return _encode({name: values[name] for name in sorted(values)}).decode() if values else None
 
 
 class _AllAtOnce:
@@ -174,20 +173,22 @@ class _AllAtOnce:
 
     def __init__(self, known: Sequence[str]):
         names = {f"metric_{i}": name for i, name in enumerate(known)}
-        field = Integer | None | msgspec.UnsetType
-        fields = [(key, field, msgspec.UNSET) for key in names]
+        fields = [(key, Integer | None, None) for key in names]
+        self._decoders = []  # the first takes no other names; the second passes over them
         try:
-            metrics = msgspec.defstruct("_Metrics", fields, rename=names, gc=False)
+            for strict in (True, False):
+                options = {"gc": False, "forbid_unknown_fields": strict}
+                metrics = msgspec.defstruct("_Metrics", fields, rename=names, **options)
+                line = [("metrics", metrics | None, None)]
+                line = msgspec.defstruct("_Line", line, **options)
+                self._decoders.append(msgspec.json.Decoder(list[line]).decode)
         except ValueError:  # a name with a quote, say
-            self._decode = None
             return
-        line = msgspec.defstruct("_Metrics", [("metrics", metrics | None, None)], gc=False)
-        self._decode = msgspec.json.Decoder(list[line]).decode
         self._none = metrics()
         self._getters = list(map(attrgetter, names))
 
     def __call__(self, texts: Sequence[str]) -> tuple[list[list[int | None]], list[int]] | None:
-        """Values of each known metric, and the places of texts that have others besides.
+        """Values of each known metric, and the places of texts that may have others besides.
 
         None, or an error, if a text is anything but values by names, the known ones integers.
         """
@@ -197,27 +198,32 @@ class _AllAtOnce:
         # If each text begins and ends with a brace, what stands between two is not in an object;
         # nor is it in a string, which has no line feeds, or in an array: there are none.
         is_plain = (
-            self._decode
+            self._decoders
             and (together.startswith("{") and together.endswith("}"))
             and together.count("},\n{") == together.count("\n") == len(texts) - 1
             and "[" not in together
         )
         if not is_plain:
             return None
-        found = [line.metrics for line in self._decode(f"[{together}]")]
-        if len(found) != len(texts):
+        has_others = False
+        decode_known, decode = self._decoders
+        try:
+            lines = decode_known(f"[{together}]")
+        except msgspec.ValidationError:
+            lines, has_others = decode(f"[{together}]"), True
+        if len(lines) != len(texts):
             return None
-        names = [metrics is not None for metrics in found]
-        found = [metrics or self._none for metrics in found]
-        columns = []
-        for getter in self._getters:
-            values = list(map(getter, found))
-            given = list(map(is_not, values, itertools.repeat(msgspec.UNSET)))
-            if not all(given):
-                values = [
-                    value if there else None for value, there in zip(values, given, strict=True)
-                ]
-            columns.append(values)
-            names = list(map(add, names, given))
-        quotes = [text.count('"') for text in texts]
-        return columns, [i for i, count in enumerate(names) if 2 * count != quotes[i]]
+        found = [line.metrics or self._none for line in lines]
+        columns = [list(map(getter, found)) for getter in self._getters]
+        return columns, _more_quoted(texts, found, columns, self._none) if has_others else []
+
+
+def _more_quoted(
+    texts: Sequence[str], found: Sequence, columns: Sequence[Sequence], none: object
+) -> list[int]:
+    """The places of texts that have other quotes than those of the names of their metrics."""
+    names = list(map(is_not, found, itertools.repeat(none)))
+    for values in columns:
+        names = list(map(add, names, map(is_not, values, itertools.repeat(None))))
+    quotes = [text.count('"') for text in texts]
+    return [i for i, count in enumerate(names) if 2 * count != quotes[i]]
