@@ -17,7 +17,7 @@ from headcount.filters.recognised import Kind, note_missing, note_nothing, recog
 from headcount.filters.rejects import Reject, RejectLog
 from headcount.filters.results import Process, Result, results
 from headcount.io import inputs, interrupt, output, processes, workers
-from headcount.io.blocks import All, Block
+from headcount.io.blocks import All, Block, Some
 from headcount.io.splits import Offsets, is_stream
 from headcount.values import tsv
 from headcount.values.search import split_lines
@@ -116,7 +116,7 @@ def all_lines(parse_all: Callable[[All], list], row: Callable[[object], bytes]) 
     """
 
     def of_block(block: Block) -> Result:
-        events, rejects = sorted_out(block, parse_all)
+        events, rejects = sorted_out(All(block), block.name, parse_all)
         rows = [row(event) for event in events]
         filtered = block.lines() - len(rows) - len(rejects)
         return Result(b"".join(rows), len(rows), filtered, 0, rejects)
@@ -124,16 +124,17 @@ def all_lines(parse_all: Callable[[All], list], row: Callable[[object], bytes]) 
     return of_block
 
 
-def sorted_out(block: Block, parse_all: Callable[[All], list]) -> tuple[list, list]:
-    """What was found in the lines of a block, and its rejects as a Result has them."""
-    lines = All(block)
+def sorted_out(
+    lines: All | Some, name: str, parse_all: Callable[[All | Some], list]
+) -> tuple[list, list]:
+    """What was found in lines of an input of that name, and its rejects as a Result has them."""
     events = parse_all(lines)
     kinds = set(map(type, events))
     rejects = []
     if Reject in kinds:
         for i, event in enumerate(events):
             if type(event) is Reject and (line := lines[i]).strip(BLANKS):
-                rejects.append((event, block.name, lines.number(i), line))
+                rejects.append((event, name, lines.number(i), line))
     if Reject in kinds or type(None) in kinds:
         events = [event for event in events if event is not None and type(event) is not Reject]
     return events, rejects

@@ -9,6 +9,7 @@ import pytest
 
 from headcount.io.blocks import All, Block
 from headcount.pipelines.site_activity import record, scan
+from headcount.pipelines.site_activity.chat_table import KINDS
 from headcount.pipelines.site_activity.interning import Codes, WordCodes
 from helpers.programs import run
 
@@ -40,49 +41,106 @@ def spelt(rng, number):
     return lines
 
 
-def scanned(text):
-    """As parse_all has them, sorted; None if it was left to the parser."""
-    found = scan.Scanner()(All(Block(text)))
-    if found is None:
-        return None
+def scanned(text, scanner=None):
+    """As parse_all has them, sorted; and the lines that were left to the parser."""
+    block = Block(text)
+    found, spans = (scanner or scan.Scanner())(block.text)
     rows = []
-    for some in found:
-        for i, seconds in enumerate(some.times.tolist()):
-            status = ("online" if some.online[i] else "offline") if some.status[i] else None
-            rows.append(
-                (
-                    str(uuid.UUID(bytes=some.ids[i].tobytes())),
-                    some.sites[i].tobytes().rstrip(b"\0").decode(),
-                    seconds,
-                    some.names[i].tobytes().rstrip(b"\0").decode(),
-                    status,
-                )
+    for i, seconds in enumerate([] if found is None else found.times.tolist()):
+        kind = found.kinds[i]
+        rows.append(
+            (
+                str(uuid.UUID(bytes=found.ids[i].tobytes())),
+                found.sites[i].tobytes().rstrip(b"\0").decode(),
+                seconds,
+                found.names[i].tobytes().rstrip(b"\0").decode(),
+                next(status for status in KINDS if KINDS[status] == kind),
             )
-    return sorted(rows, key=repr)
+        )
+    left = [text[start:end] for start, end in spans]
+    assert spans == sorted(spans) and len(rows) + len(left) == block.lines()
+    return sorted(rows, key=repr), left
 
 
 def parsed(text):
-    """None where a line is rejected."""
+    """The lines that are not rejected."""
     found = record.parse_all(All(Block(text)))
-    if not all(type(one) is record.Chat for one in found):
-        return None
-    rows = [(one.id, one.site_id, one.timestamp, one.sender, one.status) for one in found]
+    chats = [one for one in found if type(one) is record.Chat]
+    rows = [(one.id, one.site_id, one.timestamp, one.sender, one.status) for one in chats]
     return sorted(rows, key=repr)
+
+
+def assert_right(text, scanner=None):
+    """What is taken apart and what the parser makes of the rest are together what they should be;
+    returns how many lines were left to it.
+    """
+    rows, left = scanned(text, scanner)
+    assert sorted(rows + parsed(b"".join(left)), key=repr) == parsed(text), text
+    return len(left)
 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_lines_of_one_spelling(seed):
     rng = random.Random(seed)
     text = b"\n".join(spelt(rng, rng.choice([1, 2, 50]))) + b"\n"
-    found = scanned(text)
-    assert found in (None, parsed(text))
-    if b"extra" not in text:
-        assert found is not None
+    left = assert_right(text)
+    if b'"extra"' not in text:
+        assert not left
 
 
 def test_what_make_data_writes_is_taken_apart():
     text = run("make-data", "chat", "--lines", 3000, check=0).stdout
-    assert scanned(text) == parsed(text) and scanned(text)
+    assert assert_right(text) == 0
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_lines_of_several_programs_and_others_between_them(seed):
+    rng = random.Random(seed)
+    lines = [line for _ in range(3) for line in spelt(rng, 100) if b'"extra"' not in line]
+    others = [
+        b"",
+        b"{",
+        b'{"id":"\xff"}',
+        lines[0].replace(b"-", b"\\u002d"),
+        lines[0].replace(b'"id"', b'"id" \t'),
+        lines[0] + b"\r",
+        lines[0].replace(b'"id"', b'"di"'),
+        lines[0][: lines[0].index(b"from") + 9],
+    ]
+    text = lines + others * 2
+    scanner = scan.Scanner()
+    for _ in range(9):
+        rng.shuffle(text)
+        number = assert_right(b"\n".join(text) + b"\n", scanner)
+    assert number == len(others * 2)
+    assert assert_right(b"\n".join(text), scanner) <= len(others * 2) + 1
+
+
+def test_a_text_with_a_quote_within_is_another_spelling():
+    line = (
+        b'{"id":"11111111-2222-3333-4444-555555555555","type":"message","from":"ann",'
+        b'"site_id":"s","timestamp":7,"data":{"message":"hi"}}\n'
+    )
+    more = line.replace(b'"hi"', b'"hi","page":"x"')
+    twice = line.replace(b'"hi"', b'"hi","page":"x","page":"y"')
+    no_object = line.replace(b'"hi"', b'"h"i"')
+    assert assert_right((line + more) * 3 + twice) == 1
+    assert assert_right((line + no_object) * 3) == 3
+
+
+def test_a_line_that_breaks_off_does_not_go_on_in_the_next():
+    line = (
+        b'{"id":"11111111-2222-3333-4444-555555555555","type":"message","from":"ann",'
+        b'"site_id":"s","timestamp":7,"data":{"message":"hi"}}\n'
+    )
+    for place in range(1, len(line) - 1):
+        assert assert_right(line + line[:place] + b"\n" + line[place:] + line) == 2
+
+
+def test_a_short_text_at_the_end():
+    assert scanned(b"")[1] == []
+    for text in (b"\n", b"{", b"{}\n", b'"\n"'):
+        assert assert_right(text) == Block(text).lines()
 
 
 @pytest.mark.sample(6)
@@ -99,12 +157,10 @@ def test_a_wrong_byte_anywhere_is_not_taken_for_a_right_one(seed):
             )
             how = rng.randrange(3)  # in place of another, before it, or without it
             wrong = text[:at] + bytes([new] * (how < 2)) + text[at + (how != 1) :]
-            found = scanned(wrong)
-            if found is None:
+            if assert_right(wrong):
                 left += 1
             else:
                 taken += 1
-                assert found == parsed(wrong), (text, wrong)
     assert left > 100 and taken > 20
 
 
@@ -137,11 +193,12 @@ def test_what_is_left_to_the_parser(old, new):
         b'{"id":"11111111-2222-3333-4444-555555555555","type":"status","from":"ann",'
         b'"site_id":"s","timestamp":7,"data":{"status":"online"}}\n'
     )
-    assert scanned(line * 3) == parsed(line * 3) != []
+    assert assert_right(line * 3) == 0
     wrong = line.replace(old, new)
     assert wrong != line
     for lines in (wrong, line + wrong, wrong + line, line * 3 + wrong):
-        assert scanned(lines) is None
+        assert assert_right(lines) == 1
+        assert scanned(lines)[1] == [wrong]
 
 
 def test_texts_keep_their_codes_however_many_there_are():

@@ -14,7 +14,7 @@ import numpy as np
 
 from headcount.filters import runner
 from headcount.filters.results import Result
-from headcount.io.blocks import All, Block
+from headcount.io.blocks import Block, Some
 from headcount.pipelines.site_activity import record, scan
 from headcount.pipelines.site_activity.chat_table import KINDS, ODD, Table, joined
 from headcount.pipelines.site_activity.interning import Codes, WordCodes
@@ -60,12 +60,15 @@ class Columns:
 
     def __call__(self, block: Block) -> Result:
         """One row: a packed table. Rejects as parse-chat has them."""
-        scanned = self._scanner(All(block))
+        scanned, spans = self._scanner(block.text)
+        tables, chats, rejects = [], [], []
         if scanned is not None:
-            lines = block.lines()
-            source = Source(block.name, block.start, block.size, lines, lines, lines, 0, False)
-            return Result(self._packed(source, self._of_scanned(scanned)), lines)
-        chats, rejects = runner.sorted_out(block, record.parse_all)
+            tables.append(self._of_scanned(scanned))
+        if spans:
+            chats, rejects = runner.sorted_out(Some(block, spans), block.name, record.parse_all)
+        if chats or not tables:
+            tables.append(self._of_parsed(chats))
+        table = joined(tables)
         size, lines, unfinished = block.size, block.lines(), False
         if rejects and block.name in self._growing and not block.text.endswith(b"\n"):
             start = block.text.rfind(b"\n") + 1
@@ -77,11 +80,10 @@ class Columns:
                 rejects.pop()
         ends = lines - (not unfinished and not block.text.endswith(b"\n"))
         source = Source(
-            block.name, block.start, size, ends, lines, len(chats), len(rejects), unfinished
+            block.name, block.start, size, ends, lines, table.lines, len(rejects), unfinished
         )
-        filtered = block.lines() - len(chats) - len(rejects)
-        packed = self._packed(source, self._of_parsed(chats))
-        return Result(packed, len(chats), filtered, 0, rejects)
+        filtered = block.lines() - table.lines - len(rejects)
+        return Result(self._packed(source, table), table.lines, filtered, 0, rejects)
 
     def _of_parsed(self, chats: list[record.Chat]) -> Table:
         sites, names = self._sites, self._names
@@ -99,18 +101,14 @@ class Columns:
             kinds,
         )
 
-    def _of_scanned(self, scanned: list[scan.Scanned]) -> Table:
-        tables = [
-            Table(
-                chunk.ids,
-                chunk.times,
-                self._site_codes(chunk.sites),
-                self._name_codes(chunk.names),
-                _kinds(chunk),
-            )
-            for chunk in scanned
-        ]
-        return joined(tables)
+    def _of_scanned(self, scanned: scan.Scanned) -> Table:
+        return Table(
+            scanned.ids,
+            scanned.times,
+            self._site_codes(scanned.sites),
+            self._name_codes(scanned.names),
+            scanned.kinds,
+        )
 
     def _packed(self, source: Source, table: Table) -> bytes:
         # All bits in the first number: UUIDs may differ in any of them alone. It can be undone, so
@@ -122,11 +120,6 @@ class Columns:
         new = self._sites.take_new(), self._names.take_new()
         packed = marshal.dumps((os.getpid(), tuple(source), new, content))
         return len(packed).to_bytes(_HEADER) + packed
-
-
-def _kinds(scanned: scan.Scanned) -> np.ndarray:
-    kinds = np.where(scanned.online, KINDS[record.ONLINE], KINDS[record.OFFLINE])
-    return np.where(scanned.status, kinds, KINDS[None]).astype(np.uint8)
 
 
 def _ids(ids: list[str]) -> tuple[np.ndarray, list[int]]:

@@ -22,7 +22,7 @@ from headcount.pipelines.site_activity import chat_table, columns, record
 from headcount.pipelines.site_activity.chat_table import KINDS, ODD, TIME_BITS, Table, joined
 from headcount.values import tsv
 
-_PARTS = 3  # bits: the more parts, the less memory, for only some are worked on at a time
+_PARTS = 4  # bits: the more parts, the less memory, for only some are worked on at a time
 _NAME_BITS = np.uint64(32)
 
 

@@ -6,6 +6,8 @@ import numpy as np
 
 MOST_WORDS = 5  # of a text that comes in words of 8 bytes
 
+_LEAST_BITS, _MOST_BITS = 12, 18  # of the number of slots: 12 MB at most
+
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -33,46 +35,56 @@ class Codes(dict):
 
 
 class WordCodes:
-    """Codes of texts that come as rows of words: found in a table, by a hash of the words."""
+    """Codes of texts that come as rows of words: the latest are found in a table, by a hash."""
 
     def __init__(self, codes: Codes):
         self._codes = codes
-        self._bits = 12
-        self._clear()
+        self._clear(_LEAST_BITS)
 
-    def _clear(self) -> None:
-        size = 1 << self._bits
-        self._slots = np.full(size, -1, np.int64)
-        self._words = [np.zeros(size, np.uint64) for _ in range(MOST_WORDS)]
-        self._lengths = np.zeros(size, np.uint8)  # in words
-        self._used = 0
+    def _clear(self, bits: int) -> None:
+        self._bits = bits
+        self._slots = np.full(1 << bits, -1, np.int64)
+        self._words = [np.zeros(1 << bits, np.uint64) for _ in range(MOST_WORDS)]
 
     def __call__(self, words: np.ndarray) -> np.ndarray:
         """The code of each row."""
-        slots = self._hash(words)
-        codes = self._slots[slots]
-        missing = (codes < 0) | (self._lengths[slots] > words.shape[1])
-        for known, word in zip(self._words, words.T, strict=False):
-            missing |= known[slots] != word
-        for row in np.flatnonzero(missing).tolist():
-            codes[row] = self._look_up(words[row], int(slots[row]))
-        if self._used > len(self._slots) // 16:
-            self._bits += 2
-            self._clear()
+        first, second = self._places(words)
+        codes, missing = self._found(words, first)
+        if missing.any():
+            rows = np.flatnonzero(missing)
+            codes[rows], missing = self._found(words[rows], second[rows])
+            if missing.any():
+                rows = rows[missing]
+                codes[rows] = self._look_up(words[rows], first[rows], second[rows])
         return codes.astype(np.uint32)
 
-    def _hash(self, words: np.ndarray) -> np.ndarray:
+    def _places(self, words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The two slots in which a text may be."""
         mixed = words[:, 0] * _MIX
         for word in words.T[1:]:
             mixed = (mixed ^ (mixed >> np.uint64(29)) ^ word) * _MIX
-        return (mixed >> np.uint64(64 - self._bits)).astype(np.int64)
+        first = mixed >> np.uint64(64 - self._bits)
+        second = mixed >> np.uint64(64 - 2 * self._bits) & np.uint64(len(self._slots) - 1)
+        return first.astype(np.int64), second.astype(np.int64)
 
-    def _look_up(self, words: np.ndarray, slot: int) -> int:
-        """By its text; it has its slot from now on."""
-        text = words.tobytes().rstrip(b"\0")
-        self._used += self._slots[slot] < 0
-        self._slots[slot] = code = self._codes[text.decode()]
-        for known, word in zip(self._words, words, strict=False):
-            known[slot] = word
-        self._lengths[slot] = -(-len(text) // 8)
-        return code
+    def _found(self, words: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The codes in these slots, and which of them are not those of the texts."""
+        codes = self._slots[places]
+        missing = codes < 0
+        for known, word in zip(self._words, words.T, strict=False):
+            missing |= known[places] != word
+        for known in self._words[words.shape[1] : words.shape[1] + 1]:
+            missing |= known[places] != 0  # a longer text
+        return codes, missing
+
+    def _look_up(self, words: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """By their texts; these have slots from now on, in place of others if need be."""
+        texts = np.ascontiguousarray(words).view(f"S{words.nbytes // len(words)}")[:, 0].tolist()
+        codes = np.array([self._codes[text.decode()] for text in texts], np.int64)
+        places = np.where(self._slots[first] < 0, first, second)
+        self._slots[places] = codes
+        for i, known in enumerate(self._words):
+            known[places] = words[:, i] if i < words.shape[1] else 0
+        if self._bits < _MOST_BITS and np.count_nonzero(self._slots >= 0) > len(self._slots) // 8:
+            self._clear(self._bits + 2)
+        return codes
