@@ -14,7 +14,7 @@ from bench.data import Data, made
 from bench.targets import AsFast, AtMost, Faster, Memory
 
 COUNT = "count-site-activity"
-_MEMORY = 1_500_000_000
+_MEMORY = 1_000_000_000
 
 
 def site_activity(data: Data) -> Case:
@@ -28,7 +28,7 @@ def site_activity(data: Data) -> Case:
             ours(COUNT, part, name="the slice", role="check", answer=str.strip, **share),
             _peer("dict loop", "dict_chat.py", part, **share),
         ],
-        [Faster(1.4), AsFast(5, "dict loop"), Memory(_MEMORY)],
+        [Faster(2), AsFast(5, "dict loop"), Memory(_MEMORY)],
         data.truth(chats).strip(),
     )
 

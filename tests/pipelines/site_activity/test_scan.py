@@ -212,5 +212,5 @@ def test_texts_keep_their_codes_however_many_there_are():
             fitting = [text for text in some if len(text) <= width]
             words = np.array([text.encode().ljust(width, b"\0") for text in fitting])
             words = words.view(np.uint64).reshape(len(fitting), -1).copy()
-            assert of_words(words).tolist() == [codes[text] for text in fitting]
+            assert of_words(words).tolist() == codes.of(fitting)
     assert list(codes) == list(dict.fromkeys(codes)) and len(codes) == len(set(texts))

@@ -86,7 +86,6 @@ class Columns:
         return Result(self._packed(source, table), table.lines, filtered, 0, rejects)
 
     def _of_parsed(self, chats: list[record.Chat]) -> Table:
-        sites, names = self._sites, self._names
         ids, odd = _ids([chat.id for chat in chats])
         message = record.MESSAGE
         kinds = np.array(
@@ -96,8 +95,8 @@ class Columns:
         return Table(
             ids,
             np.array([chat.timestamp for chat in chats], np.int64),
-            np.array([sites[chat.site_id] for chat in chats], np.uint32),
-            np.array([names[chat.sender] for chat in chats], np.uint32),
+            np.array(self._sites.of([chat.site_id for chat in chats]), np.uint32),
+            np.array(self._names.of([chat.sender for chat in chats]), np.uint32),
             kinds,
         )
 
@@ -158,10 +157,10 @@ class Collected:
     def add(self, rows: bytes) -> list[Source]:
         """Take in packed tables; returns where they come from."""
         sources = []
-        start = 0
+        start, view = 0, memoryview(rows)  # no copies
         while start < len(rows):
-            end = start + _HEADER + int.from_bytes(rows[start : start + _HEADER])
-            process, source, new, columns = marshal.loads(rows[start + _HEADER : end])
+            end = start + _HEADER + int.from_bytes(view[start : start + _HEADER])
+            process, source, new, columns = marshal.loads(view[start + _HEADER : end])
             self._add(process, new, columns)
             sources.append(Source(*source))
             start = end
@@ -169,8 +168,8 @@ class Collected:
 
     def _add(self, process: int, new: tuple[list[str], list[str]], columns: list[bytes]) -> None:
         sites, names = self._codes.setdefault(process, (array("I"), array("I")))
-        sites.extend([self.sites[text] for text in new[0]])
-        names.extend([self.names[text] for text in new[1]])
+        sites.extend(self.sites.of(new[0]))
+        names.extend(self.names.of(new[1]))
         ids, times, site, name, kinds = columns
         table = Table(
             np.frombuffer(ids, np.uint64).reshape(-1, 2),

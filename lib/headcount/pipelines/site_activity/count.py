@@ -44,13 +44,13 @@ class SiteActivity:
             parts = [part for part in threads.map(self._part, self._collected.parts) if part]
             if not parts:
                 return b""
-            messages, visitors, statuses = zip(*parts, strict=True)
+            messages, totals, visitors, statuses = zip(*parts, strict=True)
             _, times, sites, senders, kinds = joined(statuses)
             online = kinds == KINDS[record.ONLINE]
             spans = chat_table.intervals(*chat_table.changes(sites, senders, times, online))
             chats = threads.map(lambda keys: self._chats(keys, *spans), messages)
             counted = zip(
-                sum(self._per_site(keys >> TIME_BITS) for keys in messages).tolist(),
+                sum(totals).tolist(),
                 sum(chats).tolist(),
                 self._people([_pairs(sites, senders)]),
                 self._people(visitors),
@@ -64,8 +64,10 @@ class SiteActivity:
         }
         return "".join(lines[site] for site in sorted(lines)).encode()
 
-    def _part(self, number: int) -> tuple[np.ndarray, np.ndarray, Table] | None:
-        """Of each id once: the sorted keys of messages, the pairs of who sent them, statuses."""
+    def _part(self, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, Table] | None:
+        """Of each id once: the sorted keys of messages, how many each site has, the pairs of who
+        sent them; statuses.
+        """
         collected = self._collected
         table = collected.take(number)
         if table is None:
@@ -78,7 +80,7 @@ class SiteActivity:
         messages.sort()
         visitors = _pairs(sites, table.names[said])
         statuses = table._replace(kinds=kinds).rows(kept & (kinds != KINDS[None]))
-        return messages, visitors, statuses
+        return messages, self._per_site(sites), visitors, statuses
 
     def _per_site(self, sites: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
         """How many rows each site has, or what their weights come to."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
+
 import numpy as np
 
 MOST_WORDS = 5  # of a text that comes in words of 8 bytes
@@ -14,19 +17,18 @@ _MIX = np.uint64(0x9E3779B97F4A7C15)
 class Codes(dict):
     """A number for each text."""
 
-    def __init__(self):
-        super().__init__()
-        self._new: list[str] = []
+    _taken = 0
 
-    def __missing__(self, text: str) -> int:
-        self[text] = code = len(self)
-        self._new.append(text)
-        return code
+    def of(self, texts: Iterable[str]) -> list[int]:
+        """The codes of some texts: new ones, where need be."""
+        setdefault = self.setdefault  # less than __missing__ takes
+        return [setdefault(text, len(self)) for text in texts]
 
     def take_new(self) -> list[str]:
         """The texts that have come since this was asked last."""
-        new, self._new = self._new, []
-        return new
+        new = [*itertools.islice(reversed(self), len(self) - self._taken)]
+        self._taken = len(self)
+        return new[::-1]
 
     def texts(self, codes: list[int]) -> list[str]:
         """The texts of some codes."""
@@ -80,7 +82,7 @@ class WordCodes:
     def _look_up(self, words: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """By their texts; these have slots from now on, in place of others if need be."""
         texts = np.ascontiguousarray(words).view(f"S{words.nbytes // len(words)}")[:, 0].tolist()
-        codes = np.array([self._codes[text.decode()] for text in texts], np.int64)
+        codes = np.array(self._codes.of(map(bytes.decode, texts)), np.int64)
         places = np.where(self._slots[first] < 0, first, second)
         self._slots[places] = codes
         for i, known in enumerate(self._words):
