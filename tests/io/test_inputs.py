@@ -141,6 +141,23 @@ def test_another_process_decompresses_the_same(seed, compress, aside, monkeypatc
         assert all(text.endswith(b"\n") for text in texts[:-1])
 
 
+@pytest.mark.parametrize("length", [1, 10, 999, 1000, 1001, 2500])
+def test_another_process_hands_over_full_parts(length, aside):
+    chunks = [bytes([i % 256]) * length for i in range(2500 // length)]
+
+    def breaking():
+        yield from chunks
+        raise Failure("damaged")
+
+    with contextlib.closing(processes.Aside(breaking())) as content:
+        parts = []
+        with pytest.raises(Failure, match="damaged"):
+            while (part := content.take(b"")) is not None:
+                parts.append(bytes(part))
+    assert b"".join(parts) == b"".join(chunks)  # also what came right before the damage
+    assert all(len(part) == 1000 for part in parts[:-1])
+
+
 def test_another_process_says_where_an_archive_breaks_off(aside, tmp_path):
     data = gzip.compress(random.Random(1).randbytes(50_000).hex().encode() + b"\n")
     for cut in (20, 1000, len(data) - 1):

@@ -88,7 +88,7 @@ class Aside:
     `take` gives them part by part; a Failure in `chunks` comes behind the last of them.
     """
 
-    _PART = 256 << 10
+    _PART = 1 << 20  # measured: of 256 KB, handing over took a tenth of the time
     _SLOTS = 4
     ROOM = 64 << 10  # before each part
 
@@ -101,12 +101,8 @@ class Aside:
         def work(writer: int) -> None:
             os.close(self._free)
             try:
-                for i, part in enumerate(_parts(chunks, self._PART)):
-                    if not os.read(freed, 1):
-                        return
-                    start = self._start(i)
-                    self._memory[start : start + len(part)] = part
-                    output.write(writer, len(part).to_bytes(_HEADER), "a pipe")
+                for size in self._filled(chunks, freed):
+                    output.write(writer, size.to_bytes(_HEADER), "a pipe")
                 message = b"done"
             except Failure as failure:
                 message = f"{failure.status} {failure}".encode(errors="surrogateescape")
@@ -117,6 +113,29 @@ class Aside:
         finally:
             os.close(freed)
         self._taken = 0
+
+    def _filled(self, chunks: Iterable[bytes], freed: int) -> Iterator[int]:
+        """Fill the slots in turn; gives the length of each part, full but for the last one."""
+        number = filled = 0
+        try:
+            for chunk in chunks:
+                rest = memoryview(chunk)
+                while rest:
+                    if not filled and not os.read(freed, 1):
+                        raise ReaderGone
+                    start = self._start(number) + filled
+                    taken = min(len(rest), self._PART - filled)
+                    self._memory[start : start + taken] = rest[:taken]
+                    rest, filled = rest[taken:], filled + taken
+                    if filled == self._PART:
+                        yield filled
+                        number, filled = number + 1, 0
+        except Failure:
+            if filled:
+                yield filled
+            raise
+        if filled:
+            yield filled
 
     def _start(self, i: int) -> int:
         """Where in memory a part starts, behind its room."""
@@ -152,10 +171,3 @@ class Aside:
         """End the process."""
         os.close(self._free)
         self._process.stop()
-
-
-def _parts(chunks: Iterable[bytes], size: int) -> Iterator[memoryview]:
-    for chunk in chunks:
-        view = memoryview(chunk)
-        for start in range(0, len(view), size):
-            yield view[start : start + size]
