@@ -4,7 +4,6 @@ import sqlite3
 
 from headcount.db import address
 from headcount.db import connection as database
-from headcount.db.sql import quoted
 from headcount.errors import FAILED, USAGE, Failure
 from headcount.filters import runner
 from headcount.filters.account import Account
@@ -19,7 +18,7 @@ class Rows:
 
     def __init__(self, columns: list[str], keys: list[int]):
         self._columns, self._keys = columns, keys
-        self.rows: list[list[str | None]] = []
+        self.rows: list[dict[str, str | None]] = []
 
     def add(self, block: Block) -> Result:
         """Take in the rows of a block."""
@@ -35,7 +34,7 @@ class Rows:
         for key in self._keys:
             if values[key] is None:
                 return Reject("a key is null", self._columns[key])
-        self.rows.append(values)
+        self.rows.append(dict(zip(self._columns, values, strict=True)))
         return b""
 
 
@@ -46,13 +45,14 @@ def upsert(options) -> int:
     nothing is written.
     """
     address.refuse(options.db)
-    with database.for_import(options.db, options.wait, create=options.create) as db:
-        table = quoted(options.table)
-        described = db.execute(f"PRAGMA table_info({table})").fetchall()
-        if not described:
+    from sqlite_utils import Database  # slow to import, and active_day does without
+
+    with database.for_import(options.db, options.wait, create=options.create) as connection:
+        table = Database(connection)[options.table]
+        if not table.exists():
             raise Failure(f"{options.db} has no table {options.table}", USAGE)
-        columns = [name for _, name, *_ in described]
-        keys = [place for place, *_, key in described if key]
+        columns = [column.name for column in table.columns]
+        keys = [i for i, column in enumerate(table.columns) if column.is_pk]
         if not keys:
             raise Failure(f"{options.table} has no key by which rows could be replaced", USAGE)
         rows = Rows(columns, keys)
@@ -60,24 +60,12 @@ def upsert(options) -> int:
         def finish(ours: Account) -> bytes:
             if ours.rejected:
                 raise Failure("nothing was written: mend the rejected rows first", FAILED)
-            with database.transaction(db):
+            with database.transaction(connection):
                 try:
-                    db.executemany(_statement(table, columns, keys), rows.rows)
+                    table.upsert_all(rows.rows, pk=table.pks)
                 except sqlite3.IntegrityError as error:
                     text = f"{options.table} refuses a row: {error}; nothing was written"
                     raise Failure(text) from None
             return b""
 
         return runner.run(options, rows.add, finish)
-
-
-def _statement(table: str, columns: list[str], keys: list[int]) -> str:
-    """What puts a row into a table, in place of the one with its key if there is one."""
-    names = [quoted(name) for name in columns]
-    key = ", ".join(names[place] for place in keys)
-    changes = [f"{name} = excluded.{name}" for i, name in enumerate(names) if i not in keys]
-    then = f"UPDATE SET {', '.join(changes)}" if changes else "NOTHING"
-    places = ", ".join("?" * len(names))
-    return (
-        f"INSERT INTO {table} ({', '.join(names)}) VALUES ({places}) ON CONFLICT ({key}) DO {then}"
-    )
