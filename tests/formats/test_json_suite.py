@@ -64,7 +64,7 @@ class Found(NamedTuple):
 
 
 def in_batch(block, parse_all):
-    events, rejects = runner.sorted_out(block, parse_all)
+    events, rejects = runner.sorted_out(All(block), block.name, parse_all)
     return Found(events, [(number, reject) for reject, _, number, _ in rejects])
 
 

@@ -106,6 +106,8 @@ class Lines:
 
     def have(self, at: np.ndarray, text: bytes) -> np.ndarray:
         """Whether this stands at each place."""
+        if len(text) > len(self._data):
+            return np.zeros(len(at), bool)
         found = self._from(at, len(text))
         if found.tobytes() == text * len(at):  # in a quarter of the time
             return np.ones(len(at), bool)
