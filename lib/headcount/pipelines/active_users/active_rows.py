@@ -24,6 +24,7 @@ from headcount.values.search import NameSearch
 from headcount.values.tsv import escape
 
 _HELD = 200_000  # rows: enough to spare most repetitions, in bounded memory (some 30 MB)
+_INPUTS = 1_000  # that rows are held of
 _SHORT = 1_000  # bytes: lines of fewer are parsed as fast as they are searched for repetitions
 _IN_ONE = 2_000  # users in a line, at the most
 
@@ -89,8 +90,10 @@ class ActiveRows:
             held.tally.add_rejects(result.rejects)
         if not result.kept + result.duplicate and held.tally:  # it may be of the wrong kind
             rows = held.tally.take()
+            if not held.users:
+                del self._held[of_input]
             return result._replace(rows=runner.from_input(block.name) + rows) if rows else result
-        if self._size <= _HELD:
+        if self._size <= _HELD and len(self._held) <= _INPUTS:
             return result
         return result._replace(rows=result.rows + self.at_end())
 
