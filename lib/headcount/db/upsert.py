@@ -41,8 +41,8 @@ class Rows:
 def upsert(options) -> int:
     """Bring a table up to date with rows; returns the exit status.
 
-    Raises Failure: 2 if there is no such table, or none with a key; 1 if a row is no good; then
-    nothing is written.
+    Raises Failure: 2 if the table is missing or lacks a key; 1 if a row is rejected. Then nothing
+    is written.
     """
     address.refuse(options.db)
     from sqlite_utils import Database  # slow to import, and active_day does without

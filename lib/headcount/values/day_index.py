@@ -39,7 +39,7 @@ class DayIndex:
         return self.days[place] if bisect_right(self._bounds, last) == place else None
 
     def places(self, times: Sequence) -> list[int]:
-        """For each time where its day stands in `days`, as long as no others are looked up."""
+        """The place of each time's day in `days`; the next look-up may move it."""
         places = list(map(bisect_right, repeat(self._bounds), times))
         if all(map(self.days.__getitem__, set(places))):
             return places

@@ -73,7 +73,7 @@ def made(rng, odd):
     return json.dumps(event, ensure_ascii=rng.random() < 0.5).encode()
 
 
-def in_words(i, event, lines):
+def in_words(i, event):
     """What a line is, as rows and rejects have it: the day, the user, the signals."""
     if type(event) is Reject:
         return i, event
@@ -92,7 +92,7 @@ def test_as_one_by_one(odd, wanted):
         lines = [made(rng, odd) for _ in range(rng.randrange(1, 30))]
         alone = [parser.parse(line) for line in lines]
         found = parser.parse_plain(All(Block(b"\n".join(lines) + b"\n")))
-        expected = [in_words(i, it, lines) for i, it in enumerate(alone) if it is not None]
+        expected = [in_words(i, it) for i, it in enumerate(alone) if it is not None]
         if type(found) is not plain.Plain:
             pairs, rows = enumerate(found), []
         else:
@@ -103,7 +103,7 @@ def test_as_one_by_one(odd, wanted):
                 days = [index.days[place] for place in index.places(times)]
                 rows += [(day, user, signals) for day, user in zip(days, users, strict=True)]
             in_columns += len(rows)
-        rows += [in_words(i, it, lines) for i, it in pairs if it is not None]
+        rows += [in_words(i, it) for i, it in pairs if it is not None]
         assert sorted(rows, key=repr) == sorted(expected, key=repr)
         rejected += sum(type(it) is Reject for it in alone)
     assert in_columns > (500 if wanted == "events" and odd < 0.1 else 0)

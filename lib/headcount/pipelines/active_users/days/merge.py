@@ -137,10 +137,11 @@ class Merger:
         by_bits: dict[int, list[int]] = defaultdict(list)
         kinds = set(users.values())
         if len(kinds) == 1 and not self._entered.left_out:  # mostly all are of one origin
-            by_bits[kinds.pop()] = list(map(ids.__getitem__, users))
-        for user, bits in users.items() if kinds else ():
-            if user in ids:
-                by_bits[bits].append(ids[user])
+            by_bits[kinds.pop()] = [*map(ids.__getitem__, users)]
+        else:
+            for user, bits in users.items():
+                if user in ids:
+                    by_bits[bits].append(ids[user])
         found: dict[int, BitMap] = {}
         for bits, some in by_bits.items():
             some = BitMap(some)
@@ -270,8 +271,8 @@ def _notes(fixed: Sequence[str], settled: Sequence[str], shared: int) -> Iterato
 def _user_ids(db: sqlite3.Connection, rows: set[bytes]) -> dict[bytes, int]:
     """The id of each user, as the rows spell it."""
     joined = b"\n".join(rows).decode()
-    if "\\" in joined:
+    if not rows or "\\" in joined:
         texts = {tsv.unescape(row.decode()): row for row in rows}
     else:
-        texts = dict(zip(joined.split("\n"), rows, strict=bool(rows)))
+        texts = dict(zip(joined.split("\n"), rows, strict=True))
     return {texts[key]: known for key, known in sql.ids(db, "user", texts).items()}

@@ -112,7 +112,7 @@ class Repeats:
             repeats = list(map(operator.and_, repeats, map(_REPEATABLE.__eq__, kinds)))
             is_new = map(operator.gt, map(_OTHER.__ne__, kinds), repeats)
         spans = [(starts[i], starts[i] + lengths[i] + 1) for i in compress(range(count), is_new)]
-        if spans and spans[-1][1] > len(text):  # there is no newline at its end
+        if spans and spans[-1][1] > len(text):  # the last line may lack its newline
             spans[-1] = spans[-1][0], len(text)
         repeated: Counter[str] = Counter()
         for place, events in Counter(compress(places, repeats)).items():
