@@ -131,9 +131,7 @@ def _ages(db: sqlite3.Connection) -> Iterator[Measure]:
         (day,) = db.execute(sql).fetchone()
         if day is not None:
             zone = settings.get(setting, "UTC")
-            over = zones.end_of_day(
-                None if zone == zones.DEVICE else zones.find(zone), date.fromisoformat(day)
-            )
+            over = zones.end_of_day(zone, date.fromisoformat(day))
             age = (datetime.now(UTC) - over.replace(tzinfo=UTC)).total_seconds()
             yield Measure("headcount_newest_day_age_seconds", (pipeline,), age)
     for pipeline, sql in _NEWEST_EVENTS.items():

@@ -5,6 +5,7 @@ the same rules. Python's own zoneinfo reads them: dateutil reads the same of eve
 tests say, but takes 27 ms to load, and an import would load it three times.
 """
 
+import functools
 import os
 import re
 from datetime import date, datetime, timedelta, tzinfo
@@ -93,12 +94,24 @@ class LocalDays:
         pieces = reversed(self._pieces.get(day) or self._cut(day))
         return [(start // _MICROS, date.fromisoformat(text)) for start, _, text in pieces]
 
+    def last_until(self, day: date) -> int | None:
+        """Before when the local date is this one, or an earlier one, for the last time."""
+        number, text = (day - _EPOCH_DAY).days, day.isoformat()
+        for utc_day in range(number + 2, number - 3, -1):  # Samoa once skipped a day
+            self.span(utc_day * DAY_SECONDS * _MICROS)
+            for _, until, local_date in self._pieces[utc_day]:
+                if local_date <= text:
+                    return until
+        return None
+
     def _cut(self, day: int) -> list[tuple[int, int, str]]:
         begin, end = day * DAY_SECONDS, (day + 1) * DAY_SECONDS
+        hours = range(begin, end + 1, _HOUR_SECONDS)
+        offsets = [self._offset(hour) for hour in hours]
         cuts = [begin]
-        for hour in range(begin, end, _HOUR_SECONDS):
-            if (change := self._change(hour, hour + _HOUR_SECONDS)) is not None:
-                cuts.append(change)
+        for hour, before, after in zip(hours, offsets, offsets[1:], strict=False):
+            if before != after:
+                cuts.append(self._change(hour, hour + _HOUR_SECONDS))
         pieces = []
         for start, stop in zip(cuts, [*cuts[1:], end], strict=True):
             offset = self._offset(start)
@@ -110,10 +123,8 @@ class LocalDays:
                 start = until
         return pieces[::-1]
 
-    def _change(self, low: int, high: int) -> int | None:
+    def _change(self, low: int, high: int) -> int:
         """The second in (low, high] at which the offset changes, by bisection."""
-        if self._offset(low) == self._offset(high):
-            return None
         while high - low > 1:
             middle = (low + high) // 2
             if self._offset(middle) == self._offset(low):
@@ -124,9 +135,8 @@ class LocalDays:
 
     def _offset(self, second: int) -> int:
         """Seconds east of UTC at an instant. (Never ask a local time: it may be ambiguous.)"""
-        utc = _EPOCH + timedelta(seconds=second)
-        local = self._zone.fromutc(utc.replace(tzinfo=self._zone)).replace(tzinfo=None)
-        return round((local - utc).total_seconds())
+        local = datetime.fromtimestamp(second, self._zone).replace(tzinfo=None)
+        return round((local - _EPOCH).total_seconds()) - second
 
 
 class DeviceDays:
@@ -147,29 +157,19 @@ class DeviceDays:
         return 0, 0, self._dates[day]
 
 
-def end_of_day(zone: tzinfo | None, day: date) -> datetime:
-    """The UTC instant (naive) at which a local day is over; without a zone, over everywhere.
+def end_of_day(name: str, day: date) -> datetime:
+    """The UTC instant (naive) at which a local day is over; by DEVICE, over everywhere.
 
-    That is the first instant from which the local date is later for good.
+    That is the first instant from which the local date is later for good. Raises ValueError for a
+    name that is not a zone's.
     """
     midnight = datetime(day.year, day.month, day.day) + timedelta(days=1)
-    if zone is None:
+    if name == DEVICE:
         return midnight + timedelta(hours=12)  # the westernmost clock
-    days = LocalDays(zone)
-    last = None
-    for hours in range(-30, 31):  # offsets stay within a day; Samoa once skipped one
-        start = midnight + timedelta(hours=hours)
-        micros = round((start - _EPOCH).total_seconds()) * _MICROS
-        if days.date(micros) <= day.isoformat().encode():
-            last = start
-    if last is None:
-        return midnight
-    low = round((last - _EPOCH).total_seconds())
-    high = low + _HOUR_SECONDS
-    while high - low > 1:
-        middle = (low + high) // 2
-        if days.date(middle * _MICROS) <= day.isoformat().encode():
-            low = middle
-        else:
-            high = middle
-    return _EPOCH + timedelta(seconds=high)
+    until = _days_of(name).last_until(day)
+    return midnight if until is None else _EPOCH + timedelta(microseconds=until)
+
+
+@functools.cache
+def _days_of(name: str) -> LocalDays:
+    return LocalDays(find(name))

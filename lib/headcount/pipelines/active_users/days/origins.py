@@ -194,9 +194,8 @@ def keep_apart(db: sqlite3.Connection, day: str, *, is_new: bool) -> None:
 
 def final_at(db: sqlite3.Connection, day: str) -> str:
     """When a local day is final: 72 hours after the midnight that ends it."""
-    name = store.setting(db, "tz", zones.DEVICE)
-    zone = None if name == zones.DEVICE else zones.find(name)
-    return (zones.end_of_day(zone, date.fromisoformat(day)) + CORRIGIBLE).strftime(clock.FORMAT)
+    over = zones.end_of_day(store.setting(db, "tz", zones.DEVICE), date.fromisoformat(day))
+    return (over + CORRIGIBLE).strftime(clock.FORMAT)
 
 
 def by_origin(db: sqlite3.Connection, day: str, signal: str) -> dict[int, BitMap]:
