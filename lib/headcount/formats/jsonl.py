@@ -14,6 +14,8 @@ from headcount.filters.rejects import Reject
 from headcount.io.blocks import BOM, All, Some
 from headcount.values.search import is_ascii
 
+NOT_JSON = "not JSON"  # the reason of a line that no parser of JSON takes
+
 
 def record(decode: Callable, line: bytes, *, may_have_mark: bool = True) -> object | Reject:
     """What a line holds, by the `decode` of a msgspec decoder; a Reject for a bad line.
@@ -33,7 +35,7 @@ def record(decode: Callable, line: bytes, *, may_have_mark: bool = True) -> obje
             return record(decode, line.removeprefix(BOM), may_have_mark=False)
         if "UTF-8" in str(error):
             return _not_utf8(line)
-        return Reject("not JSON", str(error).removeprefix("JSON is malformed: "))
+        return Reject(NOT_JSON, str(error).removeprefix("JSON is malformed: "))
     except RecursionError:
         return Reject("nested too deeply")
     return value

@@ -130,6 +130,9 @@ REFUSED = {
         ["--source", "segment", "--user", "traits.id"],
         lines(), "events without traits.id", "--user FIELD",
     ),
+    "a line that breaks off": (
+        [], GA4[:80], "broken JSON objects with the keys ", "(Input data was truncated)",
+    ),
 }  # fmt: skip
 
 

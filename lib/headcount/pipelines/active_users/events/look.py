@@ -30,7 +30,7 @@ _FURTHER = 10  # of each block behind, as long as nothing has been recognised
 _any = msgspec.json.Decoder().decode
 _TIME_REASONS = (source.IMPLAUSIBLE, "bad time", "bad event_timestamp")
 _UNLIKE = (
-    "not JSON",
+    jsonl.NOT_JSON,
     "not UTF-8",
     "nested too deeply",
     "wrong type",
@@ -200,6 +200,8 @@ class Look:
             return _events_of(other)
         kind = looks.described(bytes(block.text[:_HEAD]))
         events = [event for line in lines if type(event := jsonl.record(_any, line)) is dict]
+        if not events and lines[0].startswith(b"{") and rejected[0].reason == jsonl.NOT_JSON:
+            return f"broken {kind} ({rejected[0].detail})"
         if not (events or len(header) > 1):
             return kind
         missing = _missing(events or [dict.fromkeys(header, "")], fields)
