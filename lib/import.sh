@@ -100,10 +100,16 @@ stop_if_signalled() {
 # with the OPTIONs that name their accounts.
 import() { # FUNCTION TABLE OPTION…
 	local status=0
-	run_job stage_rows "$1" || status=$?
-	stop_if_signalled
-	if ((status != 0 && status != 65)); then die "$status" 'nothing was imported'; fi
-	load "${@:2}"
+	run_job filter_into_sink "$@" || status=$?
+	if [[ ! -e $stage/filtered ]]; then
+		stop_if_signalled
+		die "$((status ? status : 1))" 'nothing was imported'
+	fi
+	# A signal that came too late to stop it changes nothing: what is committed is a success.
+	if [[ ! -e $stage/sink ]] || ((status != 0 && status != 65)); then
+		if [[ $signal ]]; then status=$(signal_status); fi
+		exit "$status"
+	fi
 	run=''
 	exit "$((status ? status : incomplete))"
 }
@@ -121,25 +127,28 @@ import_bit_by_bit() { # FUNCTION [WHAT_IF_IT_FAILS]
 	exit "$status"
 }
 
-stage_rows() { # FUNCTION
-	exec 9>&-     # the filters do not hold the lock: should this script be killed, they do no harm
-	"$1" >"$stage/rows"
+# The sink starts beside the filters, which takes as long as a small count, and waits for their end.
+filter_into_sink() { # FUNCTION TABLE OPTION…
+	stage_rows "$1" | upsert_rows "${@:2}"
+	local both=("${PIPESTATUS[@]}")
+	if ((both[1] == 0)) && [[ ! -e $stage/sink ]]; then
+		die 1 'upsert-rows stopped early: nothing was imported'
+	fi
+	pipe_status "${both[@]}"
 }
 
-# A signal that came too late to stop it changes nothing: what is committed is a success.
-load() { # TABLE OPTION…
+stage_rows() { # FUNCTION
 	local status=0
-	run_job upsert_rows "$@" || status=$?
-	if ((status)); then
-		if [[ $signal ]]; then status=$(signal_status); fi
-		exit "$status"
-	fi
-	if [[ ! -e $stage/sink ]]; then die 1 'upsert-rows stopped early: nothing was imported'; fi
+	exec 9>&- # the filters do not hold the lock: should this script be killed, they do no harm
+	"$1" >"$stage/rows" || status=$?
+	if ((status == 0 || status == 65)); then : >"$stage/filtered"; fi
+	return "$status"
 }
 
 upsert_rows() { # TABLE OPTION…
 	"$bin/upsert-rows" --db "$db" --wait "$wait" --run "$run" "${settings[@]}" "${replace[@]}" \
-		"${max_rejects[@]}" "${quiet[@]}" "${@:2}" --account "$stage/sink" "$1" "$stage/rows"
+		"${max_rejects[@]}" "${quiet[@]}" "${@:2}" --account "$stage/sink" \
+		--once "$stage/filtered" "$1" "$stage/rows"
 }
 
 # Whoever holds the lock may: nobody else has one. A filter that is just dying may still write.

@@ -81,6 +81,7 @@ def test_a_signal_in_each_phase(phase, number, target, db, long_files):
             writer.execute("BEGIN IMMEDIATE")
             process.stdin.close()
             process.stdin = None
+            wait_until(lambda: not any(ROWS in member.command for member in members(process.pid)))
             settle(process.pid, "upsert-rows")
         if phase in ("lock", "begin"):
             settle(process.pid, {"lock": "flock", "begin": "pipelines.session"}[phase])

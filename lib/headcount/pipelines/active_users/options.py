@@ -218,16 +218,17 @@ def fields(parser: Parser, options) -> source.Fields:
     if found.earliest > found.latest:
         parser.error(f"--earliest {options.earliest} is after the latest day there can be")
     if options.source == source.GA4:
-        from headcount.pipelines.active_users.events.ga4 import Event
-
         if "agent" in dict(options.field):
             parser.error(f"--field: {source.GA4} does not say what the agent is")
         for name in ("time", "name"):
             if name in dict(options.field):
                 parser.error(f"--field: the {name} of {source.GA4} is {getattr(known, name)[0]}")
-        for field in found.user:
-            if field in Event.__struct_fields__:
-                parser.error(f"--user: {field} cannot be the user")
+        if found.user != known.user:
+            from headcount.pipelines.active_users.events.ga4 import Event  # slow to import
+
+            for field in found.user:
+                if field in Event.__struct_fields__:
+                    parser.error(f"--user: {field} cannot be the user")
     elif getattr(options, "valuable_events", ()) and not found.name:
         parser.error("--valuable-events: say which field is the event's name: --field name=FIELD")
     return found
