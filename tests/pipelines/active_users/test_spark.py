@@ -78,7 +78,7 @@ def test_any_cut_order_and_repetition(seed, context, tmp_path, monkeypatch):
         rows.update(by_input([result.rows]))
         rejects += [(why, name, line, bytes(raw)) for why, name, line, raw in result.rejects]
         lines_of[block.name] += block.lines()
-    rows.update(by_input([alone.rows.at_end() or b""]))
+    rows.update(by_input([alone.reading["at_end"]() or b""]))
 
     size = rng.randrange(300, 30_000)  # bytes: pieces far smaller than they would be
     monkeypatch.setattr(driver, "_SMALLEST", size)
