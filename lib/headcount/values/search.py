@@ -7,7 +7,7 @@ finding a name 0.03; bytes.find takes 0.36 for the latter, memmem 0.11, bytes.sp
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from stringzilla import Str
 
@@ -49,11 +49,14 @@ class NameSearch:
     """Finds the lines that may hold one of some names as a JSON string, however it is spelled.
 
     It loses none. A line that holds a part of a name with an escape in it may be kept in vain.
+    Those of the names that are `in_texts` may also stand in a string that is itself JSON.
     """
 
-    def __init__(self, names: list[str]):
-        self._literals = [json.dumps(name, ensure_ascii=False).encode() for name in names]
-        self._escape = re.compile(b"|".join(escape for name in names for escape in _escapes(name)))
+    def __init__(self, names: list[str], in_texts: Collection[str] = ()):
+        self._literals = [_quoted(name).encode() for name in names]
+        self._in_texts = [_quoted(_quoted(name))[1:-1].encode() for name in in_texts]
+        escapes = (escape for name in names for escape in _escapes(name, name in in_texts))
+        self._escape = re.compile(b"|".join(escapes))
         # How they start: so far that \u00e9, \u003d and the like in other texts do not.
         escapes = {escape for char in set("".join(names)) for escape in _spellings(char)[1:]}
         self._leads = {escape[:5] if escape[:4] == b"\\u00" else escape[:2] for escape in escapes}
@@ -62,6 +65,7 @@ class NameSearch:
         """Start and end of each such line of `text`, in order; the end is behind the newline."""
         searches = [_lines_with(text, literal) for literal in self._literals]
         if text.find(b"\\") >= 0:
+            searches += [_lines_with(text, literal) for literal in self._in_texts]
             searches += [self._lines_with_escape(text, lead) for lead in self._leads]
         if len(searches) == 1:
             return list(searches[0])
@@ -86,16 +90,21 @@ def _lines_with(text: Str, literal: bytes) -> Iterator[tuple[int, int]]:
         at = text.find(literal, span[1])
 
 
-def _escapes(name: str) -> Iterator[bytes]:
+def _quoted(name: str) -> str:
+    return json.dumps(name, ensure_ascii=False)
+
+
+def _escapes(name: str, in_text: bool) -> Iterator[bytes]:
     """Patterns of each character's escapes, between what may stand before and behind them.
 
     Without the neighbours, every `\\u005f` in the data would be a possible `_` of a name.
     """
     spellings = [[b'"'], *map(_spellings, name), [b'"']]
+    more = b"\\\\" if in_text else b""  # one more backslash before each
     for i in range(1, len(spellings) - 1):
         before, here, behind = spellings[i - 1 : i + 2]
-        ends = b"".join(re.escape(spelling[-1:]) for spelling in before)
-        starts = b"".join(re.escape(spelling[:1]) for spelling in behind)
+        ends = b"".join(re.escape(spelling[-1:]) for spelling in before) + more
+        starts = b"".join(re.escape(spelling[:1]) for spelling in behind) + more
         for spelling in here[1:]:
             yield b"(?<=[%b])(?i:%b)(?=[%b])" % (ends, re.escape(spelling), starts)
 

@@ -81,6 +81,10 @@ def made(seed, count=1500):
                 record.pop(key)
         if rng.random() < 0.02:
             record["event_params"] = rng.choice(["none", None, {}, [5], [{"key": 5}]])
+        if rng.random() < 0.1 and "event_params" in record:  # as CSV exports have them
+            record["event_params"] = json.dumps(record["event_params"])
+            if rng.random() < 0.3:
+                record["event_params"] = record["event_params"].replace("_", "\\u005f", 3)
         line = json.dumps(record)
         if rng.random() < 0.05:
             line = line.replace("IOS", "\\u0049OS").replace("page_view", "page\\u005fview")

@@ -75,7 +75,7 @@ def parsed(
         summed=options.definition == (SUMMED,) and not options.mergeable,
     )
     names = None if options.validate else qualify.names(options.wanted)
-    search = NameSearch(names) if names else None
+    search = NameSearch(names, qualify.PARAMETERS) if names else None
     try:
         days = zones.DeviceDays() if on_device else zones.LocalDays(zones.find(options.tz))
     except ValueError as error:

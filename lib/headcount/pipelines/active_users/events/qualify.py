@@ -57,6 +57,7 @@ VIEWS = frozenset(("page_view", "screen_view"))
 ENGAGEMENT = "user_engagement"
 MSEC = "engagement_time_msec"
 SESSION_ID = "ga_session_id"
+PARAMETERS = (MSEC, SESSION_ID)  # which may be in a text of JSON
 FLAG = "is_active_user"
 
 _LARGEST = (1 << 63) - 1
@@ -69,7 +70,7 @@ def names(wanted) -> list[str] | None:
     if known.text or known.named:  # then a name may be no JSON string
         return None
     signals = needed(wanted.named) or {ENGAGED}
-    if wanted.stitched or ENGAGED_SESSION in signals:
+    if wanted.stitched:
         return None
     if ANY_EVENT in signals and not wanted.valuable_events:
         return None
@@ -77,9 +78,13 @@ def names(wanted) -> list[str] | None:
         _may_be_number(name) for name in wanted.valuable_events
     ):
         return None
-    searched = [MSEC] if signals & {TIMED, SUMMED} or wanted.summed else []
+    searched = [MSEC] if signals & {TIMED, SUMMED, GA4_EVENT} or wanted.summed else []
     if GA4_FLAG in signals:
         searched.append(FLAG)
+    if GA4_EVENT in signals:
+        searched += sorted(FIRST)
+    if ENGAGED_SESSION in signals:
+        searched.append(SESSION_ID)
     if signals - {TIMED, ANY_EVENT, GA4_FLAG}:
         searched.append(ENGAGEMENT)
     return searched + (list(wanted.valuable_events) if signals - {TIMED, GA4_FLAG} else [])
