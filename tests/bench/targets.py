@@ -37,6 +37,16 @@ def _ours(times: list[Timed]) -> Timed:
     return next(timed for timed in times if timed.contender.role == "ours")
 
 
+def _times(over: Timed, under: Timed) -> str:
+    """The ratio of two medians; in parentheses the least and the greatest ratio within one round."""
+    share = over.contender.share
+    pairs = zip(over.seconds, under.seconds, strict=True)
+    ratios = [a / share / b for a, b in pairs]
+    least, greatest = digits(min(ratios)), digits(max(ratios))
+    bounds = f" ({least} … {greatest})" if least != greatest else ""
+    return f"{digits(over.whole / under.median)}×{bounds}"
+
+
 @dataclass(frozen=True)
 class Faster:
     """Ours is at least so many times as fast as the fastest peer that read the same."""
@@ -46,11 +56,12 @@ class Faster:
     def judge(self, times: list[Timed]) -> Judged:
         peers = (t for t in times if t.contender.role == "peer" and t.contender.share == 1)
         peer = min(peers, key=lambda timed: timed.median)
-        ours = _ours(times).median
-        ratio = peer.median / ours
+        ours = _ours(times)
+        ratio = peer.median / ours.median
         target, met = f"≥ {self.times:g}× as fast", ratio >= self.times
         missed = self.times / ratio
-        return Judged(seconds(ours), named(peer), f"{digits(ratio)}×", target, met, missed)
+        shown = _times(peer, ours)
+        return Judged(seconds(ours.median), named(peer), shown, target, met, missed)
 
 
 @dataclass(frozen=True)
@@ -62,11 +73,12 @@ class AtMost:
 
     def judge(self, times: list[Timed]) -> Judged:
         other = next(timed for timed in times if timed.contender.name == self.against)
-        ours = _ours(times).median
-        ratio = ours / other.median
+        ours = _ours(times)
+        ratio = ours.median / other.median
         target, met = f"≤ {self.times:g}× as long", ratio <= self.times
         missed = ratio / self.times
-        return Judged(seconds(ours), named(other), f"{digits(ratio)}×", target, met, missed)
+        shown = _times(ours, other)
+        return Judged(seconds(ours.median), named(other), shown, target, met, missed)
 
 
 @dataclass(frozen=True)
@@ -89,10 +101,10 @@ class AsFast:
 
     def judge(self, times: list[Timed]) -> Judged:
         other = next(timed for timed in times if timed.contender.name == self.against)
-        ours = _ours(times).median
-        ratio = other.whole / ours
-        target = f"≥ {self.times:g}× as fast"
-        return Judged(seconds(ours), named(other), f"{digits(ratio)}×", target, ratio >= self.times)
+        ours = _ours(times)
+        ratio = other.whole / ours.median
+        target, shown = f"≥ {self.times:g}× as fast", _times(other, ours)
+        return Judged(seconds(ours.median), named(other), shown, target, ratio >= self.times)
 
 
 @dataclass(frozen=True)

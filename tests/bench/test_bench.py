@@ -134,15 +134,23 @@ def test_targets_are_of_medians_and_of_peers_on_all_of_the_data():
         timed("ours", "ours", 1, 1, 9),
         timed("fast", "peer", 3, 3, 3),
         timed("slow", "peer", 4, 4, 0.1),
-        timed("small", "peer", 0.5, share=0.1),
-        timed("wc", "baseline", 0.5),
+        timed("small", "peer", 0.5, 0.5, 0.4, share=0.1),
+        timed("wc", "baseline", 0.5, 0.5, 0.5),
     ]
     judged = Faster(3).judge(times)
-    assert (judged.against, judged.ratio, judged.met) == ("fast, 3.00 s", "3.00×", True)
+    assert (judged.against, judged.ratio, judged.met) == (
+        "fast, 3.00 s",
+        "3.00× (0.333 … 3.00)",
+        True,
+    )
     assert not Faster(3.1).judge(times).met
     assert AtMost(2, "wc").judge(times).met and not AtMost(1.9, "wc").judge(times).met
     judged = AsFast(5, "small").judge(times)
-    assert (judged.against, judged.ratio, judged.met) == ("small, 5.00 s", "5.00×", True)
+    assert (judged.against, judged.ratio, judged.met) == (
+        "small, 5.00 s",
+        "5.00× (0.444 … 5.00)",
+        True,
+    )
     assert not AsFast(5.1, "small").judge(times).met
 
 
