@@ -38,7 +38,7 @@ def _ours(times: list[Timed]) -> Timed:
 
 
 def _times(over: Timed, under: Timed) -> str:
-    """The ratio of two medians; in parentheses the least and the greatest ratio within one round."""
+    """The ratio of two medians; in parentheses the least and the greatest within one round."""
     share = over.contender.share
     pairs = zip(over.seconds, under.seconds, strict=True)
     ratios = [a / share / b for a, b in pairs]
