@@ -3,10 +3,18 @@
 -- chart: type comments: Comments by type of post
 SELECT
     coalesce(type, '(unknown)') AS type,
-    count(*) AS comments,
-    coalesce(sum(up_likes), 0) AS up_likes
-FROM comment
-LEFT JOIN post_meta ON post_meta.post_id = comment.post_id
-WHERE comment.created_at >= :after
+    sum(of_post.comments) AS comments,
+    coalesce(sum(of_post.up_likes), 0) AS up_likes
+FROM (
+    SELECT
+        post_id,
+        count(*) AS comments,
+        sum(up_likes) AS up_likes
+    FROM comment
+    -- +: by comment_by_time, each row is looked up alone: six times as long if most are wanted
+    WHERE +created_at >= :after
+    GROUP BY post_id
+) AS of_post
+LEFT JOIN post_meta ON post_meta.post_id = of_post.post_id
 GROUP BY 1
 ORDER BY 1;
