@@ -25,7 +25,7 @@ def comments(data: Data) -> Case:
 
 
 def comments_import(data: Data) -> Case:
-    """The import into a new database, and then the same reports from it."""
+    """The import into a new database, and then the reports; DuckDB writes the same tables."""
     crawls, posts = data.comments()
     db = data.work / "comments.db"
     kinds = ["--info", crawls, "--posts", posts]
@@ -40,9 +40,11 @@ def comments_import(data: Data) -> Case:
         ready=lambda: remove_database(db),
         answer=str.strip,
     )
+    stored = data.work / "duckdb-comments.db"
+    duckdb = _peer("DuckDB", data, "--db", stored, ready=lambda: remove_database(stored))
     return Case(
         "comments, import and reports",
-        [together, *_peers(data)],
+        [together, duckdb],
         [AtMost(1, "DuckDB")],
         data.truth(crawls).strip(),
     )
@@ -53,15 +55,11 @@ def _quoted(*words) -> str:
 
 
 def _peers(data: Data) -> list[Contender]:
+    return [_peer(name, data) for name in ("DuckDB", "chDB", "Polars")]
+
+
+def _peer(name: str, data: Data, *arguments, **options) -> Contender:
     crawls, posts = data.comments()
-    return [
-        Contender(
-            name,
-            [
-                *(str(PEERS_PYTHON), "-I", str(PEERS / f"{name.lower()}_comments.py")),
-                *("--posts", str(posts), "--info", str(crawls)),
-            ],
-            answer=str.strip,
-        )
-        for name in ("DuckDB", "chDB", "Polars")
-    ]
+    script = PEERS / f"{name.lower()}_comments.py"
+    words = [PEERS_PYTHON, "-I", script, *arguments, "--posts", posts, "--info", crawls]
+    return Contender(name, list(map(str, words)), answer=str.strip, **options)
