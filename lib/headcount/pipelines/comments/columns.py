@@ -122,7 +122,7 @@ class _Lists:
 
     def add_slowly(self, crawl: Crawl) -> None:
         """Take in what a line says that may be unusual."""
-        for ident, post_id, parent_id, at, likes, _ in crawl.comments:
+        for ident, post_id, parent_id, at, likes in crawl.comments:
             parent = Parent(parent_id) if parent_id else None
             self._comments.append(Comment(ident, at[:-1] + "+0000", likes, parent=parent))
             self._end_post(post_id, 1)

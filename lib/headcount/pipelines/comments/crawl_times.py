@@ -12,8 +12,7 @@ _TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]((?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2})(?:[.,][0-9]+)?"
     r"(Z|z|[+-][0-9]{2}(?::?[0-9]{2})?)?"
 )
-_MOST = 100_000  # halves of times to remember: a day has fewer seconds
-_DAY = "2000-01-01"
+_MOST = 100_000  # pieces of times to remember
 _BARE = len("2018-01-06T11:58:01")
 
 
@@ -24,7 +23,7 @@ def utc(text: str, assumed: str = "") -> str:
     """
     whole = text + assumed if len(text) == _BARE else text
     try:
-        return DATES[whole[:10]] + TIMES[whole[10:]]
+        return DATES[whole[:10]] + MINUTES[whole[10:16]] + SECONDS[whole[16:]]
     except ValueError:
         return _parsed(text, assumed)
 
@@ -55,14 +54,21 @@ class _Dates(dict):
         return _kept(self, date, _parsed(date + "T00:00:00Z")[:10])
 
 
-class _Times(dict):
-    """Times of day, likewise. One with an offset does not stand for itself: ValueError."""
+class _Minutes(dict):
+    """Hours and minutes, as T11:58, checked in the same way."""
 
-    def __missing__(self, time: str) -> str:
-        at = _parsed(_DAY + time)
-        if at[:10] != _DAY or at[11:19] != time[1:9]:
+    def __missing__(self, minute: str) -> str:
+        return _kept(self, minute, _parsed("2000-01-01" + minute + ":00Z")[10:16])
+
+
+class _Seconds(dict):
+    """Seconds and what follows, as :01+0000. Raises ValueError for an offset other than zero."""
+
+    def __missing__(self, second: str) -> str:
+        at = _parsed("2000-01-01T00:00" + second)
+        if not at.startswith("2000-01-01T00:00"):
             raise ValueError("an offset from UTC")
-        return _kept(self, time, at[10:])
+        return _kept(self, second, at[16:])
 
 
 def _kept(known: dict, text: str, meaning: str) -> str:
@@ -72,5 +78,6 @@ def _kept(known: dict, text: str, meaning: str) -> str:
     return meaning
 
 
-# An instant without offset is DATES[text[:10]] + TIMES[text[10:]]; others are for `utc`.
-DATES, TIMES = _Dates(), _Times()
+# An instant without offset is DATES[text[:10]] + MINUTES[text[10:16]] + SECONDS[text[16:]]; others
+# are for `utc`. (Of whole times of day there are 86,400, and to check one takes 12 µs.)
+DATES, MINUTES, SECONDS = _Dates(), _Minutes(), _Seconds()

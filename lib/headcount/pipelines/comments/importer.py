@@ -39,7 +39,7 @@ class Crawls:
             if crawl.page_id is not None:
                 pages.append((crawl.page_id,))
                 posts += [(post_id, crawl.page_id) for post_id in crawl.post_ids]
-                rows += [row[:-1] for row in crawl.comments]  # all but the level
+                rows += crawl.comments
         for table, staged in ((PAGE, pages), (POST, posts), (COMMENT, rows)):
             self._stage.add(table, staged)
         kept = len(pages) + len(posts) + len(rows)
@@ -58,14 +58,11 @@ def load(options, account: Account) -> list[bytes]:
     ):
         if erased := tombstones.load(db, options.db):
             tombstones.clear(db, runs[TEXT], "comment_id", "message", erased.without)
-        before = tables.sizes(db)
-        changed = tables.load(db, runs)
+        changed, grown = tables.load(db, runs)
         account.duplicate, account.kept = account.duplicate + account.kept - changed, changed
         ledger.finish(db, options.run, {}, account)
         account.write(options.account)  # while all can still be undone, should there be no room
-        after = tables.sizes(db)
-    grown = (name for name in after if before[name] != after[name])
-    return [tsv.row(name, before[name], after[name]) for name in grown]
+    return [tsv.row(*row) for row in grown]
 
 
 def main() -> int:

@@ -30,13 +30,14 @@ def decode(line: bytes) -> object:
 
 
 class Reading:
-    """What a line says: `page_id`, `post_ids`, `rows` and `rejects` as a Crawl has them."""
+    """What a line says: `page_id`, `post_ids`, `rows`, `levels`, `rejects` as a Crawl has them."""
 
     def __init__(self, line: bytes, page: object):
         self._line = line
         self.page_id: str | None = None
         self.post_ids: list[str] = []
         self.rows: list[tuple] = []
+        self.levels: list[int] = []
         self.rejects: list[tuple[Reject, bytes]] = []
         try:
             if type(page) is not dict:
@@ -72,7 +73,8 @@ class Reading:
                     ident = _text(bare, "h_id")
                     parent_id = _parent_id(bare) or nested_in
                     at, likes = _time(bare), _likes(bare)
-                    self.rows.append((ident, post_id, parent_id, at, likes, level))
+                    self.rows.append((ident, post_id, parent_id, at, likes))
+                    self.levels.append(level)
                 except _Unusable as why:
                     self._reject(why, f"comment {ident} of {what}", around({"data": [bare]}))
 

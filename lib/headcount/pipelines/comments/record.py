@@ -65,8 +65,8 @@ class Page(msgspec.Struct, gc=False):
     posts: Posts | None = None
 
 
-# comment_id, post_id, parent_id, created_at (UTC), up_likes, level (1: not a reply, by its place)
-Row = tuple[str, str, str | None, str, int | None, int]
+# comment_id, post_id, parent_id, created_at (UTC), up_likes
+Row = tuple[str, str, str | None, str, int | None]
 
 
 class Crawl(NamedTuple):
@@ -75,6 +75,7 @@ class Crawl(NamedTuple):
     page_id: str | None
     post_ids: list[str]
     comments: list[Row]
+    levels: list[int]  # of each; 1: not a reply, by its place
     rejects: list[tuple[Reject, bytes]]  # why, and a line with what was rejected
 
     @property
@@ -116,7 +117,8 @@ def _crawl(page: Page) -> Crawl:
     """Raises ValueError for a time that is none."""
     post_ids: list[str] = []
     rows: list[Row] = []
-    dates, times = crawl_times.DATES, crawl_times.TIMES
+    levels: list[int] = []
+    dates, minutes, seconds = crawl_times.DATES, crawl_times.MINUTES, crawl_times.SECONDS
     for post in (page.posts and page.posts.data) or ():
         post_id = post.h_id
         post_ids.append(post_id)
@@ -125,20 +127,21 @@ def _crawl(page: Page) -> Crawl:
         if post.comments and post.comments.data:
             nests.append((post.comments.data, None, 1))
         for comments, nested_in, level in nests:
+            levels += [level] * len(comments)
             for comment in comments:
                 time, parent = comment.created_time, comment.parent
                 parent_id = parent.h_id if parent else nested_in
-                at = dates[time[:10]] + times[time[10:]]
-                rows.append((comment.h_id, post_id, parent_id, at, comment.up_likes, level))
+                at = dates[time[:10]] + minutes[time[10:16]] + seconds[time[16:]]
+                rows.append((comment.h_id, post_id, parent_id, at, comment.up_likes))
                 replies = comment.comments
                 if replies and replies.data:
                     nests.append((replies.data, comment.h_id, level + 1))
-    return Crawl(page.h_id, post_ids, rows, [])
+    return Crawl(page.h_id, post_ids, rows, levels, [])
 
 
 def _unusual(line: bytes) -> Crawl:
     crawl = jsonl.record(lenient.decode, line)
     if type(crawl) is Reject:
-        return Crawl(None, [], [], [(crawl, line)])
+        return Crawl(None, [], [], [], [(crawl, line)])
     reading = lenient.Reading(line, crawl)
-    return Crawl(reading.page_id, reading.post_ids, reading.rows, reading.rejects)
+    return Crawl(reading.page_id, reading.post_ids, reading.rows, reading.levels, reading.rejects)

@@ -83,19 +83,30 @@ _SIZES = {
 }
 
 
-def sizes(db: sqlite3.Connection) -> dict[str, int]:
-    """How many there are of what an import may add to."""
-    return {name: db.execute(query).fetchone()[0] for name, query in _SIZES.items()}
+def load(
+    db: sqlite3.Connection, runs: dict[Table, list[str]]
+) -> tuple[int, list[tuple[str, int, int]]]:
+    """Within a transaction: merge runs into the tables; returns how many of their rows say more,
+    and what has grown: name, size before, size after.
 
-
-def load(db: sqlite3.Connection, runs: dict[Table, list[str]]) -> int:
-    """Within a transaction: merge runs into the tables; returns how many of their rows say more.
-
-    (That is: rows of the database that are new or have become others, each once.)
+    (Rows that say more: those of the database that are new or have become others, each once.)
     """
+    names = list(_SIZES)
+    waiting = _size(db, "waiting_text")
+    if not waiting and not runs[TEXT]:
+        names.remove("message")  # none is new, and to count them takes a look at every comment
+    before = {name: _size(db, name) for name in names}
     changed = sum(merge(db, table, runs[table]) for table in (PAGE, POST, POST_META, COMMENT))
-    _use_waiting(db)
-    return changed + _add_texts(db, runs[TEXT])
+    if waiting:
+        _use_waiting(db)
+    changed += _add_texts(db, runs[TEXT])
+    after = {name: _size(db, name) for name in names}
+    grown = [(name, before[name], after[name]) for name in names if before[name] != after[name]]
+    return changed, grown
+
+
+def _size(db: sqlite3.Connection, name: str) -> int:
+    return db.execute(_SIZES[name]).fetchone()[0]
 
 
 def _add_texts(db: sqlite3.Connection, runs: list[str]) -> int:
