@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import decimal
 import json
 import re
@@ -49,7 +50,7 @@ def records(decode_lines: Callable, lines: All | Some) -> list | None:
         return None
     try:
         if not is_ascii(text):
-            bytes(text).decode()
+            codecs.utf_8_decode(text)
         values = decode_lines(text)
     except (ValueError, RecursionError):
         return None

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import repeat
 from typing import Protocol
+
+_SAMPLED = 16  # times, to see whether most are of one day
+_FEW = 8  # one of so many times, at the most, is of another day
 
 
 class Scale(Protocol):
@@ -32,11 +36,31 @@ class DayIndex:
         self._bounds: list = []
         self.days = [""]
 
-    def only(self, times: Sequence) -> str | None:
-        """The local day of all these times; None if there are several."""
+    def of_days(self, times: Sequence, values: list) -> dict[str, list]:
+        """The values by the local day of their times: a list for each day that there is."""
         first, last = min(times), max(times)
         place = self._place(first)
-        return self.days[place] if bisect_right(self._bounds, last) == place else None
+        if bisect_right(self._bounds, last) == place:
+            return {self.days[place]: values}
+        sample = sorted(times[:: len(times) // _SAMPLED + 1])
+        place = self._place(sample[len(sample) // 2])
+        since, until = self._bounds[place - 1 : place + 1]
+        # Few come late, or early, where most are of one day: the others go without a look-up.
+        if sum(since <= time < until for time in sample) * _FEW >= len(sample) * (_FEW - 1):
+            strays = [i for i, time in enumerate(times) if not since <= time < until]
+            if len(strays) * _FEW <= len(times):
+                of_days = {self.days[place]: _without(values, strays)}
+                self._add(of_days, [times[i] for i in strays], [values[i] for i in strays])
+                return of_days
+        of_days = {}
+        self._add(of_days, times, values)
+        return of_days
+
+    def _add(self, of_days: dict[str, list], times: Sequence, values: list) -> None:
+        """Look each time up, and append its value to the list of its day."""
+        places = self.places(times)
+        of_places = {place: of_days.setdefault(self.days[place], []) for place in set(places)}
+        deque(map(list.append, map(of_places.__getitem__, places), values), maxlen=0)
 
     def places(self, times: Sequence) -> list[int]:
         """The place of each time's day in `days`; the next look-up may move it."""
@@ -56,3 +80,12 @@ class DayIndex:
             self.days[place + 1 : place + 1] = [day, ""]
             place += 1
         return place
+
+
+def _without(values: list, places: list[int]) -> list:
+    """All values but those at some places, which are sorted."""
+    kept, begin = [], 0
+    for place in places:
+        kept += values[begin:place]
+        begin = place + 1
+    return kept + values[begin:]

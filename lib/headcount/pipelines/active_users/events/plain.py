@@ -148,6 +148,8 @@ def _filled(events: list, getters: list[Callable]) -> list:
     """Of each event the first value that is present; None where there is none."""
     try:
         values = list(map(getters[0], events))
+        if all(values):
+            return values
         for getter in getters[1:]:
             if None not in values and "" not in values:
                 break
@@ -178,31 +180,32 @@ def _times(values: list, fields: Fields) -> tuple[list, Datetimes | Numbers] | N
             return None  # numbers, perhaps
         found = _read(values)
     elif kinds <= {int, float} and fields.unit != instants.ISO:
-        found = values, Numbers(fields.unit)
+        found = values, Numbers(fields.unit), min(values), max(values)
     else:
         return None
     if found is None:
         return None
-    values, scale = found
+    values, scale, first, last = found
     try:
         low, high = scale.bound(fields.earliest), scale.bound(fields.latest)
     except OverflowError:  # no calendar has such a day
         return None
-    return found if low <= min(values) and max(values) < high else None
+    return (values, scale) if low <= first and last < high else None
 
 
-def _read(texts: list[str]) -> tuple[list[datetime], Datetimes] | None:
-    """Datetimes of ISO texts, as instants.of_text has them."""
-    if min(map(len, texts)) < _LEAST:
-        return None
+def _read(texts: list[str]) -> tuple[list[datetime], Datetimes, datetime, datetime] | None:
+    """Datetimes of ISO texts, as instants.of_text has them; their zone, the first and the last."""
     try:
         values = list(map(datetime.fromisoformat, texts))
     except ValueError:
         return None
-    zones = {value.tzinfo for value in values}
-    if zones == {None}:
-        return values, Datetimes(None)
-    if None not in zones:
-        return values, Datetimes(UTC)
-    naive = [at.astimezone(UTC).replace(tzinfo=None) if at.tzinfo else at for at in values]
-    return naive, Datetimes(None)
+    try:
+        first, last = min(values), max(values)
+        if first.tzinfo:  # or they could not be compared
+            return values, Datetimes(UTC), first, last
+    except TypeError:  # some are of no zone
+        values = [at.astimezone(UTC).replace(tzinfo=None) if at.tzinfo else at for at in values]
+        first, last = min(values), max(values)
+    if min(map(len, texts)) < _LEAST:
+        return None
+    return values, Datetimes(None), first, last

@@ -45,6 +45,8 @@ event_format event_version event_fingerprint true_tstamp
 """
 COLUMNS = tuple(_NAMES.split())
 _TABS = len(COLUMNS) - 1
+_DOMAIN_USER, _CONTEXTS = COLUMNS.index("domain_userid"), COLUMNS.index("contexts")
+_AT_ONCE = 64 << 10  # bytes, which stay in the processor's cache while they are taken apart
 _HEADER = COLUMNS[0] + "\t" + COLUMNS[1] + "\t"
 _CLIENT_SESSION = "com.snowplowanalytics.snowplow/client_session/"
 _SESSION_USER = "contexts_com_snowplowanalytics_snowplow_client_session_1.0.userId"  # as in JSON
@@ -111,37 +113,42 @@ def table(names: tuple[str, ...]) -> Callable[[bytes], list[tuple[str, ...]]]:
         place = COLUMNS.index(name) if name != _SESSION_USER else len(COLUMNS)
         return place if place <= last_left else place - len(COLUMNS) - 1
 
-    get = operator.itemgetter(*map(index, names), 0)  # a tuple, of one column too
+    first, *others = list(map(index, names)) or [0]
+    get = operator.itemgetter(first, *others) if others else lambda parts: (parts[first],)
     unusual = ("",) * len(names)
-    wants_session = _SESSION_USER in names
-    user = names.index("domain_userid") if "domain_userid" in names else len(names)
+    wants_session = _SESSION_USER in names  # which is the last of them
+    user = names.index("domain_userid") if "domain_userid" in names else None
 
-    def row(line: str) -> tuple[str, ...]:
-        if line.count("\t") != _TABS or line.startswith(_HEADER):
-            return unusual
-        parts = line.split("\t", left)
-        parts += parts.pop().rsplit("\t", right) if right else ()
-        parts.append("")
-        found = get(parts)
-        # the session's user is looked for where there is no other
-        if wants_session and not (user < len(names) and found[user]) and _CLIENT_SESSION in line:
-            event = text(line.encode())
-            return tuple(event.get(name) or "" for name in names)
-        return found[:-1]
-
-    def row_of(line: bytes) -> tuple[str, ...]:
+    def rows_of(lines: bytes) -> list[tuple[str, ...]]:
         try:
-            return row(line.decode())
+            text = lines.decode()
         except UnicodeDecodeError:
-            return unusual
+            alone = lines.removesuffix(b"\n").split(b"\n")
+            return [unusual] if len(alone) == 1 else [row for it in alone for row in rows_of(it)]
+        found = []
+        for line in text.removesuffix("\n").split("\n"):
+            parts = line.split("\t", left)
+            if line.count("\t") != _TABS or (parts[0] == COLUMNS[0] and line.startswith(_HEADER)):
+                found.append(unusual)
+                continue
+            if right:
+                parts += parts.pop().rsplit("\t", right)
+            parts.append("")
+            row = get(parts)
+            # the session's user is looked for where there is no other
+            if wants_session and (user is None or not row[user]) and _CLIENT_SESSION in line:
+                columns = line.split("\t", _CONTEXTS + 1)
+                session = None if columns[_DOMAIN_USER] else _user_of_session(columns[_CONTEXTS])
+                row = (*row[:-1], session or "")
+            found.append(row)
+        return found
 
     def rows(lines: bytes) -> list[tuple[str, ...]]:
-        try:
-            found = [row(line) for line in lines.decode().split("\n")]
-        except UnicodeDecodeError:
-            found = [row_of(line) for line in lines.split(b"\n")]
-        if lines.endswith(b"\n"):
-            found.pop()
+        found, start = [], 0
+        while start < len(lines):
+            end = lines.find(b"\n", start + _AT_ONCE) + 1 or len(lines)
+            found += rows_of(lines[start:end])
+            start = end
         return found
 
     return rows
