@@ -328,6 +328,34 @@ def test_ways_to_end_a_line(stdin, validate):
     assert done.stdout == TWO and done.stderr == b""
 
 
+def test_files_that_are_read_in_turn_share_no_buffer(tmp_path):
+    """One that is read to its end hands its buffer on; two that are open have one each."""
+    random.seed(5)
+    texts = [
+        b"".join(b"%d %0*d\n" % (name, random.randrange(200), line) for line in range(lines))
+        for name, lines in enumerate([3, 700, 40_000, 60_000, 5, 0, 1, 2])
+    ]
+    paths = [tmp_path / str(name) for name in range(len(texts))]
+    for path, text in zip(paths, texts, strict=True):
+        path.write_bytes(text)
+    for number in (1, 2, 3):
+        found = dict.fromkeys(paths, b"")
+        waiting = list(paths)
+        opened = []
+        while waiting or opened:
+            while waiting and len(opened) < number:
+                path = waiting.pop(0)
+                opened.append((path, inputs.blocks([str(path)])))
+            for at in list(opened):
+                path, blocks = at
+                block = next(blocks, None)
+                if block is None:
+                    opened.remove(at)
+                else:
+                    found[path] += bytes(block.text)
+        assert list(found.values()) == texts
+
+
 @pytest.mark.parametrize("pieces", [1, 2, 3, 5, 64])
 def test_blocks_are_the_same_however_they_arrive(pieces, monkeypatch, tmp_path):
     data = BOM + b"a\n\n\r\nb\0c\n" + b"d" * 1000 + b"\n" + b"e"

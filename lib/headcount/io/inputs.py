@@ -109,10 +109,11 @@ def _contents(
 ) -> tuple[Iterator[Str], Iterator[Block] | None]:
     """An input from its start: whole lines, as many at a time as were read; or converted blocks."""
     name = shown(split.path)
-    chunks = _chunks(fd, name, on_read)
-    head = _head(chunks)
     info = os.fstat(fd)
     regular = stat.S_ISREG(info.st_mode)
+    first = min(whole_lines.HEAD, whole_lines.CHUNK) if regular else whole_lines.CHUNK
+    chunks = _chunks(fd, name, on_read, first)
+    head = _head(chunks)
     aside = alone and regular and info.st_size >= ASIDE_SIZE
     if aside:
         chunks = _chunks(fd, name, lambda count: None)  # the other process has nobody to tell
@@ -161,9 +162,9 @@ def _opened(path: str, name: str):
         os.close(fd)
 
 
-def _chunks(fd: int, name: str, on_read) -> Iterator[bytes]:
+def _chunks(fd: int, name: str, on_read, first: int = whole_lines.CHUNK) -> Iterator[bytes]:
     try:
-        chunk = _await_writer(fd, name) or interrupt.read(fd, whole_lines.CHUNK)
+        chunk = _await_writer(fd, name) or interrupt.read(fd, first)
         while chunk:
             on_read(len(chunk))
             yield chunk

@@ -7,7 +7,7 @@ an event of the source, and the count of that would be nothing, with exit status
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 import msgspec
 from stringzilla import Str
@@ -16,13 +16,14 @@ from headcount.filters.recognised import Kind, WrongKind
 from headcount.filters.rejects import UNIDENTIFIED, Reject
 from headcount.filters.results import Process, Result
 from headcount.formats import jsonl, shapes
-from headcount.io.blocks import Block
+from headcount.io.blocks import All, Block
 from headcount.pipelines.active_users.definitions import OWN, SUMMED
 from headcount.pipelines.active_users.events import source
+from headcount.pipelines.active_users.events.plain import Plain
 from headcount.pipelines.active_users.events.qualify import ENGAGEMENT
 from headcount.pipelines.active_users.events.record import Definition
 from headcount.values import instants
-from headcount.values.search import NameSearch, line_around, split_lines
+from headcount.values.search import NameSearch, split_lines
 
 _FIRST = 100  # lines of an input
 _LAST = 10  # and of its first block
@@ -39,6 +40,7 @@ _UNLIKE = (
 )
 _NAMES = 500  # to choose from, for one that is missing
 _NAMES_OF_EVENTS = ("event_name", "event", "event_type", "type", "name")
+_BLANKS = b" \t\n\r\v\f"  # as bytes.strip has them
 _HEAD = 64 << 10  # bytes to tell what an input looks like
 
 
@@ -77,20 +79,21 @@ class Look:
             return 0, ""
         is_first = block.name not in self._looked_at and block.start < _HEAD
         self._looked_at.add(block.name)
-        lines = _sample(block, _FIRST if is_first else _FURTHER)
-        if not lines:
+        start = _start(block, _FIRST if is_first else _FURTHER)
+        if next(_lines(start), None) is None:
             return 0, ""
-        if is_first and self._fields.agent and not any(map(self._parser.agent_of, lines)):
+        if is_first and self._fields.agent and not any(map(self._parser.agent_of, _lines(start))):
             return self._told(block, self._without_agent())
         rejected = []
-        for line in lines:
+        for line in _lines(start):
             reject = self._parser.parse(line)
             if self._is_event(reject):
                 if is_first and self._lacks_fields(block):
                     return self._told(block, self._without_fields())
                 self._recognised.add(block.name)
-                return 1, self._others([*lines, *_last(block)] if is_first else lines)
+                return 1, self._others(start, *([_last(block)] if is_first else []))
             rejected.append(reject)
+        lines = list(_lines(start))
         pairs = zip(lines, rejected, strict=True)
         dated = [line for line, reject in pairs if reject.reason in _TIME_REASONS]
         if dated:
@@ -98,23 +101,25 @@ class Look:
                 return self._told(block, unit)
             self._recognised.add(block.name)  # their times are rejected one by one
             return len(dated), ""
-        if other := self._others(lines):
+        if other := self._others(start):
             return self._told(block, other) if is_first else (0, other)
         return 0, self._seen(block, lines, rejected)
 
     def others(self, block: Block) -> str:
         """Whose events a block begins with, if none of this source's."""
-        return self._others(_sample(block, 1))
+        return self._others(_start(block, 1))
 
-    def _others(self, lines: list[bytes]) -> str:
-        """Whose events some of these lines are, if they are none of this source's."""
+    def _others(self, *texts: Str | bytes) -> str:
+        """Whose events some lines of these texts are, if they are none of this source's."""
         if self._fields.source == source.FIELDS:  # anybody's
             return ""
-        unlike = [
-            line
-            for line in lines
-            if type(found := self._parser.parse(line)) is Reject and not self._is_event(found)
-        ]
+        unlike = []
+        for text in texts:
+            lines = All(Block(text))
+            found = self._parser.parse_plain(lines)
+            found = found.others if type(found) is Plain else enumerate(found)
+            rejected = (i for i, it in found if type(it) is Reject and not self._is_event(it))
+            unlike += [line for i in rejected if (line := lines[i]).strip()]
         other = _source_of(unlike, but=self._fields.source)
         return _events_of(other) if other else ""
 
@@ -133,7 +138,7 @@ class Look:
             return ()
         self._has_told_others = True
         others: dict[str, None] = {}
-        for line in _sample(block, _FIRST):
+        for line in _lines(_start(block, _FIRST)):
             _gather(jsonl.record(_any, line), others)
         return tuple(others)[:_NAMES]
 
@@ -208,22 +213,31 @@ class Look:
         return f"{kind}, without {missing}" if missing else kind
 
 
-def _last(block: Block) -> list[bytes]:
+def _last(block: Block) -> bytes:
     """A block's last lines that are not blank; very long ones are left out."""
     lines = bytes(block.text[max(0, len(block.text) - _HEAD) :]).split(b"\n")
-    return [line for line in lines[1:] if line.strip()][-_LAST:]
+    return b"\n".join([line for line in lines[1:] if line.strip()][-_LAST:])
 
 
-def _sample(block: Block, most: int) -> list[bytes]:
-    """A block's first lines that are not blank."""
-    text, start, lines = block.text, 0, []
-    while start < len(text) and len(lines) < most:
-        _, end = line_around(text, start)
+def _start(block: Block, most: int) -> Str:
+    """A block's first lines, of which so many are not blank."""
+    text, end = block.text, 0
+    while end < len(text) and most:
+        start, end = end, text.find(b"\n", end) + 1 or len(text)
+        if text[start:end].find_first_not_of(_BLANKS) >= 0:
+            most -= 1
+    return text[:end]
+
+
+def _lines(text: Str) -> Iterator[bytes]:
+    """Those that are not blank."""
+    start = 0
+    while start < len(text):
+        end = text.find(b"\n", start) + 1 or len(text)
         line = bytes(text[start:end]).rstrip(b"\r\n")  # of TSV the last columns may be empty
         if line.strip():
-            lines.append(line)
+            yield line
         start = end
-    return lines
 
 
 def _events_of(name: str) -> str:
