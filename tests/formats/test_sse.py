@@ -37,6 +37,53 @@ def reference(text):
     return events
 
 
+def usual_stream(rng):
+    """Events as most servers send them, with a few among them that are almost so."""
+    others = [
+        ":ok\n\n",
+        "\n",
+        "data: {}\n\n",
+        "event:x\nid: 1\ndata: y\n\n",
+        "event: \nid: 1\ndata: y\n\n",
+        "event: x\nid:1\ndata: y\n\n",
+        "event: x\nid: \0\ndata: y\n\n",
+        "event: x\nid: 1\ndata:y\n\n",
+        "event: x\nid: 1\ndata: y\ndata: z\n\n",
+        "event: x\ndata: y\nid: 1\n\n",
+        "id: 1\nevent: x\ndata: y\n\n",
+        "event: x\nid: 1\n\ndata: y\n",
+        "event: x\nid: \udcff\ndata: y\n\n",
+        "event: \udcff\nid: 1\ndata: y\n\n",
+        "event: x\nid: 1\ndata: \udcff\n\n",
+    ]
+    text = ""
+    for number in range(rng.randrange(1, 60)):
+        if rng.random() < 0.02:
+            text += rng.choice(others)
+        kind = rng.choice(["message", "other"])
+        text += f"event: {kind}\nid: {number}\ndata: {'é' * rng.randrange(3)}{number}\n\n"
+    return text.encode(errors="surrogateescape")
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_usual_events_among_others_however_the_stream_is_cut(seed):
+    rng = random.Random(seed)
+    text = usual_stream(rng)
+    events = [event for piece in cut(text, rng) for event in piece]
+    assert [(e.id, e.type, e.data.decode()) for e in events] == reference(text)
+    lines = text.split(b"\n")
+    for event in events:
+        assert lines[event.line - 1] and not (event.line > 1 and lines[event.line - 2])
+
+
+def cut(text, rng):
+    """What each piece of a text ends."""
+    parser = sse.Parser()
+    size = rng.choice([1, 30, 300, len(text)])
+    for at in range(0, len(text), size):
+        yield parser.feed(text[at : at + size])
+
+
 def some_stream(rng):
     end = rng.choice(["\n", "\r\n", "\r", None])
     fields = ["data", "id", "event", "retry", "other", ""]

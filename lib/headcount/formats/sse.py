@@ -76,18 +76,11 @@ class Parser:
         if not self._begun:
             data = self._after_bom(data)
         self._rest += data
-        if self._rest.find(b"\n\n", self._searched) >= 0:
-            # (this split takes a third of the time that one of bytes does)
-            *blocks, rest = map(bytes, Str(bytes(self._rest)).split("\n\n"))
-            self._rest = bytearray(rest)
-            for block in blocks:
-                if self._skipping:
-                    self._skipping = False
-                elif len(block) > self._max_event:
-                    yield self._too_large(block)
-                elif block and (event := self._event(block)) is not None:
-                    yield event
-                self._line += block.count(b"\n") + 2
+        end = self._rest.rfind(b"\n\n", self._searched) + 2
+        if end >= 2:
+            text, self._rest = bytes(self._rest[:end]), self._rest[end:]
+            usual = len(text) <= self._max_event and not self._skipping and self._usual(text)
+            yield from usual or self._each(text)
         self._searched = max(0, len(self._rest) - 1)
         if len(self._rest) > self._max_event:
             if not self._skipping:
@@ -96,6 +89,49 @@ class Parser:
             self._line += self._rest.count(b"\n", 0, len(self._rest) - 1)
             del self._rest[:-1]  # which may be half of the end
             self._searched = 0
+
+    def _usual(self, text: bytes) -> list[Event] | None:
+        """Events as most servers send them, all at once; None if one is not.
+
+        (That takes half of the time that one by one takes.)
+        """
+        *lines, _ = text.split(b"\n")
+        kinds, ids, data, ends = (lines[i::4] for i in range(4))
+        of_lines = {line: line[7:].decode(errors="replace") or MESSAGE for line in set(kinds)}
+        if (
+            any(ends)
+            or len(lines) % 4
+            or not all(line.startswith(b"event: ") for line in of_lines)
+            or not all(line.startswith(b"id: ") and b"\0" not in line for line in ids)
+            or not all(line.startswith(b"data: ") for line in data)
+        ):
+            return None
+        try:
+            ids = [line[4:].decode() for line in ids]
+            for line in data:
+                line.decode()
+        except UnicodeDecodeError:
+            return None
+        numbers = range(self._line, self._line + len(lines), 4)
+        self.last_id = ids[-1]
+        self._line += len(lines)
+        return [
+            Event(ident, of_lines[kind], line[6:], number)
+            for ident, kind, line, number in zip(ids, kinds, data, numbers, strict=True)
+        ]
+
+    def _each(self, text: bytes) -> Iterator[Event | Rejected]:
+        # (this split takes a third of the time that one of bytes does)
+        *blocks, rest = map(bytes, Str(text).split("\n\n"))
+        self._rest[:0] = rest  # the last of three newlines
+        for block in blocks:
+            if self._skipping:
+                self._skipping = False
+            elif len(block) > self._max_event:
+                yield self._too_large(block)
+            elif block and (event := self._event(block)) is not None:
+                yield event
+            self._line += block.count(b"\n") + 2
 
     @property
     def unfinished(self) -> bool:

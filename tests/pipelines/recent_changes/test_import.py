@@ -413,6 +413,23 @@ def test_an_event_is_there_after_a_second_and_its_words_too(sane, db):
         assert process.wait(2) == 143
 
 
+def test_an_event_is_there_once_the_stream_pauses(sane, tmp_path, db):
+    bring(db, stdin=b"")
+    query_run(db, 2)
+    code = (
+        "import sys; from headcount.pipelines.recent_changes import command, importer; "
+        "importer.SECONDS = 3600; sys.argv = sys.argv[1:]; command.main()"
+    )
+    python = BIN.parent / ".venv/bin/python"
+    options = ["--run", "2", "--db", db, "--account", tmp_path / "account"]
+    command = [python, "-c", code, "import-recent-changes", *options]
+    with subprocess.Popen(list(map(str, command)), stdin=subprocess.PIPE, env=BARE) as process:
+        process.stdin.write(sane.lines[: sane.lines.index(b"\n") + 1])
+        process.stdin.flush()
+        wait_until(lambda: len(query(db, CHANGES)) == 1)
+        process.stdin.close()
+
+
 def test_words_are_entered_while_a_stream_goes_on_though_batches_fill_up(sane, db):
     slow = Stream(sane.body).answer(1500, piece=30_000, pause=0.1, hang=True)
     with (

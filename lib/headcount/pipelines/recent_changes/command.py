@@ -40,7 +40,8 @@ def blocks(paths: list[str], progress: Progress) -> Iterator[Block | None]:
 
 def read(importer: Importer, options, progress: Progress) -> None:
     """Feed the importer with all inputs, or until it has enough."""
-    reader = Reader(Captured(options.max_event, lambda text: note(text, options)))
+    captured = Captured(options.max_event, lambda text: note(text, options))
+    reader = Reader(captured, is_of_read_sse=bool(options.url))
     paths = options.files or ["-"]
 
     def left_out(_event: Event | Rejected) -> Iterator[Event | Rejected]:
@@ -53,20 +54,23 @@ def read(importer: Importer, options, progress: Progress) -> None:
         if block is not None:
             lines = block.lines()
             name = options.url if options.url else block.name
+            is_open = gate.is_open(name)
             for event in reader.events(block):
                 lines -= 1
-                if gate.is_open(name):
+                if is_open:
                     importer.take(event, name)
                 else:
                     for held in passed(gate, event, name, options):
                         importer.take(held, name)
+                    is_open = gate.is_open(name)
                 if importer.is_done:
                     return
             # (where lines end with CR alone, many events end in what counts as one line)
             importer.leave_out(max(0, lines))
             importer.account.inputs[name] = importer.account.inputs.get(name, 0) + block.lines()
             progress.count(block.lines())
-        importer.keep_up(is_idle=paths == ["-"] and not interrupt.wait(0, 0))
+        is_idle = paths == ["-"] and not interrupt.wait(0, 0)
+        importer.keep_up(is_silent=block is None, is_idle=is_idle)
     for event in gate.end():
         importer.take(event, gate.name)
     reader.end()

@@ -29,6 +29,14 @@ def merged(ranges: Iterable[Range]) -> Iterator[Range]:
         yield first, last
 
 
+def _ranges(offsets: list[int]) -> list[Range]:
+    """The fewest ranges that hold these offsets, in order."""
+    first, last = min(offsets), max(offsets)
+    if last - first < len(offsets) == len(set(offsets)):  # of a stream without holes, all follow
+        return [(first, last)]
+    return list(merged((offset, offset) for offset in offsets))
+
+
 def without(gap: Range, present: Iterable[Range]) -> list[Range]:
     """What is left of a gap once these ranges, in order, are present."""
     left = []
@@ -62,7 +70,7 @@ class Gaps:
         `near` is the time of an event among them.
         """
         part = topic, partition
-        came = list(merged((offset, offset) for offset in offsets))
+        came = _ranges(offsets)
         extent = self._extents.get(part)
         if extent and came[0][0] <= extent[1]:
             self._fill(part, came)

@@ -121,10 +121,13 @@ class Importer:
         self.account.lines += lines
         self._left_out["no event"] += lines
 
-    def keep_up(self, *, is_idle: bool) -> None:
-        """Commit what has waited for long; enter words now and then, if nothing else waits."""
+    def keep_up(self, *, is_silent: bool, is_idle: bool) -> None:
+        """Commit what has waited for long, or has nothing to wait for, as the input is silent.
+
+        Enter words now and then, if no more input waits.
+        """
         now = time.monotonic()
-        if self._waiting and now - self._since >= SECONDS:
+        if self._waiting and (is_silent or now - self._since >= SECONDS):
             self.commit()
         if is_idle and now - self._words_at >= SECONDS:
             self._words_at = now
