@@ -3,7 +3,7 @@
 -- active_user_table is what one queries. It is derived: the truth is active_day, the set of users
 -- of each local day, so that a re-run, an overlap or a late event can count nobody twice.
 
-PRAGMA user_version = 10; -- of this schema
+PRAGMA user_version = 11; -- of this schema
 
 CREATE TABLE IF NOT EXISTS active_user_table (
     date              DATE PRIMARY KEY NOT NULL CHECK (date IS strftime('%Y-%m-%d', date)),
@@ -65,6 +65,62 @@ CREATE TABLE IF NOT EXISTS active_day (
     ),
     users  BLOB NOT NULL,
     PRIMARY KEY (date, signal)
+);
+
+-- The fields by whose values users are counted, too.
+CREATE TABLE IF NOT EXISTS dimension (
+    field     TEXT PRIMARY KEY NOT NULL, -- its dotted path
+    since_run INTEGER NOT NULL REFERENCES run (id)
+);
+
+-- The users of a local day and a signal whose event had a value: (none) where it had none, (other) for the
+-- values beyond --max-values.
+CREATE TABLE IF NOT EXISTS active_day_by (
+    date      DATE NOT NULL,
+    signal    TEXT NOT NULL,
+    dimension TEXT NOT NULL REFERENCES dimension (field),
+    value     TEXT NOT NULL,
+    users     BLOB NOT NULL, -- as those of active_day
+    PRIMARY KEY (date, dimension, value, signal)
+);
+
+CREATE INDEX IF NOT EXISTS active_day_by_value ON active_day_by (dimension, value);
+
+-- Derived from these: who is active, by each value. A user may have several; (unknown) are those whose events
+-- came without the breakdown.
+CREATE TABLE IF NOT EXISTS active_users_by (
+    date              DATE NOT NULL,
+    dimension         TEXT NOT NULL,
+    value             TEXT NOT NULL,
+    active_user_count INTEGER NOT NULL,
+    PRIMARY KEY (date, dimension, value)
+);
+
+CREATE INDEX IF NOT EXISTS active_users_by_value ON active_users_by (dimension, value);
+
+-- Every count that a value of a day ever had, and the run that set it.
+CREATE TABLE IF NOT EXISTS active_users_by_history (
+    date              DATE NOT NULL,
+    dimension         TEXT NOT NULL,
+    value             TEXT NOT NULL,
+    run_id            INTEGER NOT NULL REFERENCES run (id),
+    active_user_count INTEGER NOT NULL,
+    changed_at        TEXT NOT NULL, -- UTC
+    PRIMARY KEY (dimension, value, date, run_id)
+);
+
+-- How many values of a field a run has put into (other).
+CREATE TABLE IF NOT EXISTS run_dimension (
+    run_id   INTEGER NOT NULL REFERENCES run (id),
+    field    TEXT NOT NULL,
+    in_other INTEGER NOT NULL,
+    PRIMARY KEY (run_id, field)
+);
+
+-- Days that are not like others, which check-data unusual_days leaves out: upsert-rows holiday fills it.
+CREATE TABLE IF NOT EXISTS holiday (
+    date DATE PRIMARY KEY NOT NULL CHECK (date IS strftime('%Y-%m-%d', date)),
+    name TEXT
 );
 
 -- Engagements that do not add up, so far, to enough for the signal summed.

@@ -2,6 +2,7 @@
 # shellcheck shell=bash disable=SC2154 # the session gives db, lock, wait, run, files and the like
 
 replace=()   # --replace
+sink=()      # more options of upsert-rows
 answered=''  # the session has answered --help or --version
 incomplete=0 # the status of an import that is good, but lacks inputs that it should have had
 run=''       # its number in the ledger, as long as it has not ended
@@ -147,7 +148,7 @@ stage_rows() { # FUNCTION
 
 upsert_rows() { # TABLE OPTION…
 	"$bin/upsert-rows" --db "$db" --wait "$wait" --run "$run" "${settings[@]}" "${replace[@]}" \
-		"${max_rejects[@]}" "${quiet[@]}" "${@:2}" --account "$stage/sink" \
+		"${max_rejects[@]}" "${quiet[@]}" "${sink[@]}" "${@:2}" --account "$stage/sink" \
 		--once "$stage/filtered" "$1" "$stage/rows"
 }
 

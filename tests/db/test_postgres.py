@@ -21,6 +21,7 @@ from helpers.programs import BARE, run
 from helpers.thorough import IN_FULL
 from operations.test_erasure import made as made_up
 from operations.test_erasure import person, published
+from pipelines.active_users import test_breakdowns as breakdowns
 from pipelines.active_users.test_definitions import ALL, made, options_of
 from pipelines.active_users.test_part_file import part_of
 from pipelines.active_users.test_spark import WHOLE
@@ -78,6 +79,25 @@ def test_the_same_rows_as_sqlite(world, seed, server, tmp_path):
         printed.append(said)
     assert printed[0] == printed[1] and printed[0]
     assert whole(mine) == whole(theirs)
+
+
+def test_breakdowns_are_the_same(server, tmp_path):
+    lines = breakdowns.made(1)
+    table = tmp_path / "events_20200101.jsonl"
+    dbs = both(tmp_path, server)
+    report = ["active_users", "--param", "by=platform", "--param", "window=2", "--format", "csv"]
+    printed = []
+    for db in dbs:
+        imported(db, *breakdowns.BY, "--max-values", 3, stdin=b"".join(lines[:100]))
+        for some in (lines[50:200], lines[150:]):
+            table.write_bytes(b"".join(some))
+            imported(db, *breakdowns.BY, table)
+        imported(db, stdin=lines[0])
+        run("check-data", "--db", db, "value_sets", "user_sets", check=0)
+        printed.append(masked(run("show-report", *report, "--db", db, check=0).stdout))
+    assert breakdowns.published(dbs[0]) == breakdowns.published(dbs[1])
+    assert breakdowns.sets(dbs[0]) == breakdowns.sets(dbs[1])
+    assert printed[0] == printed[1]
 
 
 @pytest.fixture(scope="module")

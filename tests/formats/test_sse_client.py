@@ -107,7 +107,8 @@ def test_ten_thousand_headers_are_no_answer():
 
     with raw_server(behave) as (port, came):
         done = run("read-sse", "--give-up", "0.3", f"http://127.0.0.1:{port}/", check=75)
-    assert b"Traceback" not in done.stderr and done.stdout == b"" and len(came) < 4
+    assert b"Traceback" not in done.stderr and done.stdout == b""
+    assert len(came) < 10  # once for each wait: it does not ask without a pause
 
 
 def test_a_bomb_is_not_unpacked():

@@ -14,7 +14,8 @@ def fill(db):
 
     Some texts of the last three are hostile.
     """
-    sketched = ["--definition", "engaged-valuable,summed", "--sketch", "beside", "--quiet"]
+    sketched = ["--definition", "engaged-valuable,any-event", "--sketch", "beside", "--quiet"]
+    sketched += ["--by", "platform,geo.country"]
     events = BIN.parent / "data/sample/events.jsonl.gz"
     run("import-active-users", "--db", db, *sketched, events, check=0)
     lines = run("make-data", "chat", "--lines", 3000, "--sites", 4, check=0).stdout

@@ -36,7 +36,7 @@ def all_pipelines(tmp_path_factory):
         done = run(program, "--quiet", "--db", db, *lenient, *arguments, **options)
         assert done.returncode in (0, 65), done.stderr
 
-    imported("import-active-users", ROOT / "data" / "sample" / "events.jsonl.gz")
+    imported("import-active-users", "--by", "version", ROOT / "data" / "sample" / "events.jsonl.gz")
     chat = made("chat", "chat", "--lines", 30_000)
     lines = chat.read_bytes().splitlines(keepends=True)
     chat.write_bytes(b"".join(lines[:20_000]))
@@ -180,6 +180,14 @@ WRONG = {
         ("DELETE FROM active_user_table WHERE date = '2024-03-10'", "2024-03-10"),
         ("INSERT INTO definition_history VALUES ('2024-03-10', 'summed', 1, 5, '')", "summed"),
     ],
+    "value_sets": [
+        ("UPDATE active_users_by SET active_user_count = 7 WHERE date = '2024-03-10'",
+         "2024-03-10"),
+        ("DELETE FROM active_users_by WHERE date = '2024-03-10'", "2024-03-10"),
+        ("DELETE FROM active_day_by WHERE date = '2024-03-10'", "2024-03-10"),
+        ("UPDATE active_day_by SET users = (SELECT users FROM active_day_by WHERE date = "
+         "'2024-03-11' LIMIT 1) WHERE date = '2024-03-10'", "2024-03-10"),
+    ],
     "orphans": [
         ("DELETE FROM first_dimension WHERE id < 9", "first dimension of events"),
         ("DELETE FROM second_dimension WHERE id < 20", "second dimension of events"),
@@ -204,7 +212,7 @@ WRONG = {
 
 
 def test_each_check_is_tested():
-    assert sorted(WRONG) == NAMES
+    assert sorted([*WRONG, "unusual_days"]) == NAMES  # which has test_unusual_days.py
 
 
 @pytest.mark.parametrize(

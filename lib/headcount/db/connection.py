@@ -17,7 +17,7 @@ from headcount.db import address, sql
 from headcount.db.postgres import server
 from headcount.errors import FAILED, NO_INPUT, OTHER_SETTINGS, TRY_LATER, WRITE_FAILED, Failure
 
-SCHEMA_VERSION = 10
+SCHEMA_VERSION = 11
 # Tables that differ in a CHECK or a type from those of the version before.
 _REMADE = {"active_day", "active_user_history", "pending_engagement", "pending_session"}
 _RENAMED = {"event_timestamp": "event"}  # their columns, since then

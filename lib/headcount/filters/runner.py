@@ -25,6 +25,8 @@ from headcount.values.search import split_lines
 BLANKS = b" \t\r"
 FROM_INPUT, EVENTS = b"#input\t", b"#events\t"  # how notes between rows begin
 USERS = b"#users\t"  # a day, signals and users: a row for each of these, in one line
+# A day, signals, a field, its value and users: events of these users that had the value.
+BY = b"#by\t"
 _WRITE = 64 << 10  # bytes
 _NO_POSITION = Reject("no line number and file before the line", "see --positions")
 

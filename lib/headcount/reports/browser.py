@@ -48,6 +48,11 @@ _TABLES = {
         "description": "Active users of each local day",
         "sort_desc": "date",
     },
+    "active_users_by": {
+        "description": "Active users of each local day by the values of fields",
+        "sort_desc": "date",
+        "facets": ["dimension"],
+    },
     "active_user_history": {
         "description": "Every value that a published day ever had, and the run that set it",
         "sort_desc": "changed_at",

@@ -27,6 +27,11 @@ FOLDER = Path(ROOT, "lib", "reports")
 CHECKS = Path(ROOT, "lib", "checks")  # each returns the rows that are wrong
 
 
+# Reports of active users have these, too: they show those who had some value of a field.
+_FIELD = "a field that imports break down --by: the report for each of its values"
+_VALUE = "of that field: the report for this one alone"
+
+
 @dataclass(frozen=True)
 class Chart:
     """What a report looks like, by names of its columns."""
@@ -57,6 +62,8 @@ class Report:
     choices: dict[str, list[str]] = field(default_factory=dict)  # of those that have some
     titles: dict[str, str] = field(default_factory=dict)  # of the chart, by a parameter
     chart: Chart | None = None
+    by: str = ""  # the parameter that names a field, by whose values the report can be told apart
+    of_fields: dict[str, str] = field(default_factory=dict)  # that and its value: what they mean
 
     def chart_of(self, params: Mapping[str, str]) -> Chart | None:
         """The chart, whose title may depend on a parameter that is not its default."""
@@ -86,6 +93,10 @@ def load(name: str, folder: Path = FOLDER) -> Report:
             report.choices[param] = [report.params[param], *others]
     if chart := re.search(r"^-- (?:chart|matrix): (.*?): (.*)$", sql, re.M):
         report.chart = Chart.of(*chart.groups())
+    narrowed = "v_active_day" in sql and not re.search("v_active_day_by|active_day_sketch", sql)
+    if folder != CHECKS and narrowed:
+        report.by = "by" if "by" not in report.params else "field"
+        report.of_fields = {report.by: _FIELD, "value": _VALUE}
     report.titles = dict(re.findall(r"^-- title (\w+): (.*)$", sql, re.M))
     return report
 
@@ -100,6 +111,7 @@ def catalogue(folder: Path = FOLDER) -> str:
             f"    --param {param}={default}: {report.meanings[param]}"
             for param, default in report.params.items()
         ]
+        lines += [f"    --param {param}=: {mean}" for param, mean in report.of_fields.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -118,8 +130,8 @@ def add_param(parser: argparse.ArgumentParser, whose: str) -> None:
 def values(report: Report, given: list[tuple[str, str]]) -> dict[str, str]:
     """A value for each parameter. Raises Failure 2 for a parameter that the report has not."""
     for name, value in given:
-        if name not in report.params:
-            known = ", ".join(report.params) or "none"
+        if name not in report.params and name not in report.of_fields:
+            known = ", ".join([*report.params, *report.of_fields]) or "none"
             raise Failure(f"{report.name} has no parameter {name!r}; it has: {known}", USAGE)
         choices = report.choices.get(name)
         if choices and value not in choices:

@@ -21,6 +21,11 @@ users of each day, say, those of the seven days that end with it:
     JOIN v_active_day AS back ON back.date > date(day.date, '-7 days') AND back.date <= day.date
     WHERE own GROUP BY day.date
 
+The view v_active_day_by (date, definition, dimension, value, users, own) has them by the values of
+the fields that imports were told to break down --by: a user may have several; (unknown) are those
+whose events came without. It knows definitions for which one event is enough. Who was active on
+Android *and* in Germany: bitmap_and of the two sets.
+
 A sketch is one of active_day_sketch; NULL is the one of nobody.
 
     sketch_count(a)      about how many users it has seen
@@ -35,13 +40,12 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from collections.abc import Iterable
 from datetime import date
 
 from pyroaring import BitMap
 
 from headcount.pipelines.active_users.days import people as people_of
-from headcount.pipelines.active_users.definitions import DEFINITIONS, OWN
+from headcount.reports import day_views
 from headcount.values import sketches
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # as malloc.h has them
@@ -59,38 +63,6 @@ def _keep_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_M_MMAP_THRESHOLD, 32 << 20)
         mallopt(_M_TRIM_THRESHOLD, 256 << 20)
-
-
-def _view(has_people: bool) -> str:
-    """The view: for each definition what its signals come to, where the database keeps it."""
-    kept = f"(SELECT coalesce(max(value), '{OWN}') || ',' FROM setting WHERE name = 'definition')"
-    parts = []
-    for name, rule in DEFINITIONS.items():
-        unions = [_of(kinds, has_people) for kinds in rule.needs]
-        users = unions[0] if len(unions) == 1 else f"bitmap_and({', '.join(unions)})"
-        if rule.unless:
-            users = f"bitmap_andnot({users}, {_of([rule.unless], has_people)})"
-        if rule.always:
-            users = f"bitmap_or({users}, {_of([rule.always], has_people)})"
-        signals = _texts(rule.signals())
-        parts.append(
-            f"SELECT date, '{name}', {users}, instr({kept}, '{name},') = 1 FROM active_day "
-            f"WHERE signal IN ({signals}) AND instr(',' || {kept}, ',{name},') GROUP BY date"
-        )
-    columns = "date, definition, users, own"
-    return f"CREATE TEMP VIEW v_active_day ({columns}) AS {' UNION ALL '.join(parts)}"
-
-
-def _of(signals: Iterable[str], has_people: bool) -> str:
-    """Who has one of these, the devices of a person as one."""
-    users = f"bitmap_or(users) FILTER (WHERE signal IN ({_texts(signals)}))"
-    if not has_people:
-        return users
-    return f"stitched({users}, (SELECT devices FROM stitching), (SELECT users FROM stitching))"
-
-
-def _texts(words: Iterable[str]) -> str:
-    return ", ".join(f"'{word}'" for word in sorted(set(words)))
 
 
 def register(db: sqlite3.Connection) -> None:
@@ -111,8 +83,7 @@ def register(db: sqlite3.Connection) -> None:
     _keep_memory()
     # The sets of a year may be 100 MB: a report that holds them in a file takes twice as long.
     db.execute("PRAGMA temp_store = MEMORY")
-    tables = "SELECT count(*) FROM sqlite_schema WHERE name = 'stitching'"
-    db.execute(_view(db.execute(tables).fetchone()[0] > 0))  # earlier versions had none
+    day_views.make(db)
 
 
 def _set(users: bytes | None) -> BitMap:

@@ -25,6 +25,7 @@ from helpers.events import event
 from helpers.programs import BARE, NO_SPARK, ROOT, run
 from helpers.sessions import query, stages
 from helpers.thorough import IN_FULL, long
+from pipelines.active_users import test_breakdowns as breakdowns
 from pipelines.active_users.test_definitions import ALL, made, options_of
 from pipelines.active_users.test_part_file import CONTENT, ask
 
@@ -128,6 +129,15 @@ def test_few_rejects_are_sent_and_all_are_counted(context, tmp_path):
     contents = driver.found(context, ["--validate"], list(driver.tasks(paths, 2)))
     (found,) = [one for one in contents if isinstance(one, task.Found)]
     assert len(found.rejects) == 5 and found.reasons.total() == 95 and found.lines == 100
+
+
+@needs_spark
+def test_breakdowns_of_tasks(tmp_path):
+    lines, db = breakdowns.made(1), tmp_path / "my.db"
+    paths = breakdowns.files(tmp_path, lines, Random(1))
+    how = ["--quiet", "--db", db, *breakdowns.BY, "--jobs", 2]
+    run("spark-active-users", *how, *paths, env=ENV, check=0)
+    assert breakdowns.published(db) == breakdowns.brute(lines, breakdowns.FIELDS)
 
 
 @needs_spark

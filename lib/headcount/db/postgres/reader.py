@@ -58,13 +58,13 @@ class Copy(sqlite3.Connection):
             self._fetch(_SEARCHED[table])
             super().execute(f"INSERT INTO {table} ({table}) VALUES ('rebuild')")
             return
-        columns = [row[1] for row in super().execute(f'PRAGMA table_info("{table}")')]
+        columns = [row[1] for row in super().execute(f'PRAGMA main.table_info("{table}")')]
         names = ", ".join(f'"{column}"' for column in columns)
         places = ", ".join("?" * len(columns))
         with self.source.cursor(name="headcount_copy") as cursor:
             cursor.itersize = _ROWS
             cursor.execute(f'SELECT {names} FROM "{table}"')
-            self.executemany(f'INSERT OR REPLACE INTO "{table}" VALUES ({places})', cursor)
+            self.executemany(f'INSERT OR REPLACE INTO main."{table}" VALUES ({places})', cursor)
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import TYPE_CHECKING
 
 from stringzilla import Str
 
@@ -23,6 +24,9 @@ from headcount.values.day_index import DayIndex, Scale
 from headcount.values.search import NameSearch
 from headcount.values.tsv import escape
 
+if TYPE_CHECKING:
+    from headcount.pipelines.active_users.events.breakdown import Breakdown  # few ask for it
+
 _HELD = 200_000  # rows: enough to spare most repetitions, in bounded memory (some 30 MB)
 _INPUTS = 1_000  # that rows are held of
 _SHORT = 1_000  # bytes: lines of fewer are parsed as fast as they are searched for repetitions
@@ -34,6 +38,10 @@ class _Held:
 
     def __init__(self, tally: identity.Tally | None):
         self.users: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+        # by day, then by signals, field and value
+        self.by: dict[str, dict[tuple[str, str, str], set[str]]] = defaultdict(
+            lambda: defaultdict(set)
+        )
         self.tally = tally
 
 
@@ -54,20 +62,23 @@ class ActiveRows:
         daily: bool = False,
         tells_inputs: bool = False,
         many_in_one: bool = True,
+        by: Breakdown | None = None,
     ):
         """`name` is what a row calls a user; if `daily`, another name on each local day.
 
-        If it `tells_inputs`, rows of each input follow a line that names it. With `many_in_one`,
-        rows that differ in their user alone are one line (runner.USERS).
+        With `by`, who had which value follows the rows (runner.BY). If it `tells_inputs`, rows of
+        each input follow a line that names it. With `many_in_one`, rows that differ in their user
+        alone are one line (runner.USERS).
         """
-        self._parse = parser.parse_plain
+        self._by = by
+        self._parse = parser.parse_all if by else parser.parse_plain
         self._escapes = name is escape
         self._name = (lambda day, user: name(f"{day} {user}")) if daily else _the_same(name)
         self._span = days.span
         self._search = search
         self._dense = False  # most lines held a name
         wanted = parser.definition
-        self._repeats = repeats.of(wanted) if search else None
+        self._repeats = repeats.of(wanted) if search and not by else None
         self._holds = not wanted.summed and not qualify.may_be_pending(wanted)
         # beside that of the user
         self._has_names = wanted.stitched or ENGAGED_SESSION in needed(wanted.named)
@@ -105,6 +116,9 @@ class ActiveRows:
             for day, of_day in held.users.items():
                 for signals, users in of_day.items():
                     rows += self._rows(day, signals, users)
+            for day, of_day in held.by.items():
+                for (signals, *of_value), users in of_day.items():
+                    rows += self._lines_of(runner.BY, [day, signals, *map(escape, of_value)], users)
             if any(rows):
                 parts += [runner.from_input(name), *rows] if held.tally else rows
         self._held.clear()
@@ -114,17 +128,26 @@ class ActiveRows:
     def _rows(self, day: str, signals: str, users: set[str]) -> Iterator[bytes]:
         if self._has_names and "\t" in signals:
             signals = record.with_names(signals, partial(self._name, day))
+        if "\t" in signals or not self._many_in_one:
+            names = self._names(day, users)
+            yield "".join([f"{day}\t{name}\t{signals}\n" for name in names]).encode()
+            return
+        yield from self._lines_of(runner.USERS, [day, signals], users)
+
+    def _lines_of(self, note: bytes, head: list[str], users: set[str]) -> Iterator[bytes]:
+        """Lines of many users each, behind what they have in common, a day first."""
+        names = self._names(head[0], users)
+        for i in range(0, len(names), _IN_ONE):
+            line = "\t".join([*head, *names[i : i + _IN_ONE]])
+            yield note + line.encode() + b"\n"
+
+    def _names(self, day: str, users: set[str]) -> list[str]:
         names = list(users)
         text = "\t".join(names)
         needs_names = not self._escapes or "\\" in text or "\n" in text or "\r" in text
         if needs_names or text.count("\t") >= len(names) > 0:
             names = [self._name(day, user) for user in names]
-        if "\t" in signals or not self._many_in_one:
-            yield "".join([f"{day}\t{name}\t{signals}\n" for name in names]).encode()
-            return
-        for i in range(0, len(names), _IN_ONE):
-            line = "\t".join([day, signals, *names[i : i + _IN_ONE]])
-            yield runner.USERS + line.encode() + b"\n"
+        return names
 
     def _of_block(self, block: Block, held: _Held) -> Result:
         lines, repeated = self._lines(block, held)
@@ -147,6 +170,8 @@ class ActiveRows:
                     since, until, day = self._span(micros, offset)
                     of_day = held.users[day]
                 events += 1
+                if self._by:
+                    self._size += self._hold_values(lines[i], user, signals, held.by[day])
                 if self._holds:
                     users = of_day[signals]
                     if user not in users:
@@ -169,6 +194,15 @@ class ActiveRows:
         if text and held.tally:
             text = runner.from_input(block.name) + text
         return Result(text, new, filtered, events - new, rejects, passed=passed)
+
+    def _hold_values(self, line: bytes, user: str, signals: str, by: dict) -> int:
+        """Take in which values an event had; returns how many users are new to one of them."""
+        signals, new = signals.partition("\t")[0], 0
+        for field, value in zip(self._by.fields, self._by.values(line), strict=True):
+            users = by[signals, field, value]
+            new += user not in users
+            users.add(user)
+        return new
 
     def _hold(self, column: Column, scale: Scale, held: _Held) -> int:
         """Take in a column; returns how many rows are new."""

@@ -17,8 +17,8 @@ from headcount.filters.account import Account
 from headcount.filters.distinct import Counts
 from headcount.io import workers
 from headcount.io.blocks import Block
+from headcount.pipelines.active_users import breakdown_options, pseudonym_options
 from headcount.pipelines.active_users import options as engagement_options
-from headcount.pipelines.active_users import pseudonym_options
 from headcount.pipelines.active_users.active_rows import ActiveRows
 from headcount.pipelines.active_users.definitions import (
     ANY_EVENT,
@@ -34,11 +34,11 @@ from headcount.values.tsv import escape
 REJECTER = "parse-engagement"  # in whose name lines are rejected
 
 
-def _counts(definition: record.Definition, name: str):
+def _counts(definition: record.Definition, name: str, *, is_broken_down: bool):
     """What adds up the rows of a definition."""
-    if name == ANY_EVENT and not definition.stitched:
+    if name == ANY_EVENT and not (definition.stitched or is_broken_down):
         return Counts([ANY_EVENT.encode()])
-    if definition.named:
+    if definition.named or is_broken_down:
         from headcount.pipelines.active_users.days.collect import (
             ActiveUsers,  # knows the database, which others need not
         )
@@ -64,6 +64,7 @@ def parsed(
     parser.add_argument("--pseudonym-key", metavar="FILE", type=pseudonym_options.key)
     parser.add_argument("--pseudonyms", default=pseudonym_options.EVER)
     engagement_options.add_named(parser)
+    breakdown_options.add_options(parser)
     runner.add_options(parser, "--tz", "--rejects", "--jobs")
     options = parser.parse(arguments)
     engagement_options.resolve(parser, options)
@@ -82,9 +83,17 @@ def parsed(
         parser.error(str(error))
     events = parsers.parser(options.wanted)
     daily = options.pseudonyms == pseudonym_options.DAY
-    how = {"daily": daily, "tells_inputs": options.mergeable, "many_in_one": many_in_one}
+    by = None
+    if options.by:
+        from headcount.pipelines.active_users.events.breakdown import Breakdown  # few ask for it
+
+        by = Breakdown(options.by, options.source)
+    how = {"daily": daily, "tells_inputs": options.mergeable, "many_in_one": many_in_one, "by": by}
     rows = ActiveRows(events, days, search, name, **how)
-    options.rows, options.reading = look.reading(rows, events, options, named=options.named)
+    also = by.columns() if by else ()
+    options.rows, options.reading = look.reading(
+        rows, events, options, named=options.named, also=also
+    )
     options.reading["at_end"] = rows.at_end
     return options
 
@@ -98,14 +107,19 @@ def main() -> int:
         return runner.run(
             options, options.rows, rejecter=REJECTER, is_last=False, **options.reading
         )
-    counts = _counts(options.wanted, *options.definition)
+    counts = _counts(options.wanted, *options.definition, is_broken_down=bool(options.by))
 
     def take(text: bytes) -> None:
         if counts.add_held(Block(text)).rejects:
             raise AssertionError("a row of our own that is none")
 
     def finish(account: Account) -> bytes:
-        rows = counts.rows()
+        if options.by:
+            rows, folded, several = counts.rows_by(options.by, options.max_values)
+            breakdown_options.note_folded(folded, options)
+            breakdown_options.note_several(several, options)
+        else:
+            rows = counts.rows()
         if account.kept and not rows:
             note(f"no user has all that the definition asks for: {account.kept} events", options)
         return rows

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from headcount.cli import types
 from headcount.cli.parser import Parser
-from headcount.pipelines.active_users import pseudonym_options
+from headcount.pipelines.active_users import breakdown_options, pseudonym_options
 from headcount.pipelines.active_users.definitions import (
     ANY_EVENT,
     DEFINITIONS,
@@ -263,6 +263,9 @@ def named(parser: Parser, options) -> list[str]:
             parts = re.split(r"(?<!\\)\+", path) if paths is fields.user else [path]
             if path not in defaults:
                 found += [f"field {part}" for part in parts if part not in usual]
+    # (A name is searched as JSON has it.)
+    for field in getattr(options, "by", ()) if not known.text else ():
+        found += [f"field {path}" for path in breakdown_options.paths_of(field)]
     return list(dict.fromkeys(found))
 
 

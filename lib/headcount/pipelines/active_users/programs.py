@@ -11,8 +11,8 @@ from headcount.cli import types
 from headcount.cli.parser import Parser
 from headcount.errors import FAILED, NO_INPUT, OK, REJECTS, Failure
 from headcount.pipelines import dated_files
+from headcount.pipelines.active_users import backfill, breakdown_options, pseudonym_options
 from headcount.pipelines.active_users import options as engagement
-from headcount.pipelines.active_users import pseudonym_options
 from headcount.pipelines.active_users.definitions import (
     ANY_EVENT,
     DEFINITIONS,
@@ -39,6 +39,7 @@ def _declare_events(parser: Parser) -> None:
     parser.inputs()
     parser.shared("--tz")
     engagement.add_options(parser)
+    breakdown_options.add_options(parser)
     parser.add_argument(
         "--validate",
         action="store_true",
@@ -90,6 +91,7 @@ def _declare_sink(parser: Parser, what: str) -> None:
 
 def _declare_import(parser: Parser) -> None:
     _declare_events(parser)
+    breakdown_options.add_backfill(parser)
     _declare_sink(parser, "files")
     dated_files.add_options(parser)
     pseudonym_options.add_options(parser)
@@ -102,6 +104,7 @@ def _declare_local_import(parser: Parser) -> None:
 
 def _declare_merge(parser: Parser) -> None:
     parser.inputs("PART", "parts, of count-active-users")
+    breakdown_options.add_most(parser)
     _declare_sink(parser, "parts")
     parser.shared("--quiet")
 
@@ -217,7 +220,8 @@ def _fused(parser: Parser, options: argparse.Namespace) -> list[str]:
     """The words of the filters in one program."""
     names = ("--tz", "--validate", "--rejects", "--jobs", "--quiet", "--progress")
     names += ("--pseudonym-key", "--pseudonyms", "--master")
-    return [*_definition(parser), *parser.typed(*names), *_named(parser, options)]
+    words = [*_definition(parser), *parser.typed(*names), *_named(parser, options)]
+    return words + breakdown_options.words(options)
 
 
 def _filters(parser: Parser, options: argparse.Namespace, *, counts: bool) -> dict[str, list[str]]:
@@ -270,6 +274,7 @@ def _counted(parser: Parser, options: argparse.Namespace) -> list[str]:
 
 def _count(parser: Parser, options: argparse.Namespace) -> Plan:
     _check(parser, options)
+    breakdown_options.resolve(parser, options, _WITHOUT_IDS)
     _check_pipe(parser, options)
     if options.part and options.pipe:
         parser.error("--part is written by the filters in one program: leave out --pipe")
@@ -321,9 +326,13 @@ def _local_import(parser: Parser, options: argparse.Namespace) -> Plan:
 
 def _import(parser: Parser, options: argparse.Namespace) -> Plan:
     _check(parser, options)
+    breakdown_options.resolve(parser, options, _WITHOUT_IDS)
     _check_sketch(parser, options, ",".join(options.definition))
     _check_replace(parser, options)
     dated, incomplete = dated_files.of(parser, options)
+    known = []
+    if options.backfill:
+        known, incomplete = backfill.files(options)
     if options.sketch != "instead":  # which keeps no ids at all
         pseudonym_options.check(parser, options)
     settings = _part_settings(parser, options) | {"sketch": options.sketch or ""}
@@ -331,9 +340,10 @@ def _import(parser: Parser, options: argparse.Namespace) -> Plan:
         "incomplete": [str(REJECTS if incomplete else OK)],
         "rows": ["fused"],
         "fused": [*_fused(parser, options), "--mergeable"],
+        "sink": breakdown_options.words(options),
     }
-    files = [*options.files, *dated]
-    return Plan(files, words, settings=settings, again=options.replace)
+    files = [*options.files, *dated, *known]
+    return Plan(files, words, settings=settings, again=options.replace or options.backfill)
 
 
 def _merge(parser: Parser, options: argparse.Namespace) -> Plan:
@@ -351,11 +361,12 @@ def _merge(parser: Parser, options: argparse.Namespace) -> Plan:
         parser.error("--sketch: the parts are of --identity stitched, which keeps no sketches")
     # (Parts of earlier versions know of no key.)
     settings = {"pseudonym-key": ""} | common | {"sketch": options.sketch or ""}
-    return Plan(options.files, settings=settings, again=options.replace)
+    words = {"sink": parser.typed("--max-values")}
+    return Plan(options.files, words, settings=settings, again=options.replace)
 
 
 def _spark(parser: Parser, options: argparse.Namespace) -> Plan:
-    if not options.files and not options.inputs:
+    if not (options.files or options.inputs or options.backfill):
         parser.error("name files")
     for path in options.files:
         if path == "-" or (os.path.exists(path) and not os.path.isfile(path)):

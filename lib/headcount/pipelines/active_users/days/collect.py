@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
-from collections import defaultdict
-from collections.abc import Iterable, Set
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence, Set
 from datetime import date
 from functools import partial
+from itertools import chain
 
 from headcount.db import tombstones
 from headcount.db.tombstones import Tombstones
 from headcount.filters.rejects import Reject
 from headcount.filters.results import Result
-from headcount.filters.runner import EVENTS, FROM_INPUT, USERS, each_line
+from headcount.filters.runner import BY, EVENTS, FROM_INPUT, USERS, each_line
 from headcount.io.blocks import Block
-from headcount.pipelines.active_users.days import origins, people, publish, store
+from headcount.pipelines.active_users.days import breakdowns, origins, people, publish, store
 from headcount.pipelines.active_users.days.merge import Change, Merged, Merger
 from headcount.pipelines.active_users.days.pending import Engagements
 from headcount.pipelines.active_users.days.people import Logins
@@ -53,7 +54,8 @@ class ActiveUsers:
 
     def __init__(self, definition: str = OWN, least=None):
         self._definition, self._least = definition, least
-        # "date\tsignal": users, each with a bit for every origin that brought the user
+        # "date\tsignal", or "date\tsignal\tfield\tvalue" for those whose event had the value:
+        # users, each with a bit for every origin that brought the user
         self._users: dict[bytes, dict[bytes, int]] = defaultdict(dict)
         self._engagements, self._sessions, self._logins = Engagements(), Sessions(), Logins()
         self._new = self._in_one = 0  # rows that were news, and rows that came many in a line
@@ -61,7 +63,12 @@ class ActiveUsers:
         self._origin, self._bit = origins.UNTOLD, 1
         self._tallies: dict[int, dict[bytes, list[int]]] = defaultdict(dict)
         self._tally = self._tallies[origins.UNTOLD]
-        notes = {FROM_INPUT: self._begin, EVENTS: self._add_events, USERS: self._add_users}
+        notes = {
+            FROM_INPUT: self._begin,
+            EVENTS: self._add_events,
+            USERS: self._add_users,
+            BY: self._add_values,
+        }
         self.add_held = each_line(self._add, notes=notes)
 
     def add(self, block: Block) -> Result:
@@ -101,14 +108,25 @@ class ActiveUsers:
         self._in_one += len(users)
         new: set[bytes] = set()
         for signal in [signals] if signals in _SIGNALS else _sets(_names(signals)):
-            known, bit = self._users[b"%b\t%b" % (day, signal)], self._bit
-            new.update(set(users).difference(known))
-            if known:
-                known.update([(user, known.get(user, 0) | bit) for user in users])
-            else:
-                known.update(dict.fromkeys(users, bit))
+            key = b"%b\t%b" % (day, signal)
+            new.update(set(users).difference(self._users[key]))
+            self._add_to(key, users)
         self._new += len(new)
         return b""
+
+    def _add_values(self, rest: bytes) -> bytes:
+        """Users whose events had a value: a day, signals, a field, the value, and they."""
+        day, signals, field, value, *users = rest.split(b"\t")
+        for signal in _sets(_names(signals) - {LOGIN}):
+            self._add_to(b"\t".join([day, signal, field, value]), users)
+        return b""
+
+    def _add_to(self, key: bytes, users: list[bytes]) -> None:
+        known, bit = self._users[key], self._bit
+        if known:
+            known.update([(user, known.get(user, 0) | bit) for user in users])
+        else:
+            known.update(dict.fromkeys(users, bit))
 
     def _add(self, line: bytes) -> bytes | Reject:
         try:
@@ -196,6 +214,32 @@ class ActiveUsers:
             counts[day] = len(users)
         return b"".join(b"%b\t%d\n" % (day, counts[day]) for day in sorted(counts) if counts[day])
 
+    def rows_by(self, fields: Sequence[str], most: int) -> tuple[bytes, dict[str, int], dict]:
+        """The same for each value of some fields: date, field, value, count.
+
+        And by field, how many values the rows have in one (breakdowns.bound), and how many times a
+        user has several values on a day.
+        """
+        folded = breakdowns.bound(self._users, most)
+        people, rule = self._logins.people(), DEFINITIONS[self._definition]
+        days: dict[bytes, dict[tuple[bytes, bytes], set[bytes]]] = defaultdict(dict)
+        for key, users in self._users.items():
+            day, signal, *of_value = key.split(b"\t")
+            if of_value and signal.decode() in rule.signals():
+                users = {people.get(user, user) for user in users}
+                days[day].setdefault(tuple(of_value), set()).update(users)
+        rows, several = [], dict.fromkeys(fields, 0)
+        for day, values in sorted(days.items()):
+            active = rule.active(partial(self._of, day, people))
+            for field in fields:
+                name = tsv.escape(field).encode()
+                found = {value: values[f, value] & active for f, value in values if f == name}
+                several[field] += sum(n > 1 for n in Counter(chain(*found.values())).values())
+                for value in sorted(found):
+                    if count := len(found[value]):
+                        rows.append(b"%b\t%b\t%b\t%d\n" % (day, name, value, count))
+        return b"".join(rows), folded, several
+
     def _of(self, day: bytes, people: dict[bytes, tuple[bytes]], signal: str) -> Set:
         """Who has a signal on a day, the devices of a person as one."""
         users = self._users.get(b"%b\t%b" % (day, signal.encode()), {}).keys()
@@ -239,8 +283,12 @@ class ActiveUsers:
         *,
         replace: bool,
         erased: Tombstones | None = None,
+        by: Sequence[str] = (),
+        most: int = 0,
     ) -> Merged:
         """Within a transaction: merge all, but for those who were erased; derive the counts.
+
+        Fields `by` which there are values have the `most` of these, and one for all others.
 
         With `replace`, what the same files and tables had brought before is no longer.
         Raises Failure 65 for a table that cannot be a new version of the one of its name.
@@ -256,8 +304,10 @@ class ActiveUsers:
         merger = Merger(db, {number: path for path, number in self._numbers.items()}, replace)
         more = (self._engagements, self._sessions, self._logins)
         merger.merge_tallies(self._tallies)
+        folded = breakdowns.enter(db, run_id, self._users, by, most)
         removed = publish.remove(db, learnt, run_id) if learnt else []
         merged = merger.merge(self._users, *more, run_id)
+        merged = merged._replace(in_other=folded)
         return merged._replace(changes=_in_one(removed, merged.changes)) if removed else merged
 
 

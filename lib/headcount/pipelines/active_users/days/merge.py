@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from pyroaring import BitMap
@@ -32,6 +33,7 @@ class Merged(NamedTuple):
     notes: tuple[str, ...] = ()  # what else there is to say
     is_late: bool = False  # what came before of some input can no longer be taken out
     sketch_errors: tuple = ()  # where there are sketches beside the sets
+    in_other: Mapping[str, int] = MappingProxyType({})  # how many values, of a field with too many
 
 
 class Merger:
@@ -66,7 +68,7 @@ class Merger:
         names = names.union(engagements.names(), new_sessions.names(), logins.names())
         ids = _user_ids(db, names)
         sets = {key: self._by_origin(users[key], ids) for key in users}
-        sets = {tuple(key.decode().split("\t")): found for key, found in sets.items() if found}
+        sets = {tuple(key.decode().split("\t", 1)): found for key, found in sets.items() if found}
         brought = self._brought(sets, ids, engagements, new_sessions)
         self._check_moved(brought)
         unlike = {n for n in entered.settled if not origins.brought(db, n)}

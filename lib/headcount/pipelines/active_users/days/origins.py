@@ -180,10 +180,9 @@ def corrigible(db: sqlite3.Connection, days: Iterable[str]) -> set[str]:
 def keep_apart(db: sqlite3.Connection, day: str, *, is_new: bool) -> None:
     """Within a transaction: keep a day's sets by origin from now on; until when is told anew."""
     if is_new:
-        query = "SELECT signal, users FROM active_day WHERE date = ? AND signal <> ?"
-        sets = db.execute(query, [day, ENGAGED_SESSION]).fetchall()
-        for signal, users in sets:
-            _put(db, day, signal, UNTOLD, users)
+        for signal, users in list(store.sets(db, day)):
+            if signal != ENGAGED_SESSION:
+                _put(db, day, signal, UNTOLD, users)
     until = max(final_at(db, day), clock.later(CORRIGIBLE))
     db.execute(
         "INSERT INTO corrigible_day (date, until) VALUES (?, ?) "

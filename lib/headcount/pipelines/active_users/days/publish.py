@@ -9,7 +9,14 @@ from types import MappingProxyType
 from pyroaring import BitMap
 
 from headcount.db import sql
-from headcount.pipelines.active_users.days import origins, pending, people, sessions, store
+from headcount.pipelines.active_users.days import (
+    breakdowns,
+    origins,
+    pending,
+    people,
+    sessions,
+    store,
+)
 from headcount.pipelines.active_users.days.store import active, definitions, sketch_mode
 from headcount.values import clock
 
@@ -26,9 +33,13 @@ def count(db: sqlite3.Connection, day: str, definition: str) -> int:
 def remove(db: sqlite3.Connection, users: Iterable[str], run_id: int) -> list[tuple[str, int, int]]:
     """Within a transaction: take users out of all sets; returns changes (date, old, new)."""
     ids = BitMap(sql.select(db, "SELECT key, id FROM user WHERE key", sorted(users)).values())
-    rows = db.execute("SELECT date, signal, users FROM active_day").fetchall()
-    sets = [(day, signal, BitMap.deserialize(there)) for day, signal, there in rows]
-    sets = [(day, signal, there) for day, signal, there in sets if ids.intersect(there)]
+    all_days = db.execute("SELECT DISTINCT date FROM active_day").fetchall()
+    sets = [
+        (day, signal, there)
+        for (day,) in all_days
+        for signal, users in store.sets(db, day)
+        if ids.intersect(there := BitMap.deserialize(users))
+    ]
     days = {day for day, _, _ in sets}
     beside = None
     if sketch_mode(db):
@@ -63,6 +74,7 @@ def publish(
     for day in days:
         for other in others:
             _note(db, day, other, run_id, now)
+        breakdowns.publish(db, day, run_id, now)
         row = db.execute(
             "SELECT active_user_count FROM active_user_table WHERE date = ?", [day]
         ).fetchone()

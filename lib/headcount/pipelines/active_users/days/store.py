@@ -6,7 +6,7 @@ A set, unlike a sum, takes the same event any number of times, in any order: mer
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from pyroaring import BitMap
@@ -14,7 +14,7 @@ from pyroaring import BitMap
 from headcount.errors import USAGE, Failure
 from headcount.pipelines.active_users.days import people
 from headcount.pipelines.active_users.definitions import BOTH, DEFINITIONS, ENGAGED, OWN, VALUABLE
-from headcount.values import decimals
+from headcount.values import decimals, tsv
 
 
 def least(db: sqlite3.Connection):
@@ -58,10 +58,28 @@ def sketch_mode(db: sqlite3.Connection) -> str:
 
 
 def bitmap(db: sqlite3.Connection, day: str, signal: str) -> BitMap:
-    row = db.execute(
-        "SELECT users FROM active_day WHERE date = ? AND signal = ?", [day, signal]
-    ).fetchone()
+    """The users of a local day and a signal; or of a signal, a field and a value (breakdowns)."""
+    table, names, texts = _place(signal)
+    where = " AND ".join(f"{name} = ?" for name in ("date", *names))
+    row = db.execute(f"SELECT users FROM {table} WHERE {where}", [day, *texts]).fetchone()
     return BitMap.deserialize(row[0]) if row else BitMap()
+
+
+def sets(db: sqlite3.Connection, day: str) -> Iterator[tuple[str, bytes]]:
+    """All sets of a local day, those of values among them."""
+    query = "SELECT signal, users FROM active_day WHERE date = ?"
+    yield from db.execute(query, [day]).fetchall()
+    query = "SELECT signal, dimension, value, users FROM active_day_by WHERE date = ?"
+    for signal, *of_value, users in db.execute(query, [day]).fetchall():
+        yield "\t".join([signal, *map(tsv.escape, of_value)]), users
+
+
+def _place(signal: str) -> tuple[str, tuple[str, ...], list[str]]:
+    """The table of a set, which of its columns tell the set, and what these are."""
+    if "\t" not in signal:
+        return "active_day", ("signal",), [signal]
+    texts = [tsv.unescape(text) for text in signal.split("\t")]
+    return "active_day_by", ("signal", "dimension", "value"), texts
 
 
 def union(sets: Iterable[BitMap]) -> BitMap:
@@ -71,13 +89,17 @@ def union(sets: Iterable[BitMap]) -> BitMap:
 
 def put(db: sqlite3.Connection, day: str, signal: str, users: BitMap) -> None:
     """Within a transaction: these are the users; no row if there are none."""
+    table, names, texts = _place(signal)
+    names = ("date", *names)
     if not users:
-        db.execute("DELETE FROM active_day WHERE date = ? AND signal = ?", [day, signal])
+        where = " AND ".join(f"{name} = ?" for name in names)
+        db.execute(f"DELETE FROM {table} WHERE {where}", [day, *texts])
         return
+    key, marks = ", ".join(names), ", ".join("?" * (len(names) + 1))
     db.execute(
-        "INSERT INTO active_day (date, signal, users) VALUES (?, ?, ?) "
-        "ON CONFLICT (date, signal) DO UPDATE SET users = excluded.users",
-        [day, signal, users.serialize()],
+        f"INSERT INTO {table} ({key}, users) VALUES ({marks}) "
+        f"ON CONFLICT ({key}) DO UPDATE SET users = excluded.users",
+        [day, *texts, users.serialize()],
     )
 
 

@@ -331,18 +331,21 @@ def columns_of(definition: Definition) -> tuple[str, ...]:
     return ("event_params", *definition.valuable_params)
 
 
-def shape(parser, one_of: Collection[str], *, whole: bool) -> shapes.Wanted:
+def shape(
+    parser, one_of: Collection[str], *, whole: bool, also: Collection[str] = ()
+) -> shapes.Wanted:
     """What inputs of a parser's events may look like, if they do not have lines of JSON.
 
     A table of text has one of the columns `one_of`, if there are any of these. Of a table all
-    columns are read if the `whole` event is wanted, not only those that the parser looks at.
+    columns are read if the `whole` event is wanted, not only those that the parser looks at and
+    those that are wanted `also`.
     """
     fields = parser.definition.fields
 
     def is_header(names: list[str]) -> bool:
         return has_events(names, fields) and (not one_of or not set(one_of).isdisjoint(names))
 
-    columns = None if whole else frozenset(parser.columns())
+    columns = None if whole else frozenset(parser.columns()) | frozenset(also)
     return shapes.Wanted(columns, is_header, source.find(fields.source).text is not None)
 
 
@@ -366,14 +369,15 @@ def reading(
     one_of: Collection[str] | None = None,
     event_of: Callable[[bytes], bytes] | None = None,
     named: Collection[str] = (),
+    also: Collection[str] = (),
 ) -> tuple[Process, dict]:
     """`process`, with a look at its inputs, and how `runner.run` is to read them.
 
     Events must have one of the fields `one_of`: if None, of those that the parser's definition asks
-    for. `event_of`: as `looking` takes it; `named`: as Look does.
+    for. `event_of`: as `looking` takes it; `named`: as Look does; `also`: as `shape` does.
     """
     if one_of is None:
         one_of = columns_of(parser.definition)
-    reader = shapes.reader(shape(parser, one_of, whole=event_of is not None))
+    reader = shapes.reader(shape(parser, one_of, whole=event_of is not None, also=also))
     look = Look(parser, one_of, is_strict=not options.allow_empty, named=named)
     return looking(process, look, event_of), {"reader": reader, "kind": look.kind}

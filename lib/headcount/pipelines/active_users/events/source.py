@@ -51,6 +51,7 @@ class Source(NamedTuple):
     # Makes an event's name of what `name` finds; "" if it says that this is not an event.
     named: Callable[[str], str] | None = None
     agent: tuple[str, ...] = ()  # the user agent, by which bots are known
+    usual: tuple[str, ...] = ()  # fields by whose values one usually breaks down
     is_personal: bool = False  # whether the user is made of what may not be kept as it is
 
 

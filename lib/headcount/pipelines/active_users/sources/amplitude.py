@@ -29,4 +29,5 @@ SOURCE = Source(
         frozenset(("event_type", "device_id")),
         frozenset(("event_type", "event_properties")),
     ),
+    usual=("country", "city", "device_family", "os_name", "platform"),
 )

@@ -17,4 +17,5 @@ SOURCE = Source(
     time=("time",),
     name=("type",),
     signs=(frozenset(("specversion", "type", "source")), frozenset(("specversion", "type", "id"))),
+    usual=("type", "source"),
 )

@@ -14,4 +14,11 @@ SOURCE = Source(
     name=("event_name",),
     unit="us",
     signs=(frozenset(("event_name", "event_timestamp")),),
+    usual=(
+        "platform",
+        "geo.country",
+        "device.category",
+        "app_info.version",
+        "traffic_source.source",
+    ),
 )

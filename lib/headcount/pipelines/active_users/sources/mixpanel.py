@@ -28,4 +28,10 @@ SOURCE = Source(
         frozenset(("event", "properties.time", "properties.distinct_id")),
         frozenset(("event", "properties.time", "properties.$insert_id")),
     ),
+    usual=(
+        "properties.mp_country_code",
+        "properties.$city",
+        "properties.$os",
+        "properties.$browser",
+    ),
 )

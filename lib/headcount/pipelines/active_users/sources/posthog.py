@@ -27,4 +27,5 @@ SOURCE = Source(
         frozenset(("event", "distinct_id", "timestamp", "properties")),
     ),
     agent=("properties.$raw_user_agent", "properties.$useragent"),
+    usual=("properties.$os", "properties.$browser", "properties.$device_type", "properties.$lib"),
 )

@@ -29,4 +29,5 @@ SOURCE = Source(
         frozenset(("anonymousId", "originalTimestamp")),
     ),
     agent=("context.userAgent",),
+    usual=("channel", "context.locale", "context.library.name", "context.page.path"),
 )

@@ -168,4 +168,5 @@ SOURCE = Source(
     columns=(*COLUMNS, _SESSION_USER),
     table=table,
     agent=("useragent",),
+    usual=("app_id", "platform", "geo_country", "page_urlpath"),
 )

@@ -1,0 +1,82 @@
+"""Reports of active users by the values of a field: any report, once for each value."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+
+from pyroaring import BitMap
+
+from headcount.errors import USAGE, Failure
+from headcount.pipelines.active_users.days import breakdowns, store
+from headcount.reports import day_views
+from headcount.reports.catalogue import Report
+
+_SHOWN = 8  # values, in a message
+
+
+def run(
+    db: sqlite3.Connection, report: Report, params: Mapping[str, str]
+) -> tuple[list[str], list[tuple]]:
+    """The columns of a report and its rows.
+
+    With a field, the same for each of its values, and the value as first column; with a value, too,
+    for those alone who had it. Raises Failure 2 for a field, or a value, that
+    the database does not have.
+    """
+    field, value = params.get(report.by, ""), params.get("value")
+    if not field:
+        if value:
+            raise Failure(f"value={value}: name its field, with {report.by}=FIELD", USAGE)
+        return _run(db, report, params)
+    values = _values(db, field)
+    if value and value not in values:
+        known = ", ".join(values[:_SHOWN]) + (", …" if len(values) > _SHOWN else "")
+        raise Failure(f"value={value}: {field} has no such value, but: {known}", USAGE)
+    if params.get("until") == "":  # the same period for all
+        (last,) = db.execute("SELECT max(date) FROM active_user_table").fetchone()
+        params = {**params, "until": last or ""}
+    columns, rows = [], []
+    for each in [value] if value else values:
+        day_views.narrow(db, field, each)
+        columns, found = _run(db, report, params)
+        rows += found if value else [(each, *row) for row in found]
+    return (columns if value else ["value", *columns]), rows
+
+
+def several(db: sqlite3.Connection, field: str) -> tuple[str, int, int] | None:
+    """Of the last day that has values of a field: the day, how many users have several, and how
+    many there are. None if no user has several."""
+    query = "SELECT max(date) FROM active_users_by WHERE dimension = ?"
+    (day,) = db.execute(query, [field]).fetchone()
+    if day is None:
+        return None
+    found = breakdowns.active(db, day, store.definitions(db)[0])
+    once, often = BitMap(), BitMap()
+    for (other, _), users in found.items():
+        if other == field:
+            often |= once & users
+            once |= users
+    return (day, len(often), len(once)) if often else None
+
+
+def _values(db: sqlite3.Connection, field: str) -> list[str]:
+    """The values of a field, those with the most active users first. Raises Failure 2."""
+    fields = [name for (name,) in db.execute("SELECT field FROM dimension ORDER BY field")]
+    if field not in fields:
+        known = f"but by: {', '.join(fields)}" if fields else "nor by any other field"
+        text = f"by={field}: the database does not break down by it, {known}; see --by of"
+        raise Failure(f"{text} import-active-users", USAGE)
+    query = (
+        "SELECT value FROM active_users_by WHERE dimension = ? "
+        "GROUP BY value ORDER BY sum(active_user_count) DESC, value"
+    )
+    return [value for (value,) in db.execute(query, [field])]
+
+
+def _run(
+    db: sqlite3.Connection, report: Report, params: Mapping[str, str]
+) -> tuple[list[str], list[tuple]]:
+    cursor = db.execute(report.sql, params)
+    columns = [column[0] for column in cursor.description]
+    return columns, cursor.fetchall()
