@@ -10,6 +10,21 @@ CREATE TABLE IF NOT EXISTS active_user_table (
     active_user_count INTEGER NOT NULL CHECK (typeof(active_user_count) = 'integer' AND active_user_count >= 0)
 );
 
+-- The other properties (apps) of the database: each has tables of its own, as p1_active_day for the one
+-- whose id is 1, and those of the default one have the plain names.
+CREATE TABLE IF NOT EXISTS property (
+    id   INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE
+);
+
+-- The counts of all properties, derived with each active_user_table.
+CREATE TABLE IF NOT EXISTS active_users_by_property (
+    property          TEXT NOT NULL,
+    date              DATE NOT NULL,
+    active_user_count INTEGER NOT NULL,
+    PRIMARY KEY (property, date)
+);
+
 -- The ledger: every import, with where its lines went.
 CREATE TABLE IF NOT EXISTS run (
     id           INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -274,6 +289,21 @@ FROM setting
 WHERE name = 'tz' AND NOT EXISTS (SELECT 1 FROM setting WHERE name = 'identity')
 ON CONFLICT DO NOTHING;
 INSERT INTO setting SELECT 'identity', 'user' FROM setting WHERE name = 'tz' ON CONFLICT DO NOTHING;
+
+-- Databases of earlier versions have one property.
+INSERT INTO active_users_by_property
+SELECT 'default', date, active_user_count
+FROM active_user_table
+WHERE true
+ON CONFLICT DO NOTHING;
+
+-- The properties that a run brought; and the field of --property-by.
+CREATE TABLE IF NOT EXISTS run_property (
+    run_id   INTEGER NOT NULL REFERENCES run (id),
+    property TEXT NOT NULL,
+    field    TEXT,
+    PRIMARY KEY (run_id, property)
+);
 
 -- The inputs of a run.
 CREATE TABLE IF NOT EXISTS run_input (

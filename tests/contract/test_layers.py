@@ -107,7 +107,7 @@ def test_there_is_no_circle():
         ("values.zones", "io.output"),
         ("db.ledger", "pipelines.session"),
         ("pipelines.comments.count", "pipelines.active_users.days.store"),
-        ("pipelines.session", "pipelines.active_users.options"),
+        ("pipelines.session", "pipelines.active_users.options.engagement_options"),
         ("operations.doctor", "testdata.changes"),
     ],
 )

@@ -11,7 +11,7 @@ from headcount.db import connection as database
 from headcount.db import ledger
 from headcount.errors import Failure
 from headcount.filters.account import Account, total
-from headcount.pipelines.active_users.options import SPELLINGS
+from headcount.pipelines.active_users.options.engagement_options import SPELLINGS
 from headcount.pipelines.session import spelled
 from helpers.programs import BIN, run
 

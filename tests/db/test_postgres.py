@@ -1,6 +1,7 @@
 """PostgreSQL in place of SQLite: the same rows, whatever is asked. When it fails: tests/faults."""
 
 import fcntl
+import json
 import re
 import threading
 from pathlib import Path
@@ -22,6 +23,7 @@ from helpers.thorough import IN_FULL
 from operations.test_erasure import made as made_up
 from operations.test_erasure import person, published
 from pipelines.active_users import test_breakdowns as breakdowns
+from pipelines.active_users import test_properties as apps
 from pipelines.active_users.test_definitions import ALL, made, options_of
 from pipelines.active_users.test_part_file import part_of
 from pipelines.active_users.test_spark import WHOLE
@@ -98,6 +100,28 @@ def test_breakdowns_are_the_same(server, tmp_path):
     assert breakdowns.published(dbs[0]) == breakdowns.published(dbs[1])
     assert breakdowns.sets(dbs[0]) == breakdowns.sets(dbs[1])
     assert printed[0] == printed[1]
+
+
+def test_properties_are_the_same(server, tmp_path):
+    lines, table = apps.events(1), tmp_path / "events_20200101.jsonl"
+    dbs, reports = both(tmp_path, server), []
+    for db in dbs:
+        imported(db, *apps.HOW["stitched"], stdin=b"".join(lines[:300]))
+        imported(db, *apps.HOW["several"], "--property=a", "--tz=Asia/Tokyo", stdin=lines[0])
+        imported(db, "--property=a", stdin=b"".join(lines[200:400]))
+        for some in (lines[:200], lines[100:]):
+            table.write_bytes(b"".join(some))
+            imported(db, "--property-by=app_info.id", *apps.HOW["stitched"], table)
+        user = json.loads(lines[7])["user_pseudo_id"]
+        run("forget-user", "--db", db, "--mode", "recount", user, check=0)
+        run("check-data", "--db", db, "value_sets", "user_sets", "ledger_sums", check=0)
+        report = ["active_users", "--property=shop", "--param=window=7", "--format=csv"]
+        reports.append(masked(run("show-report", *report, "--db", db, check=0).stdout))
+    names = apps.properties_of(dbs[0])
+    assert len(names) == len(apps.APPS) + 1 and names == apps.properties_of(dbs[1])
+    for name in ("default", *names):
+        assert apps.content(dbs[0], name) == apps.content(dbs[1], name)
+    assert reports[0] == reports[1]
 
 
 @pytest.fixture(scope="module")

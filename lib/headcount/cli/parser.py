@@ -10,7 +10,7 @@ from headcount.checkout import ROOT
 from headcount.cli import types
 from headcount.cli.main import say
 from headcount.errors import USAGE
-from headcount.io import names
+from headcount.io import names, output
 from headcount.values.tsv import shown
 
 _ANY_BYTES = {"FILE", "FILE…", "PART", "PATTERN"}  # the name of a file need not be UTF-8
@@ -65,6 +65,12 @@ _SHARED = {
         "action": "append",
         "default": [],
         "help": "the account of a filter before this one (repeat, in order); all must agree",
+    },
+    "--property": {
+        "metavar": "NAME",
+        "default": "default",
+        "help": "whose: an app that imports named with --property (default: default, that of "
+        "active_user_table)",
     },
     "--max-rejects": {
         "metavar": "N|N%",
@@ -186,6 +192,10 @@ class Parser(argparse.ArgumentParser):
         """The value of an option as it was typed last."""
         words = self._typed.get(name)
         return words[-1].partition("=")[2] if words else default
+
+    def _print_message(self, message, file=None):  # argparse would lose an error of a long one
+        if message:
+            output.write(1, message.encode())
 
     def error(self, message: str):
         message = message.removeprefix("argument ")  # a message starts with the option

@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 
 from headcount.checkout import ROOT
-from headcount.db import address, sql
+from headcount.db import address, properties, sql
 from headcount.db.postgres import server
 from headcount.errors import FAILED, NO_INPUT, OTHER_SETTINGS, TRY_LATER, WRITE_FAILED, Failure
 
@@ -30,12 +30,16 @@ _THEN = (
 _PAGE = 16 << 10  # bytes: large BLOBs are written in 3/4 of the time that 4 KB pages take
 
 
+class Connection(properties.Named, sqlite3.Connection):
+    """One of SQLite, about one property."""
+
+
 @contextlib.contextmanager
-def for_import(path: str, wait: float, *, create: bool = True) -> Iterator[sqlite3.Connection]:
+def for_import(path: str, wait: float, *, create: bool = True) -> Iterator[Connection]:
     """The database, made if need be (mode 0600). `wait`: seconds to wait for another's lock.
 
-    `path` may be the URL of a database of PostgreSQL; what is given then is as much of a connection
-    as imports need.
+    It is about the default property until properties.use says another. `path` may be the URL of a
+    database of PostgreSQL; what is given then is as much of a connection as imports need.
 
     Raises Failure: 66 if it is missing and not to be made, 74 if it cannot be written, 75 if it
     stays locked, 78 if it is not a Headcount database of this version.
@@ -59,7 +63,13 @@ def for_import(path: str, wait: float, *, create: bool = True) -> Iterator[sqlit
     with (
         errors(path),
         contextlib.closing(
-            sqlite3.connect(path, timeout=wait, isolation_level=None, check_same_thread=False)
+            sqlite3.connect(
+                path,
+                timeout=wait,
+                isolation_level=None,
+                check_same_thread=False,
+                factory=Connection,
+            )
         ) as db,
     ):
         db.execute("PRAGMA foreign_keys = ON")
@@ -111,6 +121,7 @@ def _bring_up_to_date(db: sqlite3.Connection) -> None:
         statements = sql.statements(schema.read())
     db.execute("PRAGMA legacy_alter_table = ON")  # the rest of the schema is none of its business
     sql.remake(db, made & _REMADE, statements, _RENAMED)
+    properties.remake(db, _REMADE, _RENAMED)
     db.execute("PRAGMA legacy_alter_table = OFF")
     if 0 < before < _THEN[0]:
         db.execute(_THEN[1])

@@ -27,6 +27,7 @@ FROM_INPUT, EVENTS = b"#input\t", b"#events\t"  # how notes between rows begin
 USERS = b"#users\t"  # a day, signals and users: a row for each of these, in one line
 # A day, signals, a field, its value and users: events of these users that had the value.
 BY = b"#by\t"
+PROPERTY = b"#property\t"  # whose rows follow, of which input is said anew
 _WRITE = 64 << 10  # bytes
 _NO_POSITION = Reject("no line number and file before the line", "see --positions")
 
@@ -35,6 +36,11 @@ def add_options(parser: Parser, *more: str) -> None:
     """Add what every filter takes, after its own options, and those of `more` that it takes."""
     parser.inputs()
     parser.shared(*more, "--account", "--quiet", "--progress")
+
+
+def from_property(name: str) -> bytes:
+    """The note before rows of another property than those before it."""
+    return b"%b%b\n" % (PROPERTY, tsv.escape(name).encode())
 
 
 def from_input(path: str) -> bytes:

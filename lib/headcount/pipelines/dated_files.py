@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import fnmatch
 import glob
 import os
 import re
@@ -33,13 +34,30 @@ def files_of(pattern: str, day: date) -> list[str]:
 
 def newest(pattern: str) -> date | None:
     """The last day that has a file: found by looking at the files, not at the clock."""
-    either = pattern.replace(_DATE, f"{_DIGIT * 4}-{_DIGIT * 2}-{_DIGIT * 2}")
     days = set()
-    for path in glob.glob(either.replace(_DIGITS, _DIGIT * 8)):
+    for path in glob.glob(_any_day(pattern)):
         for text in re.findall(r"(?=(\d{4}-?\d\d-?\d\d))", path):
             with contextlib.suppress(ValueError):  # other digits
                 days.add(date.fromisoformat(text))
     return max((day for day in days if files_of(pattern, day)), default=None)
+
+
+def places(pattern: str, place: str) -> dict[str, str]:
+    """What stands at a `place` in the paths of the files of any day: by that text, the pattern for
+    its files."""
+    before, *rest = pattern.split(place)
+    found = {}
+    for path in glob.glob(_any_day("*".join([before, *rest]))):
+        texts = [fnmatch.translate(_any_day(part))[4:-3] for part in (before, *rest)]
+        again = "".join(f"\\1{text}" for text in texts[2:])
+        if match := re.fullmatch("([^/]+)".join(texts[:2]) + again, path):
+            found[match[1]] = glob.escape(match[1]).join([before, *rest])
+    return found
+
+
+def _any_day(pattern: str) -> str:
+    either = pattern.replace(_DATE, f"{_DIGIT * 4}-{_DIGIT * 2}-{_DIGIT * 2}")
+    return either.replace(_DIGITS, _DIGIT * 8)
 
 
 def _days(first: date, last: date) -> list[date]:

@@ -27,7 +27,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from headcount.cli.main import note, start_as
 from headcount.cli.parser import Parser
-from headcount.errors import NO_INPUT, OK, TRY_LATER, Failure
+from headcount.db import properties
+from headcount.errors import NO_INPUT, OK, TRY_LATER, Failure, ReaderGone
 from headcount.io import names, output
 from headcount.io.splits import is_url
 from headcount.values.tsv import shown
@@ -50,6 +51,8 @@ class Plan(NamedTuple):
     settings: Mapping[str, str] = {}
     kinds: Sequence[str] = ()  # what each file is read as, where that is not always the same
     again: bool = False  # skip no file
+    property: str | None = properties.DEFAULT  # whose days these are; None: the events say that
+    of: str = ""  # what files are read for, where that is not always the same: another is news
     # Words that follow from the database, and from which files are due:
     entered: Callable[[sqlite3.Connection, list[str]], Words] | None = None
 
@@ -69,6 +72,10 @@ class Program(NamedTuple):
 
     declare: Callable[[Parser], None]
     plan: Callable[[Parser, argparse.Namespace], Plan]
+    # What was typed for the same database before, of what is not typed now
+    remembered: Callable[[Parser, argparse.Namespace], list[str]] | None = None
+    # The arguments, for each of the imports that they stand for
+    each: Callable[[list[str]], list[list[str]]] = staticmethod(lambda arguments: [arguments])
 
 
 def spelled(
@@ -120,16 +127,34 @@ def main() -> int:
     if sys.argv[1] == "skip":
         return _skip(*sys.argv[2:])
     step, script, package, where, *arguments = sys.argv[1:]
-    parser = Parser(text_of(script))
     programs = importlib.import_module(f"headcount.pipelines.{package}.programs")
     program = programs.PROGRAMS[os.path.basename(script)]  # it may be run by a link
-    program.declare(parser)
     if step == "try":
-        return _try(parser, program, arguments)
+        for one in program.each(arguments):
+            _try(script, program, one)
+        return OK
     if step == "import":
         hears, says = map(int, where.split(","))
-        return _import(parser, program, hears, says, arguments)
-    return _count(parser, program, where, arguments)
+        return _import(script, program, hears, says, arguments)
+    return _count(_declared(script, program), program, where, arguments)
+
+
+def _declared(script: str, program: Program) -> Parser:
+    parser = Parser(text_of(script))
+    program.declare(parser)
+    return parser
+
+
+def _parsed(
+    script: str, program: Program, arguments: list[str]
+) -> tuple[Parser, argparse.Namespace]:
+    """The options of an import, those among them that the database remembers."""
+    parser = _declared(script, program)
+    options = parser.parse(arguments)
+    if program.remembered and (words := program.remembered(parser, options)):
+        parser = _declared(script, program)
+        options = parser.parse([*words, *arguments])
+    return parser, options
 
 
 def _count(parser: Parser, program: Program, folder: str, arguments: list[str]) -> int:
@@ -189,15 +214,15 @@ def _save(path: str, content: bytes) -> None:
     os.close(fd)  # where stdin is closed, this took its place
 
 
-def _import(parser: Parser, program: Program, hears: int, says: int, arguments: list[str]) -> int:
+def _import(script: str, program: Program, hears: int, says: int, arguments: list[str]) -> int:
     try:
-        options = parser.parse(arguments)
+        parser, options = _parsed(script, program, arguments)
     except names.EmptyFolderError as empty:  # a night before the first file: not a failure
         note(f"{empty} yet: nothing to import", argparse.Namespace(quiet=False))
         output.write(says, encoded({"answered": ["yes"]}))
         return OK
-    except SystemExit as exit:
-        if not exit.code:  # --help or --version, and not an end without a reason
+    except (SystemExit, ReaderGone) as exit:
+        if not getattr(exit, "code", OK):  # --help or --version, and not an end without a reason
             output.write(says, encoded({"answered": ["yes"]}))
         raise
     plan = program.plan(parser, options)
@@ -230,7 +255,7 @@ def _import(parser: Parser, program: Program, hears: int, says: int, arguments: 
     return OK
 
 
-def _try(parser: Parser, program: Program, arguments: list[str]) -> int:
+def _try(script: str, program: Program, arguments: list[str]) -> None:
     """See whether an import could begin: its options, its files, the settings of its database.
 
     Raises Failure as it would.
@@ -241,14 +266,16 @@ def _try(parser: Parser, program: Program, arguments: list[str]) -> int:
 
     # a folder may have files tonight: then all else has to fit
     empty = {word for word in arguments if os.path.isdir(word) and not os.listdir(word)}
-    options = parser.parse([os.devnull if word in empty else word for word in arguments])
+    words = [os.devnull if word in empty else word for word in arguments]
+    parser, options = _parsed(script, program, words)
     plan = program.plan(parser, options)
     require_files(plan.files)
     db = options.db
     if server.has_tables(db) if address.is_url(db) else os.path.exists(db):
         with connection.for_reading(db) as open_db:
-            db_settings.check(open_db, plan.settings)
-    return OK
+            if plan.property in properties.names(open_db):
+                properties.show(open_db, plan.property)
+                db_settings.check(open_db, plan.settings)
 
 
 def _told(hears: int) -> bytes:
@@ -293,9 +320,10 @@ def _entered(pipeline: str, options, plan: Plan, hears: int) -> tuple[int, list[
         if _is_alone(hears):  # while we waited for the database
             raise Failure("killed")
         tombstones.check(db, options.db)
-        run_id, due = ledger.begin(
-            db, pipeline, dict(plan.settings), files, again=plan.again, kinds=plan.kinds
-        )
+        properties.use(db, plan.property or properties.DEFAULT)
+        settings = {} if plan.property is None else dict(plan.settings)
+        kinds = plan.kinds or [plan.of] * len(files) * bool(plan.of)
+        run_id, due = ledger.begin(db, pipeline, settings, files, again=plan.again, kinds=kinds)
         more = plan.entered(db, due) if plan.entered else {}
     mode = 0 if address.is_url(options.db) else stat.S_IMODE(os.stat(options.db).st_mode)
     if mode & 0o077:

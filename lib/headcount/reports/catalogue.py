@@ -20,8 +20,9 @@ from pathlib import Path
 
 from headcount.checkout import ROOT
 from headcount.cli import types
-from headcount.errors import USAGE, Failure
+from headcount.errors import NO_INPUT, USAGE, Failure
 from headcount.values import zones
+from headcount.values.tsv import shown
 
 FOLDER = Path(ROOT, "lib", "reports")
 CHECKS = Path(ROOT, "lib", "checks")  # each returns the rows that are wrong
@@ -84,8 +85,17 @@ def load(name: str, folder: Path = FOLDER) -> Report:
     if name not in names(folder):
         kind = folder.name.removesuffix("s")
         raise Failure(f"no {kind} {name!r}; there are: {', '.join(names(folder))}", USAGE)
-    sql = (folder / f"{name}.sql").read_text()
-    report = Report(name, sql, sql.split("\n", 1)[0].removeprefix("-- "))
+    return read(folder / f"{name}.sql")
+
+
+def read(path: Path) -> Report:
+    """The report, or check, of a file. Raises Failure 66 if it cannot be read."""
+    try:
+        sql = path.read_text()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise Failure(f"{shown(str(path))}: cannot read: {reason}", NO_INPUT) from None
+    report = Report(path.stem, sql, sql.split("\n", 1)[0].removeprefix("-- "))
     for param, default, meaning in re.findall(r"^-- param (\w+): (.*?): (.*)$", sql, re.M):
         report.params[param], *others = default.split("|")
         report.meanings[param] = meaning
@@ -94,7 +104,7 @@ def load(name: str, folder: Path = FOLDER) -> Report:
     if chart := re.search(r"^-- (?:chart|matrix): (.*?): (.*)$", sql, re.M):
         report.chart = Chart.of(*chart.groups())
     narrowed = "v_active_day" in sql and not re.search("v_active_day_by|active_day_sketch", sql)
-    if folder != CHECKS and narrowed:
+    if path.parent != CHECKS and narrowed:
         report.by = "by" if "by" not in report.params else "field"
         report.of_fields = {report.by: _FIELD, "value": _VALUE}
     report.titles = dict(re.findall(r"^-- title (\w+): (.*)$", sql, re.M))

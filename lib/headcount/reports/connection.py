@@ -4,15 +4,19 @@ import contextlib
 import sqlite3
 from collections.abc import Iterator
 
-from headcount.db import connection
+from headcount.db import connection, properties
 from headcount.reports import local_days, set_functions
 
 
 @contextlib.contextmanager
-def for_reading(path: str) -> Iterator[sqlite3.Connection]:
-    """As `db.connection.for_reading`, with the functions."""
+def for_reading(path: str, whose: str = properties.DEFAULT) -> Iterator[sqlite3.Connection]:
+    """As `db.connection.for_reading`, with the functions, about a property.
+
+    Raises Failure 2 if there is no such property.
+    """
     with connection.for_reading(path) as db:
-        register(db)
+        register(db)  # which empties the temporary schema
+        properties.show(db, whose)
         yield db
 
 

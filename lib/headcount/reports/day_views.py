@@ -8,13 +8,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 
-from headcount.pipelines.active_users.breakdown_options import UNKNOWN
 from headcount.pipelines.active_users.definitions import (
     DEFINITIONS,
     ENGAGED_SESSION,
     OWN,
     SUMMED,
 )
+from headcount.pipelines.active_users.options.breakdown_options import UNKNOWN
 
 _NARROWED = ("v_active_day", "active_user_table", "active_user_history")
 _SEVERAL = {SUMMED, ENGAGED_SESSION}  # signals that one event is not always enough for
@@ -95,12 +95,12 @@ def narrow(db: sqlite3.Connection, dimension: str, value: str) -> None:
     )
     db.execute(
         "CREATE TEMP VIEW active_user_table AS SELECT date, active_user_count "
-        f"FROM main.active_users_by WHERE dimension = {field} AND value = {value}"
+        f"FROM active_users_by WHERE dimension = {field} AND value = {value}"
     )
     db.execute(
         "CREATE TEMP VIEW active_user_history AS "
         "SELECT date, run_id, active_user_count, changed_at "
-        f"FROM main.active_users_by_history WHERE dimension = {field} AND value = {value}"
+        f"FROM active_users_by_history WHERE dimension = {field} AND value = {value}"
     )
 
 

@@ -23,9 +23,9 @@ from stringzilla import Str
 
 from headcount.filters.rejects import Reject
 from headcount.io.blocks import Block
-from headcount.pipelines.active_users import options as engagement_options
 from headcount.pipelines.active_users.events import record
 from headcount.pipelines.active_users.events.source import Fields
+from headcount.pipelines.active_users.options import engagement_options
 from headcount.values import zones
 from headcount.values.search import NameSearch
 from helpers.programs import BIN, run

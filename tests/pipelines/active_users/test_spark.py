@@ -26,6 +26,7 @@ from helpers.programs import BARE, NO_SPARK, ROOT, run
 from helpers.sessions import query, stages
 from helpers.thorough import IN_FULL, long
 from pipelines.active_users import test_breakdowns as breakdowns
+from pipelines.active_users import test_properties as apps
 from pipelines.active_users.test_definitions import ALL, made, options_of
 from pipelines.active_users.test_part_file import CONTENT, ask
 
@@ -138,6 +139,20 @@ def test_breakdowns_of_tasks(tmp_path):
     how = ["--quiet", "--db", db, *breakdowns.BY, "--jobs", 2]
     run("spark-active-users", *how, *paths, env=ENV, check=0)
     assert breakdowns.published(db) == breakdowns.brute(lines, breakdowns.FIELDS)
+
+
+@needs_spark
+def test_properties_of_tasks(tmp_path):
+    files = [tmp_path / f"{number}.jsonl" for number in range(3)]
+    for number, file in enumerate(files):
+        file.write_bytes(b"".join(apps.events(number)))
+    how = ["--property-by=app_info.id", *apps.HOW["several"], *files]
+    dbs = [tmp_path / "mine.db", tmp_path / "theirs.db"]
+    apps.imported(dbs[0], *how)
+    run("spark-active-users", "--quiet", "--db", dbs[1], "--jobs", 2, *how, env=ENV, check=0)
+    assert set(apps.properties_of(dbs[0])) == set(apps.properties_of(dbs[1]))
+    for name in apps.properties_of(dbs[0]):
+        assert apps.content(dbs[0], name) == apps.content(dbs[1], name)
 
 
 @needs_spark

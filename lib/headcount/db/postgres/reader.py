@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Iterator
 
 from headcount.checkout import ROOT
-from headcount.db import address
+from headcount.db import address, properties
 from headcount.db.postgres import server
 from headcount.errors import NO_INPUT, Failure
 
@@ -82,6 +82,9 @@ def for_reading(url: str, version: int) -> Iterator[sqlite3.Connection]:
         with open(os.path.join(ROOT, "schema.sql")) as schema:
             db.executescript(schema.read())
         db.source = source
+        for (number,) in source.execute("SELECT id FROM property") if "property" in tables else ():
+            for statement in properties.schema(properties.prefix_of(number)):
+                db.execute(statement)
         db.missing = frozenset({*tables, *_SEARCHED})
         with server.errors(url, "read"):
             yield db

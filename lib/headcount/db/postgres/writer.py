@@ -14,7 +14,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
-from headcount.db import sql
+from headcount.db import properties, sql
 from headcount.db.postgres import server
 from headcount.db.postgres.dialect import statements, translated
 
@@ -22,7 +22,7 @@ _COPIED = 100  # rows: fewer are inserted one by one
 _INSERT = re.compile(r"INSERT INTO (\w+)(?: \(([^)]*)\))? VALUES \([?, ]+\)(.*)", re.DOTALL)
 
 
-class Connection:
+class _Plain:
     """As far as imports need one of sqlite3."""
 
     def __init__(self, connection, wait: float):
@@ -91,6 +91,10 @@ class Connection:
         return f"SELECT {columns} FROM {stage}"
 
 
+class Connection(properties.Named, _Plain):
+    """The same, about one property."""
+
+
 @contextlib.contextmanager
 def for_import(
     url: str,
@@ -112,6 +116,7 @@ def for_import(
             made = server.check_version(connection, url, version)
             if made < version:
                 sql.remake(db, remade if made else (), statements(), renamed)
+                properties.remake(db, remade, renamed)
                 if made and made < then[0]:
                     db.execute(then[1])
                 db.execute(f"COMMENT ON TABLE active_user_table IS '{server.MADE_BY}{version}'")

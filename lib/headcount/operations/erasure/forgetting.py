@@ -10,7 +10,7 @@ import sqlite3
 import unicodedata
 from collections.abc import Collection, Iterable
 
-from headcount.db import ledger, sql, tombstones
+from headcount.db import ledger, properties, sql, tombstones
 from headcount.db.tombstones import KEEP, RECOUNT, Tombstones
 from headcount.operations.erasure import rows
 from headcount.pipelines.active_users.days import people, publish, store
@@ -32,7 +32,6 @@ _SITES = "SELECT site_id, messages, emails, operators, visitors FROM site_activi
 _LEDGERS = (
     ("run", "message"),
     ("run_input", "path"),
-    ("origin", "path"),
     ("job_run", "command"),
     ("job_run", "message"),
 )
@@ -102,13 +101,16 @@ class Forgetting:
             for key in logins:
                 self.count("person", people.rename(db, key, self._other(key)))
             return
-        devices = {*self._ids, *(d for key in logins for d in people.devices_of(db, key))}
+        devices = set(self._ids)
+        for _ in properties.each(db):
+            devices.update(d for key in logins for d in people.devices_of(db, key))
         known = sql.select(db, "SELECT key, id FROM user WHERE key", sorted(devices))
         self.count("user", len(known))
         for key in known:
             self._other(key)
-        for day, old, new in publish.remove(db, devices, self._run):
-            self.changes.append(("active_user_table", day, str(old), str(new)))
+        for name, changes in publish.remove(db, devices, self._run).items():
+            table = "active_user_table" if name == properties.DEFAULT else f"active users of {name}"
+            self.changes += [(table, day, str(old), str(new)) for day, old, new in changes]
         for key in logins:
             self.count("person", people.remove(db, key, self._other(key)))
 
@@ -181,10 +183,15 @@ class Forgetting:
     def ledgers(self) -> None:
         """Every mention in what runs and jobs have said."""
         for table, column in _LEDGERS:
-            changed = rows.change(
-                self._db, table, column, "rowid", lambda t: self._exact.replaced(t, self._name)
-            )
-            self.count("message of the ledger", changed)
+            self._change(table, column)
+        for _ in properties.each(self._db):
+            self._change("origin", "path")
+
+    def _change(self, table: str, column: str) -> None:
+        changed = rows.change(
+            self._db, table, column, "rowid", lambda t: self._exact.replaced(t, self._name)
+        )
+        self.count("message of the ledger", changed)
 
     def remember(self) -> None:
         """Leave tombstones, of these ids and of the name that was asked for."""

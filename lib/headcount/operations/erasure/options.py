@@ -8,7 +8,7 @@ import sys
 from headcount.cli.parser import Parser
 from headcount.db import tombstones
 from headcount.io import names
-from headcount.pipelines.active_users import pseudonym_options
+from headcount.pipelines.active_users.options import pseudonym_options
 
 
 def parse(parser: Parser) -> argparse.Namespace:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from headcount.db import address, connection, locks, tombstones
+from headcount.db import address, connection, locks, properties, tombstones
 from headcount.db import settings as db_settings
 from headcount.db.tombstones import RECOUNT
 from headcount.errors import NO_INPUT, TRY_LATER, USAGE, Failure
@@ -109,7 +109,8 @@ def _all_held(options) -> Iterator[sqlite3.Connection]:
 def _ids(db: sqlite3.Connection, options) -> list[str]:
     """What the person may be called in the database. Raises Failure 78."""
     key = options.pseudonym_key
-    db_settings.check(db, {"pseudonym-key": key_id(key) if key else ""})
+    for _ in properties.each(db):
+        db_settings.check(db, {"pseudonym-key": key_id(key) if key else ""})
     if not key:
         return [options.id]
     if not _is_daily(db):
@@ -130,11 +131,12 @@ def _ids_of_other_days(db: sqlite3.Connection, options) -> list[str]:
 
 
 def _days(db: sqlite3.Connection) -> set[str]:
-    return {day for (day,) in db.execute("SELECT DISTINCT date FROM active_day").fetchall()}
+    days = "SELECT DISTINCT date FROM active_day"
+    return {day for _ in properties.each(db) for (day,) in db.execute(days).fetchall()}
 
 
 def _is_daily(db: sqlite3.Connection) -> bool:
-    return store.setting(db, "pseudonyms") == "day"
+    return any(store.setting(db, "pseudonyms") == "day" for _ in properties.each(db))
 
 
 def _of_days(options, days: Iterable[str]) -> list[str]:

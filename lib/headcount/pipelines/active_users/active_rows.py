@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from stringzilla import Str
 
 from headcount.filters import runner
+from headcount.filters.rejects import UNIDENTIFIED, Reject
 from headcount.filters.results import Result
 from headcount.io.blocks import All, Block, Some
 from headcount.pipelines.active_users.definitions import ENGAGED_SESSION, VALUABLE, needed
@@ -34,9 +35,13 @@ _IN_ONE = 2_000  # users in a line, at the most
 
 
 class _Held:
-    """The rows of one input that are held back."""
+    """The rows of one input that are held back; of one property alone, where these are told apart.
 
-    def __init__(self, tally: identity.Tally | None):
+    `head` is what stands before them.
+    """
+
+    def __init__(self, head: bytes, tally: identity.Tally | None):
+        self.head = head
         self.users: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
         # by day, then by signals, field and value
         self.by: dict[str, dict[tuple[str, str, str], set[str]]] = defaultdict(
@@ -63,55 +68,78 @@ class ActiveRows:
         tells_inputs: bool = False,
         many_in_one: bool = True,
         by: Breakdown | None = None,
+        properties: Breakdown | None = None,
     ):
         """`name` is what a row calls a user; if `daily`, another name on each local day.
 
-        With `by`, who had which value follows the rows (runner.BY). If it `tells_inputs`, rows of
-        each input follow a line that names it. With `many_in_one`, rows that differ in their user
-        alone are one line (runner.USERS).
+        With `by`, who had which value follows the rows (runner.BY). With `properties`, the value of
+        the one field of these says whose an event is (runner.PROPERTY). If it `tells_inputs`, rows
+        of each input follow a line that names it. With `many_in_one`, rows that differ in their
+        user alone are one line (runner.USERS).
         """
-        self._by = by
-        self._parse = parser.parse_all if by else parser.parse_plain
+        self._by, self._properties = by, properties
+        needs_lines = by or properties
+        self._parse = parser.parse_all if needs_lines else parser.parse_plain
         self._escapes = name is escape
         self._name = (lambda day, user: name(f"{day} {user}")) if daily else _the_same(name)
         self._span = days.span
         self._search = search
         self._dense = False  # most lines held a name
         wanted = parser.definition
-        self._repeats = repeats.of(wanted) if search and not by else None
+        self._repeats = repeats.of(wanted) if search and not needs_lines else None
         self._holds = not wanted.summed and not qualify.may_be_pending(wanted)
         # beside that of the user
         self._has_names = wanted.stitched or ENGAGED_SESSION in needed(wanted.named)
         self._tally_of = partial(identity.Tally, parser, days.span) if tells_inputs else None
         self._many_in_one = many_in_one
-        self._held: dict[str, _Held] = {}  # by input, or all in one
+        self._held: dict[tuple[str, str], _Held] = {}  # by input, or all in one, and by property
         self._size = 0  # how many rows are held
         self._indexes: dict[Scale, DayIndex] = {}
         self._repeating = False  # most events said nothing new
 
     def __call__(self, block: Block) -> Result:
         """Rows: the local day, the user, the signals, and with sums what belongs to them."""
-        of_input = block.name if self._tally_of else ""
-        held = self._held.get(of_input)
-        if held is None:
-            tally = self._tally_of() if self._tally_of else None
-            held = self._held[of_input] = _Held(tally)
-        result = self._of_block(block, held)
-        if held.tally:
-            held.tally.add_rejects(result.rejects)
-        if not result.kept + result.duplicate and held.tally:  # it may be of the wrong kind
-            rows = held.tally.take()
-            if not held.users:
-                del self._held[of_input]
-            return result._replace(rows=runner.from_input(block.name) + rows) if rows else result
+        if self._properties:
+            result = self._of_block(block, None)
+            self._tally_rejects(result.rejects)
+        else:
+            held = self._holder(block.name)
+            result = self._of_block(block, held)
+            if held.tally:
+                held.tally.add_rejects(result.rejects)
+            if not result.kept + result.duplicate and held.tally:  # it may be of the wrong kind
+                rows = held.tally.take()
+                if not held.users:
+                    del self._held[block.name, ""]
+                return result._replace(rows=held.head + rows) if rows else result
         if self._size <= _HELD and len(self._held) <= _INPUTS:
             return result
         return result._replace(rows=result.rows + self.at_end())
 
+    def _holder(self, name: str, line: bytes | None = None) -> _Held:
+        """What holds the rows of an input; with properties, those of the one that a line names."""
+        of_input = name if self._tally_of else ""
+        whose = self._properties.values(line)[0] if self._properties else ""
+        held = self._held.get((of_input, whose))
+        if held is None:
+            head = runner.from_input(name) if self._tally_of else b""
+            if self._properties:
+                head = runner.from_property(whose) + head
+            tally = self._tally_of() if self._tally_of else None
+            held = self._held[of_input, whose] = _Held(head, tally)
+        return held
+
+    def _tally_rejects(self, rejects: list[tuple[Reject, str, int, bytes]]) -> None:
+        """Count the events without a user, each with those of its property."""
+        for reject in rejects:
+            cause, name, _, line = reject
+            if cause.reason == UNIDENTIFIED and (tally := self._holder(name, line).tally):
+                tally.add_rejects([reject])
+
     def at_end(self) -> bytes:
         """The rows that were held back."""
         parts = []
-        for name, held in self._held.items():
+        for held in self._held.values():
             rows = [held.tally.take()] if held.tally else []
             for day, of_day in held.users.items():
                 for signals, users in of_day.items():
@@ -120,7 +148,7 @@ class ActiveRows:
                 for (signals, *of_value), users in of_day.items():
                     rows += self._lines_of(runner.BY, [day, signals, *map(escape, of_value)], users)
             if any(rows):
-                parts += [runner.from_input(name), *rows] if held.tally else rows
+                parts += [held.head, *rows]
         self._held.clear()
         self._size = 0
         return b"".join(parts)
@@ -149,7 +177,7 @@ class ActiveRows:
             names = [self._name(day, user) for user in names]
         return names
 
-    def _of_block(self, block: Block, held: _Held) -> Result:
+    def _of_block(self, block: Block, held: _Held | None) -> Result:
         lines, repeated = self._lines(block, held)
         passed = block.lines() - lines.count - repeated
         found = self._parse(lines)
@@ -161,13 +189,17 @@ class ActiveRows:
             found = found.others
         else:
             found = enumerate(found)
-        rows, rejects = [], []
+        rows: dict[_Held, list[str]] = defaultdict(list)
+        rejects = []
         since, until, day = 0, 0, ""
         for i, event in found:
             if type(event) is tuple:
                 micros, offset, user, signals = event
                 if not since <= micros < until:
                     since, until, day = self._span(micros, offset)
+                    of_day = held and held.users[day]
+                if self._properties:
+                    held = self._holder(block.name, lines[i])
                     of_day = held.users[day]
                 events += 1
                 if self._by:
@@ -182,17 +214,15 @@ class ActiveRows:
                     continue
                 if self._has_names and "\t" in signals:
                     signals = record.with_names(signals, partial(self._name, day))
-                rows.append(f"{day}\t{self._name(day, user)}\t{signals}\n")
+                rows[held].append(f"{day}\t{self._name(day, user)}\t{signals}\n")
             elif event is not None and self._matters(line := lines[i]):
                 rejects.append((event, block.name, lines.number(i), line))
         self._size += new
-        new += len(rows)
+        new += sum(map(len, rows.values()))
         filtered = block.lines() - events - len(rejects)
         self._dense = events > filtered
         self._repeating = events > 2 * new
-        text = "".join(rows).encode()
-        if text and held.tally:
-            text = runner.from_input(block.name) + text
+        text = b"".join(held.head + "".join(of_it).encode() for held, of_it in rows.items())
         return Result(text, new, filtered, events - new, rejects, passed=passed)
 
     def _hold_values(self, line: bytes, user: str, signals: str, by: dict) -> int:

@@ -17,8 +17,6 @@ from headcount.filters.account import Account
 from headcount.filters.distinct import Counts
 from headcount.io import workers
 from headcount.io.blocks import Block
-from headcount.pipelines.active_users import breakdown_options, pseudonym_options
-from headcount.pipelines.active_users import options as engagement_options
 from headcount.pipelines.active_users.active_rows import ActiveRows
 from headcount.pipelines.active_users.definitions import (
     ANY_EVENT,
@@ -27,6 +25,12 @@ from headcount.pipelines.active_users.definitions import (
     VALUABLE,
 )
 from headcount.pipelines.active_users.events import look, parsers, qualify, record
+from headcount.pipelines.active_users.options import (
+    breakdown_options,
+    engagement_options,
+    property_options,
+    pseudonym_options,
+)
 from headcount.values import decimals, pseudonyms, zones
 from headcount.values.search import NameSearch
 from headcount.values.tsv import escape
@@ -65,6 +69,7 @@ def parsed(
     parser.add_argument("--pseudonyms", default=pseudonym_options.EVER)
     engagement_options.add_named(parser)
     breakdown_options.add_options(parser)
+    property_options.add_by(parser)
     runner.add_options(parser, "--tz", "--rejects", "--jobs")
     options = parser.parse(arguments)
     engagement_options.resolve(parser, options)
@@ -83,14 +88,15 @@ def parsed(
         parser.error(str(error))
     events = parsers.parser(options.wanted)
     daily = options.pseudonyms == pseudonym_options.DAY
-    by = None
-    if options.by:
-        from headcount.pipelines.active_users.events.breakdown import Breakdown  # few ask for it
+    how = {"daily": daily, "tells_inputs": options.mergeable, "many_in_one": many_in_one}
+    also: set[str] = set()
+    for called, fields in (("by", options.by), ("properties", options.property_by)):
+        if fields:
+            from headcount.pipelines.active_users.events.breakdown import Breakdown  # few ask
 
-        by = Breakdown(options.by, options.source)
-    how = {"daily": daily, "tells_inputs": options.mergeable, "many_in_one": many_in_one, "by": by}
+            how[called] = Breakdown(fields, options.source)
+            also.update(how[called].columns())
     rows = ActiveRows(events, days, search, name, **how)
-    also = by.columns() if by else ()
     options.rows, options.reading = look.reading(
         rows, events, options, named=options.named, also=also
     )

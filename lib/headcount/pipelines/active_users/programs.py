@@ -11,19 +11,21 @@ from headcount.cli import types
 from headcount.cli.parser import Parser
 from headcount.errors import FAILED, NO_INPUT, OK, REJECTS, Failure
 from headcount.pipelines import dated_files
-from headcount.pipelines.active_users import backfill, breakdown_options, pseudonym_options
-from headcount.pipelines.active_users import options as engagement
+from headcount.pipelines.active_users import backfill, filter_words
 from headcount.pipelines.active_users.definitions import (
     ANY_EVENT,
     DEFINITIONS,
-    ENGAGED,
     OWN,
     STITCHED,
-    SUMMED,
-    VALUABLE,
 )
 from headcount.pipelines.active_users.events import bots, source
-from headcount.pipelines.active_users.options import SPELLINGS
+from headcount.pipelines.active_users.options import (
+    breakdown_options,
+    property_options,
+    pseudonym_options,
+)
+from headcount.pipelines.active_users.options import engagement_options as engagement
+from headcount.pipelines.active_users.options.engagement_options import SPELLINGS
 from headcount.pipelines.session import Plan, Program, add_reading_options, spelled
 from headcount.values import zones
 from headcount.values.tsv import shown
@@ -92,6 +94,7 @@ def _declare_sink(parser: Parser, what: str) -> None:
 def _declare_import(parser: Parser) -> None:
     _declare_events(parser)
     breakdown_options.add_backfill(parser)
+    property_options.add_options(parser)
     _declare_sink(parser, "files")
     dated_files.add_options(parser)
     pseudonym_options.add_options(parser)
@@ -105,6 +108,7 @@ def _declare_local_import(parser: Parser) -> None:
 def _declare_merge(parser: Parser) -> None:
     parser.inputs("PART", "parts, of count-active-users")
     breakdown_options.add_most(parser)
+    property_options.add_option(parser, "")
     _declare_sink(parser, "parts")
     parser.shared("--quiet")
 
@@ -188,90 +192,6 @@ def _part_settings(parser: Parser, options: argparse.Namespace) -> dict[str, str
     return _settings(parser, options) | spelled(SPELLINGS, parser, typed)
 
 
-def _events(parser: Parser) -> list[str]:
-    return parser.typed(
-        "--source",
-        "--user",
-        "--field",
-        "--time-unit",
-        "--earliest",
-        "--latest",
-        "--allow-empty",
-        "--skip-bots",
-    )
-
-
-def _definition(parser: Parser) -> list[str]:
-    return _events(parser) + parser.typed(
-        "--identity",
-        "--min-engagement",
-        "--valuable-param",
-        "--valuable-events",
-        "--definition",
-        "--key-events",
-    )
-
-
-def _named(parser: Parser, options: argparse.Namespace) -> list[str]:
-    return [f"--named={name}" for name in engagement.named(parser, options)]
-
-
-def _fused(parser: Parser, options: argparse.Namespace) -> list[str]:
-    """The words of the filters in one program."""
-    names = ("--tz", "--validate", "--rejects", "--jobs", "--quiet", "--progress")
-    names += ("--pseudonym-key", "--pseudonyms", "--master")
-    words = [*_definition(parser), *parser.typed(*names), *_named(parser, options)]
-    return words + breakdown_options.words(options)
-
-
-def _filters(parser: Parser, options: argparse.Namespace, *, counts: bool) -> dict[str, list[str]]:
-    """The words of each filter of the pipe."""
-    from headcount.pipelines.active_users.events import (  # slow to import, as all that parses JSON
-        look,
-        qualify,
-    )
-
-    on_device = options.tz == zones.DEVICE
-    summed = counts and options.definition == (SUMMED,)
-    definition = engagement.definition(options, with_offset=on_device, summed=summed)
-    names = None if options.validate else qualify.names(definition)
-    one_of = ",".join(look.columns_of(definition))
-    quiet = parser.typed("--quiet")
-    words = {
-        "grep_events": [
-            "--positions",
-            ",".join(sorted(names)) if names else "--all",
-            *(_events(parser) if parser.typed("--source") else ["--source=ga4", *_events(parser)]),
-            *([f"--one-of={one_of}"] if one_of else []),
-            *_named(parser, options),
-            *parser.typed("--quiet", "--progress"),
-        ],
-        "parse_engagement": [
-            "--positions",
-            *_definition(parser),
-            *(["--with-offset"] if on_device else []),
-            *([] if counts else ["--mergeable"]),
-            *parser.typed("--pseudonym-key", "--rejects"),
-            *quiet,
-        ],
-        "local_day": [*parser.typed("--tz"), *quiet],
-    }
-    if counts:
-        words["count_distinct"] = [*_counted(parser, options), *quiet]
-    return words
-
-
-def _counted(parser: Parser, options: argparse.Namespace) -> list[str]:
-    """How count-distinct is told a definition; of most it needs to know more than signals."""
-    least, definition = parser.text("--min-engagement", "3"), options.definition[0]
-    if definition == ANY_EVENT and not options.stitched:
-        return [f"--all-of={ANY_EVENT}"]
-    if options.stitched or definition not in (OWN, SUMMED):
-        return [f"--definition={definition}", f"--min-engagement={least}"]
-    both = [f"--all-of={ENGAGED},{VALUABLE}"]
-    return both if definition == OWN else [*both, f"--sum-at-least={least}"]
-
-
 def _count(parser: Parser, options: argparse.Namespace) -> Plan:
     _check(parser, options)
     breakdown_options.resolve(parser, options, _WITHOUT_IDS)
@@ -285,13 +205,18 @@ def _count(parser: Parser, options: argparse.Namespace) -> Plan:
         settings = [
             f"--setting={name}={value}" for name, value in _part_settings(parser, options).items()
         ]
-        count = [*_fused(parser, options), "--mergeable", f"--part={options.part}", *settings]
+        count = [
+            *filter_words.fused(parser, options),
+            "--mergeable",
+            f"--part={options.part}",
+            *settings,
+        ]
         return Plan(options.files, {"count": count}, module="active_users.part_file")
     if len(options.definition) > 1:
         parser.error(f"--definition: expected one to count by, got {','.join(options.definition)}")
     if options.pipe:
-        return Plan(options.files or ["-"], _filters(parser, options, counts=True))
-    words = {"count": [*_fused(parser, options), "--count"]}
+        return Plan(options.files or ["-"], filter_words.filters(parser, options, counts=True))
+    words = {"count": [*filter_words.fused(parser, options), "--count"]}
     return Plan(options.files, words, module="active_users.fused")
 
 
@@ -320,13 +245,14 @@ def _local_import(parser: Parser, options: argparse.Namespace) -> Plan:
     _check_pipe(parser, options)
     plan = _import(parser, options)
     if options.pipe:
-        plan.words.update(_filters(parser, options, counts=False), rows=["pipe"])
+        plan.words.update(filter_words.filters(parser, options, counts=False), rows=["pipe"])
     return plan
 
 
 def _import(parser: Parser, options: argparse.Namespace) -> Plan:
     _check(parser, options)
     breakdown_options.resolve(parser, options, _WITHOUT_IDS)
+    property_options.resolve(parser, options)
     _check_sketch(parser, options, ",".join(options.definition))
     _check_replace(parser, options)
     dated, incomplete = dated_files.of(parser, options)
@@ -339,11 +265,12 @@ def _import(parser: Parser, options: argparse.Namespace) -> Plan:
     words = {
         "incomplete": [str(REJECTS if incomplete else OK)],
         "rows": ["fused"],
-        "fused": [*_fused(parser, options), "--mergeable"],
-        "sink": breakdown_options.words(options),
+        "fused": [*filter_words.fused(parser, options), "--mergeable"],
+        "sink": [*breakdown_options.words(options), *property_options.words(options)],
     }
     files = [*options.files, *dated, *known]
-    return Plan(files, words, settings=settings, again=options.replace or options.backfill)
+    again = options.replace or options.backfill
+    return Plan(files, words, settings=settings, again=again, **property_options.plan(options))
 
 
 def _merge(parser: Parser, options: argparse.Namespace) -> Plan:
@@ -361,8 +288,9 @@ def _merge(parser: Parser, options: argparse.Namespace) -> Plan:
         parser.error("--sketch: the parts are of --identity stitched, which keeps no sketches")
     # (Parts of earlier versions know of no key.)
     settings = {"pseudonym-key": ""} | common | {"sketch": options.sketch or ""}
-    words = {"sink": parser.typed("--max-values")}
-    return Plan(options.files, words, settings=settings, again=options.replace)
+    words = {"sink": [*parser.typed("--max-values"), *property_options.words(options)]}
+    of = property_options.plan(options)
+    return Plan(options.files, words, settings=settings, again=options.replace, **of)
 
 
 def _spark(parser: Parser, options: argparse.Namespace) -> Plan:
@@ -388,9 +316,10 @@ def _spark(parser: Parser, options: argparse.Namespace) -> Plan:
     return plan
 
 
+_OF_PROPERTIES = (property_options.remembered, property_options.each)
 PROGRAMS = {
     "count-active-users": Program(_declare_count, _count),
-    "import-active-users": Program(_declare_local_import, _local_import),
+    "import-active-users": Program(_declare_local_import, _local_import, *_OF_PROPERTIES),
     "merge-parts": Program(_declare_merge, _merge),
-    "spark-active-users": Program(_declare_spark, _spark),
+    "spark-active-users": Program(_declare_spark, _spark, *_OF_PROPERTIES),
 }

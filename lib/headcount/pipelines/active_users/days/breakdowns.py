@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping
 
 from pyroaring import BitMap
 
-from headcount.pipelines.active_users.breakdown_options import OTHER, UNKNOWN
 from headcount.pipelines.active_users.days import people, store
 from headcount.pipelines.active_users.definitions import DEFINITIONS
+from headcount.pipelines.active_users.options.breakdown_options import OTHER, UNKNOWN
 from headcount.values import tsv
 
 # The values of a field, one look-up in the index for each, however many rows it has.

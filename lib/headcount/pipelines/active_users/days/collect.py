@@ -305,7 +305,7 @@ class ActiveUsers:
         more = (self._engagements, self._sessions, self._logins)
         merger.merge_tallies(self._tallies)
         folded = breakdowns.enter(db, run_id, self._users, by, most)
-        removed = publish.remove(db, learnt, run_id) if learnt else []
+        removed = publish.remove(db, learnt, run_id)[db.property] if learnt else []
         merged = merger.merge(self._users, *more, run_id)
         merged = merged._replace(in_other=folded)
         return merged._replace(changes=_in_one(removed, merged.changes)) if removed else merged

@@ -15,7 +15,7 @@ from functools import lru_cache
 
 from pyroaring import BitMap
 
-from headcount.db import sql
+from headcount.db import properties, sql
 from headcount.values import tsv
 
 _KEEP = (
@@ -210,13 +210,14 @@ def with_login(db: sqlite3.Connection, devices: Collection[str]) -> set[str]:
     return set(sql.select(db, query, sorted(devices)))
 
 
-def remove(db: sqlite3.Connection, person: str, name: str) -> int:
+def remove(db: properties.Named, person: str, name: str) -> int:
     """Within a transaction: take a person out; how many there were.
 
     A device that was somebody else's, too, goes on being of several, one of whom has the new name.
     """
     own = "SELECT id FROM person WHERE key = ?"
-    if db.execute(f"SELECT 1 FROM login WHERE person_id IN ({own})", [person]).fetchone():
+    seen = f"SELECT 1 FROM login WHERE person_id IN ({own})"
+    if any(db.execute(seen, [person]).fetchone() for _ in properties.each(db)):
         return rename(db, person, name)
     return db.execute("DELETE FROM person WHERE key = ?", [person]).rowcount
 

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from pyroaring import BitMap
 
-from headcount.db import sql
+from headcount.db import properties, sql
 from headcount.pipelines.active_users.days import (
     breakdowns,
     origins,
@@ -30,9 +30,19 @@ def count(db: sqlite3.Connection, day: str, definition: str) -> int:
     return len(active(db, day, definition))
 
 
-def remove(db: sqlite3.Connection, users: Iterable[str], run_id: int) -> list[tuple[str, int, int]]:
-    """Within a transaction: take users out of all sets; returns changes (date, old, new)."""
+def remove(
+    db: properties.Named, users: Iterable[str], run_id: int
+) -> dict[str, list[tuple[str, int, int]]]:
+    """Within a transaction: take users out of all sets of all properties; returns the changes of
+    each (date, old, new)."""
     ids = BitMap(sql.select(db, "SELECT key, id FROM user WHERE key", sorted(users)).values())
+    changes = {name: _remove(db, ids, run_id) for name in properties.each(db)}
+    for user_id in ids:
+        db.execute("DELETE FROM user WHERE id = ?", [user_id])
+    return changes
+
+
+def _remove(db: properties.Named, ids: BitMap, run_id: int) -> list[tuple[str, int, int]]:
     all_days = db.execute("SELECT DISTINCT date FROM active_day").fetchall()
     sets = [
         (day, signal, there)
@@ -51,7 +61,6 @@ def remove(db: sqlite3.Connection, users: Iterable[str], run_id: int) -> list[tu
     for user_id in ids:
         for table in (origins, pending, sessions, people):
             table.remove_user(db, user_id)
-        db.execute("DELETE FROM user WHERE id = ?", [user_id])
     restitched = set(store.days_of(db, people.restitch(db)))
     if beside:
         beside.update()
@@ -60,12 +69,12 @@ def remove(db: sqlite3.Connection, users: Iterable[str], run_id: int) -> list[tu
 
 
 def publish(
-    db: sqlite3.Connection,
+    db: properties.Named,
     days: Iterable[str],
     run_id: int | None,
     reasons: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[tuple[str, int, int]]:
-    """Bring active_user_table in line with the sets of these days; yields what changed.
+    """Bring the tables of counts in line with the sets of these days; yields what changed.
 
     `reasons`: why a day changes, where it is not that new events came.
     """
@@ -87,8 +96,15 @@ def publish(
                 "ON CONFLICT (date) DO UPDATE SET active_user_count = excluded.active_user_count",
                 [day, new],
             )
+            db.execute(
+                "INSERT INTO active_users_by_property VALUES (?, ?, ?) ON CONFLICT "
+                "(property, date) DO UPDATE SET active_user_count = excluded.active_user_count",
+                [db.property, day, new],
+            )
         else:
             db.execute("DELETE FROM active_user_table WHERE date = ?", [day])
+            where = "property = ? AND date = ?"
+            db.execute(f"DELETE FROM active_users_by_property WHERE {where}", [db.property, day])
         final_at = origins.final_at(db, day)
         db.execute(
             "INSERT INTO local_day (date, final_at) VALUES (?, ?) "

@@ -10,14 +10,14 @@ import msgspec
 
 from headcount.formats import jsonl
 from headcount.io.blocks import BOM
-from headcount.pipelines.active_users.breakdown_options import (
+from headcount.pipelines.active_users.events import by_fields, source
+from headcount.pipelines.active_users.options.breakdown_options import (
     NONE,
     OTHER,
     TIMES,
     UNKNOWN,
     paths_of,
 )
-from headcount.pipelines.active_users.events import by_fields, source
 from headcount.values import numbers
 
 _OURS = {NONE, OTHER, UNKNOWN}

@@ -98,23 +98,31 @@ def work(
 
 
 class _Rows:
-    """Rows, each in a bucket, behind its input (which `merged` tells by lines again)."""
+    """Rows, each in a bucket, behind its property, if any, and its input (which `merged` tells by
+    lines again)."""
 
     def __init__(self, buckets: int):
         self._buckets = buckets
         self.of_buckets: dict[int, list[bytes]] = defaultdict(list)
 
     def add(self, text: bytes) -> Iterator[bytes]:
-        """Take in rows; gives the notes about events, each behind one that names the input."""
-        mark = path = b""
+        """Take in rows; gives the notes about events, each behind those that say whose they are."""
+        whose = path = b"\t"
         for line in text.splitlines(keepends=True):
-            if line.startswith(runner.FROM_INPUT):
-                mark, path = line, line.removeprefix(runner.FROM_INPUT)[:-1]
+            if line.startswith(runner.PROPERTY):
+                whose = line[:-1]
+            elif line.startswith(runner.FROM_INPUT):
+                path = line[:-1]
             elif line.startswith(runner.EVENTS):
-                yield from (mark, line)
+                yield from (*_marks(whose, path), line)
             else:
                 bucket = zlib.crc32(line) % self._buckets
-                self.of_buckets[bucket].append(b"%b\t%b" % (path, line))
+                self.of_buckets[bucket].append(b"\t".join([whose, path, line]))
+
+
+def _marks(*marks: bytes) -> list[bytes]:
+    """Lines that say whose the next ones are; a mark is two columns, empty if nothing is said."""
+    return [mark + b"\n" for mark in marks if mark != b"\t"]
 
 
 def _count(rejects: list, like: Reject) -> int:
@@ -154,12 +162,12 @@ def merged(contents: Iterable[tuple[int, object]]) -> Iterator[object]:
             yield content
     parts, told = [], None
     for found in sorted(rows):
-        path, _, row = found.partition(b"\t")
-        if path != told:
-            told = path
-            parts.append(b"%b%b\n" % (runner.FROM_INPUT, path))
+        *marks, row = found.split(b"\t", 4)
+        if marks != told:
+            told = marks
+            parts += _marks(b"\t".join(marks[:2]), b"\t".join(marks[2:]))
         parts.append(row)
-        if (more := rows[found] - 1) > 0:
+        if (more := rows[found] - 1) > 0 and not row.startswith(b"#"):
             day = row.partition(b"\t")[0]
             parts.append(b"%b%b\t%d\t0\t0\n" % (runner.EVENTS, day, more))
     yield b"".join(parts)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from headcount.cli import types
 from headcount.cli.parser import Parser
-from headcount.pipelines.active_users import breakdown_options, pseudonym_options
 from headcount.pipelines.active_users.definitions import (
     ANY_EVENT,
     DEFINITIONS,
@@ -21,6 +20,7 @@ from headcount.pipelines.active_users.definitions import (
     listed,
 )
 from headcount.pipelines.active_users.events import source
+from headcount.pipelines.active_users.options import breakdown_options, pseudonym_options
 from headcount.values import clock, decimals, instants, zones
 
 if TYPE_CHECKING:
@@ -264,7 +264,8 @@ def named(parser: Parser, options) -> list[str]:
             if path not in defaults:
                 found += [f"field {part}" for part in parts if part not in usual]
     # (A name is searched as JSON has it.)
-    for field in getattr(options, "by", ()) if not known.text else ():
+    told_by = [*getattr(options, "by", ()), *getattr(options, "property_by", ())]
+    for field in told_by if not known.text else ():
         found += [f"field {path}" for path in breakdown_options.paths_of(field)]
     return list(dict.fromkeys(found))
 

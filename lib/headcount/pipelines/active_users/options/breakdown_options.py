@@ -94,6 +94,13 @@ def resolve(parser: Parser, options: argparse.Namespace, enough: set[str]) -> No
         parser.error("--by: sketches are of all users: leave out --sketch instead")
 
 
+def field(text: str) -> tuple[str]:
+    """One field by its dotted path: a tuple of one."""
+    if not _PATH.fullmatch(text):
+        raise types.expected("the dotted path of a field, as app_info.id", text)
+    return (text,)
+
+
 def _fields(text: str) -> tuple[str, ...]:
     fields = types.names(text)
     for field in fields:
