@@ -11,10 +11,9 @@ rolling AS (
     SELECT rolling_counts(date, users, days) AS counts, min(date) AS first
     FROM (
         SELECT date, users, days
-        FROM v_active_day, size
-        WHERE
-            CASE :definition WHEN '' THEN own ELSE definition = :definition END
-            AND (days > 1 OR :definition <> '') -- of one day there is a table
+        FROM (SELECT days FROM size WHERE days > 1 OR :definition <> '') -- of one day there is a table
+        CROSS JOIN v_active_day -- which is read only then
+        WHERE CASE :definition WHEN '' THEN own ELSE definition = :definition END
         ORDER BY date
     )
 ),

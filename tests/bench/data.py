@@ -18,6 +18,7 @@ _COPY = 1 << 20
 # The room that each kind takes, in sizes of the events (compressed ones well overestimated).
 ROOM = {"events": 1, "escapes": 1, "gz": 0.2, "zst": 0.2, "small": 1, "slice": 0.1, "day": 1}
 ROOM |= {
+    "dimensions": 1.1,
     "chats": 1.7,
     "history": 1.5,
     "stream": 3,
@@ -72,6 +73,10 @@ class Data:
         users = str(max(1, self.bytes // _MEAN_LINE // 7))
         options = [users if option == "ONCE_A_DAY" else option for option in SHAPES[name]]
         return self._generated(f"{name.replace(' ', '-')}.jsonl", *options)
+
+    def with_dimensions(self) -> Path:
+        """Events whose users each have a platform, a version, a country and a city."""
+        return self._generated("dimensions.jsonl", "--with-dimensions")
 
     def escapes(self) -> Path:
         """Four of five lines have JSON escapes, some of them in names."""

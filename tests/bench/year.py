@@ -1,9 +1,12 @@
 """A database that has a year of history, to add a day to; and the same days as plain rows.
 
 As large as a real one: 365 days, each with a quarter of its 2 million users active. Most users of
-the day that is added are among them, as they are in life.
+the day that is added are among them, as they are in life. With countries, each user has one of 50,
+of which the first have most of the users.
 """
 
+import itertools
+import math
 import random
 import re
 import sqlite3
@@ -21,10 +24,12 @@ USERS = 2_000_000
 DAYS = 365
 MONTH = 30
 END = date(2024, 3, 8)  # where make-data begins
-ROOM = 900  # bytes for each user: the year, a copy to add to, and the rows of a month
+ROOM = 1300  # bytes for each user: two years, a copy to add to, and the rows of a month
 
 _USER = re.compile(rb'"user_pseudo_id":"([0-9a-f]{32})"')
 _KNOWN = 0.9  # of the users of the day that is added
+FIELD = "geo.country"
+_COUNTRIES = 50
 
 
 def days(number: int) -> list[str]:
@@ -32,7 +37,7 @@ def days(number: int) -> list[str]:
     return [str(END - timedelta(back)) for back in range(number, 0, -1)]
 
 
-def build(path: Path, day: Path, users: int) -> None:
+def build(path: Path, day: Path, users: int, *, has_countries: bool = False) -> None:
     """The database of the year, in a new file; `day` are the events that will be added."""
     nothing = path.with_name(path.name + ".jsonl")
     nothing.touch()
@@ -44,8 +49,12 @@ def build(path: Path, day: Path, users: int) -> None:
     db.execute("PRAGMA cache_size = -1000000")
     db.execute("BEGIN")
     db.executemany("INSERT INTO user (id, key) VALUES (?, ?)", _dictionary(day, users, rng))
+    countries = _countries(users) if has_countries else {}
+    if countries:
+        db.execute("INSERT INTO dimension VALUES (?, 1)", [FIELD])
     for day_before, active in zip(days(DAYS), _active(users, rng), strict=False):
         _enter(db, day_before, active)
+        _enter_countries(db, day_before, active, countries)
     db.execute("COMMIT")
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     db.close()
@@ -83,6 +92,34 @@ def _enter(db: sqlite3.Connection, day: str, active: BitMap) -> None:
     db.execute("INSERT INTO local_day VALUES (?, ?)", [day, final_at])
     history = "INSERT INTO active_user_history VALUES (?, 1, ?, 'final', ?, NULL)"
     db.execute(history, [day, len(active), final_at])
+
+
+def _countries(users: int) -> dict[str, BitMap]:
+    """Who lives in each: of n countries the r-th has log(1 + 1/r) / log(n + 1) of all users."""
+    rng = random.Random(2)
+    shuffled = array("I", range(1, users + 1))
+    rng.shuffle(shuffled)
+    bounds = [users * math.log(i + 1) / math.log(_COUNTRIES + 1) for i in range(_COUNTRIES + 1)]
+    return {
+        f"Country {i:02}": BitMap(shuffled[round(since) : round(until)])
+        for i, (since, until) in enumerate(itertools.pairwise(bounds))
+    }
+
+
+def _enter_countries(
+    db: sqlite3.Connection, day: str, active: BitMap, countries: dict[str, BitMap]
+) -> None:
+    """The same for the users of each country."""
+    changed_at = f"{date.fromisoformat(day) + timedelta(1)}T06:00:00Z"
+    for country, users in countries.items():
+        if not (here := active & users):
+            continue
+        insert = "INSERT INTO active_day_by VALUES (?, 'engaged,valuable', ?, ?, ?)"
+        db.execute(insert, [day, FIELD, country, here.serialize()])
+        key = [day, FIELD, country]
+        db.execute("INSERT INTO active_users_by VALUES (?, ?, ?, ?)", [*key, len(here)])
+        history = "INSERT INTO active_users_by_history VALUES (?, ?, ?, 1, ?, ?)"
+        db.execute(history, [*key, len(here), changed_at])
 
 
 def rows_of_a_month(path: Path, year: Path) -> None:

@@ -1,6 +1,8 @@
 """A database with something of everything, and serve-db showing it."""
 
 import contextlib
+import json
+import random
 import re
 import subprocess
 import tempfile
@@ -70,3 +72,42 @@ def serve_db(db, *options):
     finally:
         process.terminate()
         process.communicate(timeout=20)
+
+
+VALUES = [
+    "IOS",
+    "<script>alert(1)</script><img src=x onerror=alert(1)>",
+    "x" * 2000,
+    "",
+    "שלום עולם",
+    "\u202eevil",
+    "line\nbreak",
+    "';DROP TABLE user --",
+    "]] :value [[",
+    *(f"value {i:02}" for i in range(51)),
+]
+
+
+def fill_values(db):
+    """Active users of 40 days by platform, of which there are VALUES, the first ones with the most
+    users, and by country; on day 20 nobody has IOS; the last days, and some
+    users, came without these fields."""
+    chance = random.Random(28)
+    param = {"key": "engagement_time_msec", "value": {"int_value": 3000}}
+    session = {"key": "engaged_session_event", "value": {"int_value": 1}}
+    event = {"event_name": "user_engagement", "event_params": [param, session]}
+    weights = [1 / (1 + i) for i in range(len(VALUES))]
+    lines = {True: [], False: []}
+    for day in range(43):
+        for user in range(150):
+            for value in set(chance.choices(VALUES, weights, k=chance.choice([0, 0, 1, 1, 2]))):
+                if value == "IOS" and day == 20:
+                    continue
+                at = 1577836800000000 + day * 86_400_000_000
+                of = {"user_pseudo_id": f"u{user}", "event_timestamp": at}
+                by = {"platform": value, "geo": {"country": chance.choice(["DE", "FR"])}}
+                lines[day < 40 and user < 140].append(json.dumps(event | of | by))
+    for has_fields, options in ((True, ["--by", "platform,geo.country"]), (False, [])):
+        given = ["--quiet", "--tz", "UTC", *options]
+        text = "\n".join(lines[has_fields]).encode()
+        run("import-active-users", "--db", db, *given, stdin=text, check=0)

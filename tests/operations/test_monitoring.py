@@ -1,5 +1,6 @@
 """export-metrics: what Prometheus' own parser and a statsd server read is the database's."""
 
+import json
 import os
 import shutil
 import socket
@@ -31,6 +32,9 @@ def db(tmp_path_factory):
         )
         connection.commit()
     return db
+
+
+DEFAULT = ("property", "default")
 
 
 def parsed(text):
@@ -146,7 +150,8 @@ def test_statsd_gets_the_same(db, samples):
         done = run("export-metrics", "--db", db, "--statsd", to, check=0)
         assert done.stdout == b""
         got = {}
-        while len(got) < len(samples):
+        sent = [key for key in samples if key[0] != "headcount_active_users_by"]
+        while len(got) < len(sent):
             packet = server.recv(65536).decode()
             assert len(packet) <= 512  # what any network carries in one piece
             got |= dict(line.split(":") for line in packet.split("\n"))
@@ -160,3 +165,48 @@ def test_what_is_no_import_is_not_told_as_one(db, tmp_path):
     run("forget-user", "--db", copy, "--mode", "keep", "--quiet", "nobody-at-all")
     assert b"forget-user" not in run("export-metrics", "--db", copy, check=0).stdout
     assert b"tool,forget-user,done" in run("show-runs", "--db", copy, "--format", "csv").stdout
+
+
+def test_the_last_day_by_value(db, samples):
+    ((day, users),) = query(db, "SELECT max(date), active_user_count FROM active_user_table")
+    assert samples["headcount_active_users", DEFAULT] == users
+    by = "SELECT dimension, value, active_user_count FROM active_users_by WHERE date = '{}'"
+    expected = {
+        ("headcount_active_users_by", ("dimension", field), DEFAULT, ("value", value)): count
+        for field, value, count in query(db, by.format(day))
+    }
+    found = {key: count for key, count in samples.items() if key[0] == "headcount_active_users_by"}
+    assert found == expected and expected
+    left_out = {key[1:]: n for key, n in samples.items() if key[0].endswith("left_out")}
+    fields = ("platform", "geo.country")
+    assert left_out == {(("dimension", field), DEFAULT): 0 for field in fields}
+
+
+def test_values_of_a_field_are_bounded_and_any_text(tmp_path):
+    """The last day alone; 100 values, of equals the first by name; the parser gives each back."""
+    hostile = ["", '"} 1\n', "a\\", "\r", "\u2028", "שלום", "<script>", "x" * 5000]
+    values = hostile + [f"value {i:03}" for i in range(97)]
+    event = {"event_name": "user_engagement", "event_timestamp": 1577836800000000}
+    param = {"key": "engagement_time_msec", "value": {"int_value": 3000}}
+    session = {"key": "engaged_session_event", "value": {"int_value": 1}}
+    event["event_params"] = [param, session]
+    days = [("old", 0, "gone")] + [
+        (f"{value} {i}", 1, value) for value in values for i in range(2 if value in hostile else 1)
+    ]
+    lines = [
+        json.dumps(
+            event
+            | {"user_pseudo_id": user, "platform": value}
+            | {"event_timestamp": event["event_timestamp"] + day * 86_400_000_000}
+        )
+        for user, day, value in days
+    ]
+    db = tmp_path / "my.db"
+    given = ["--quiet", "--tz", "UTC", "--by", "platform"]
+    run("import-active-users", "--db", db, *given, stdin="\n".join(lines).encode(), check=0)
+    samples = parsed(run("export-metrics", "--db", db, check=0).stdout.decode())
+    name = "headcount_active_users_by"
+    found = {key[3][1]: count for key, count in samples.items() if key[0] == name}
+    assert found == dict.fromkeys(hostile, 2) | {f"value {i:03}": 1 for i in range(92)}
+    assert samples[f"{name}_left_out", ("dimension", "platform"), DEFAULT] == 5
+    assert samples["headcount_active_users", DEFAULT] == len(days) - 1

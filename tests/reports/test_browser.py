@@ -7,10 +7,11 @@ import json
 import shutil
 import sqlite3
 import time
+from urllib.parse import urlencode
 
 import pytest
 
-from helpers.browser_server import fill, serve_db
+from helpers.browser_server import VALUES, fill, fill_values, serve_db
 from helpers.programs import ROOT, run
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
@@ -378,6 +379,163 @@ def test_days_are_the_same_wherever_one_looks_at_them(chromium, base, db):
             assert {mark["date (year-month-date)"] for mark in marks} == table, (zone, path)
             page.close()
         context.close()
+
+
+@pytest.fixture(scope="module")
+def values_base(tmp_path_factory):
+    db = tmp_path_factory.mktemp("values") / "my.db"
+    fill_values(db)
+    with serve_db(db) as url:
+        url.db = db
+        yield url
+
+
+@pytest.fixture(params=[1280, 390], ids=["desktop", "phone"])
+def by_value(request, chromium, values_base):
+    """A page of that database."""
+    page = Page(chromium, values_base, request.param)
+    yield page
+    page.keep(request.node.name)
+    assert page.page.evaluate("document.documentElement.scrollWidth") <= request.param
+    assert page.clipped() == []
+    page.close()
+
+
+def apply(page):
+    with page.page.expect_navigation():
+        page.page.keyboard.press("Enter")
+    page.page.wait_for_load_state("networkidle")
+
+
+@pytest.mark.sample(2)
+def test_a_field_and_a_value_are_picked_by_keyboard(by_value, values_base):
+    page, db = by_value, values_base.db
+    page.open("/-/dashboards/breakdowns")
+    assert page.metric("told") == "All users. Choose a value of a field to see those who had it"
+    legend = page.page.locator("#chart-daily .role-legend-label").all_text_contents()
+    assert legend == ["FR", "DE", "(unknown)"] or legend == ["DE", "FR", "(unknown)"]
+    page.page.focus("#by")
+    page.page.keyboard.type("pl")
+    page.page.focus("[value=Apply]")
+    apply(page)
+    options = page.page.locator("#value option").all_text_contents()
+    assert options[1:3] == VALUES[:2] and "(empty)" in options and len(options) == len(VALUES) + 2
+    page.page.focus("#value")
+    page.page.keyboard.type("IOS")
+    page.page.keyboard.press("Tab")
+    page.page.keyboard.type("90")
+    apply(page)
+    assert page.page.input_value("#by") == "platform" and page.page.input_value("#value") == "IOS"
+    assert page.metric("told") == "Users with platform: IOS"
+    points = page.marks("#chart-daily", "point")
+    table = "SELECT date, active_user_count FROM active_users_by WHERE value = 'IOS' ORDER BY date"
+    assert [(mark["date (year-month-date)"], int(mark["active users"])) for mark in points] == [
+        (day(date), users) for date, users in query(db, table)
+    ]
+    for window in (1, 7, 28):
+        given = ["by=platform", "value=IOS", f"window={window}", "until=2020-02-09"]
+        expected = {day(row["date"]): row["users"] for row in growth(db, "active_users", *given)}
+        name = "1 day" if window == 1 else f"{window} days"
+        shown = {
+            mark["date (year-month-date)"]: int(mark["active users"])
+            for mark in page.marks("#chart-windows", "point")
+            if mark["window"] == name
+        }
+        assert {date: users for date, users in shown.items() if users} == expected
+    page.open("/-/dashboards/growth?by=platform&value=IOS")
+    found = [float(mark["percent"]) for mark in page.marks("#chart-stickiness", "point")]
+    rows = growth(db, "stickiness", "by=platform", "value=IOS")
+    assert sorted(found) == sorted(row["percent"] for row in rows)
+
+
+@pytest.mark.sample(2)
+def test_of_many_values_those_with_the_most_users_are_drawn(by_value, values_base):
+    page, db = by_value, values_base.db
+    page.open("/-/dashboards/breakdowns?by=platform")
+    assert page.metric("values") == f"10 of {len(VALUES) + 1}"
+    sums = (
+        "SELECT value FROM active_users_by WHERE dimension = 'platform' GROUP BY value "
+        "ORDER BY sum(active_user_count) DESC, value LIMIT 10"
+    )
+    shown = [value or "(empty)" for (value,) in query(db, sums)]
+    legend = page.page.locator("#chart-daily .role-legend-label").all_text_contents()
+    assert len(legend) == 10 and legend[:2] == shown[:2]
+    right = "labels => Math.max(...labels.map(label => label.getBoundingClientRect().right))"
+    width = page.page.viewport_size["width"]
+    assert page.page.locator(".role-legend-label").evaluate_all(right) <= width
+    points = page.marks("#chart-daily", "point")
+    zero = [mark for mark in points if mark["value"] == "IOS" and mark["active users"] == "0"]
+    assert [mark["date (year-month-date)"] for mark in zero] == ["Jan 21, 2020"]
+    assert page.page.locator("img[src='x'], [onerror]").count() == 0
+    for value in VALUES[1:9]:
+        page.open(
+            f"/-/dashboards/growth?{urlencode({'by': 'platform', 'value': value or '(empty)'})}"
+        )
+        told = page.page.locator("#chart-told p").text_content()
+        assert told == f"Users with platform: {value[:80] or '(empty)'}"
+        assert len(page.marks("#chart-stickiness", "point")) > 5
+
+
+@pytest.mark.sample(2)
+@pytest.mark.parametrize(
+    "asked, told",
+    [
+        ("by=platform&value=TV", "No users: platform does not have the value: TV"),
+        (
+            "by=nope",
+            "geo.country, platform are the fields of this database; there is none called: nope",
+        ),
+        ("value=none", "No users: geo.country does not have the value: none"),
+        ("by=platform&value=IOS&target=many&since=2030-01-01", "Users with platform: IOS"),
+    ],
+)
+def test_what_is_not_there_is_told(by_value, asked, told):
+    for name in ("breakdowns", "growth", "active-users"):
+        by_value.open(f"/-/dashboards/{name}?{asked}")
+        assert by_value.metric("told") == told
+        assert by_value.page.locator("text=/^target/").count() == 0
+        if name == "breakdowns":
+            legend = by_value.page.locator("#chart-daily .role-legend-label").all_text_contents()
+            assert legend == ["nobody"]
+
+
+@pytest.mark.sample(2)
+def test_dashboards_without_a_breakdown_say_how_to_get_one(chromium, tmp_path):
+    run("import-active-users", "--db", tmp_path / "a.db", "--quiet", check=0)
+    with serve_db(tmp_path / "a.db") as base:
+        page = Page(chromium, base, 390)
+        for name in ("breakdowns", "growth", "active-users"):
+            page.open(f"/-/dashboards/{name}")
+            assert "import-active-users --by FIELD" in page.metric("told")
+        page.close()
+
+
+@pytest.mark.sample(2)
+@pytest.mark.parametrize(
+    "name, charts",
+    [
+        ("active-users", ["daily"]),
+        ("growth", ["monthly", "weekly"]),
+        ("breakdowns", ["daily", "windows"]),
+    ],
+)
+def test_a_target_is_a_line(by_value, name, charts):
+    for target, label in (("2.5", "target 2.5"), ("12000", "target 12,000")):
+        by_value.open(f"/-/dashboards/{name}?target={target}")
+        assert by_value.page.locator("svg text", has_text="target").count() == len(charts)
+        for chart in charts:
+            inside = f"#chart-{chart} svg"
+            assert by_value.page.locator(f"{inside} line[stroke-dasharray]").count() == 1
+            assert by_value.page.locator(f"{inside} text", has_text=label).count() == 1
+            ticks = by_value.page.locator(f"{inside} .role-axis-label text").all_text_contents()
+            numbers = [
+                float(tick.replace(",", "")) for tick in ticks if tick.strip("0123456789,.") == ""
+            ]
+            assert max(numbers) >= float(target)
+            titles = by_value.page.locator(f"{inside} .role-axis-title").all_text_contents()
+            assert any(title.endswith("active users") for title in titles)
+    by_value.open(f"/-/dashboards/{name}")
+    assert by_value.page.locator("svg text", has_text="target").count() == 0
 
 
 def test_the_picture_of_the_readme(chromium, base, request):

@@ -1,5 +1,6 @@
 """serve-db without a browser: what it answers, and what it refuses."""
 
+import collections
 import concurrent.futures
 import contextlib
 import datetime
@@ -13,11 +14,13 @@ import time
 
 import httpx
 import pytest
+from datasette_dashboards import replace_opts_in_query
 from pyroaring import BitMap
 
-from headcount.reports import browser, catalogue, set_functions
-from helpers.browser_server import fill, serve_db
+from headcount.reports import browser, catalogue, connection, day_views, set_functions
+from helpers.browser_server import VALUES, fill, fill_values, serve_db
 from helpers.programs import BARE, BIN, run
+from helpers.sessions import query
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +75,25 @@ def test_a_parameter_changes_the_answer(base):
     assert 0 < minutes[0] < minutes[1]
     day = get(base, "/headcount/active_users.json?_shape=array&since=2024-03-15").json()
     assert [row["date"] for row in day] == ["2024-03-15"]
+
+
+def test_a_property_is_served(tmp_path):
+    db, table = tmp_path / "my.db", tmp_path / "events_20240306"
+    table.write_bytes(run("make-data", "engagement", "--events", 300, check=0).stdout)
+    run("import-active-users", "--quiet", "--db", db, "--allow-empty", stdin=b"", check=0)
+    run("import-active-users", "--quiet", "--db", db, "--property=a", table, check=0)
+    counts = [{"date": day, "users": count} for day, count in query(db, _COUNTS)]
+    with serve_db(db, "--property=a") as base:
+        rows = get(base, "/headcount/active_users.json?_shape=array").json()
+        assert [{name: row[name] for name in ("date", "users")} for row in rows] == counts != []
+        for hidden in ("SELECT name FROM p1_origin", "SELECT name FROM origin"):
+            assert sql(base, hidden)[1] == [{"name": None}]
+    done = run("serve-db", "--db", db, "--property=b", check=2)
+    assert b"no property b in the database; there are: default, a" in done.stderr
+    run("serve-db", "--db", db, "--property=a", "--check", check=0)
+
+
+_COUNTS = "SELECT date, active_user_count FROM p1_active_user_table ORDER BY 1"
 
 
 def test_search_and_facets(base, db):
@@ -131,17 +153,86 @@ def test_charts_of_many_days_show_the_newest(tmp_path):
     """A page gets 1,000 rows."""
     db = tmp_path / "my.db"
     run("import-active-users", "--db", db, "--quiet", check=0)
-    with contextlib.closing(sqlite3.connect(db)) as connection:
-        set_functions.register(connection)
+    with contextlib.closing(sqlite3.connect(db)) as made:
+        set_functions.register(made)
         first = datetime.date(2020, 1, 1)
         days = [(first + datetime.timedelta(n)).isoformat() for n in range(1100)]
         rows = [(day, "engaged,valuable", BitMap([1]).serialize()) for day in days]
-        connection.executemany("INSERT INTO active_day VALUES (?, ?, ?)", rows)
+        made.executemany("INSERT INTO active_day VALUES (?, ?, ?)", rows)
         charts = browser.dashboards()["growth"]["charts"]
         for name in ("monthly", "weekly", "stickiness", "kinds"):
-            query = charts[name]["query"]
+            query = replace_opts_in_query(charts[name]["query"], {})
             given = {"since": "", "until": ""}
-            assert [row[0] for row in connection.execute(query, given)] == days[:-1001:-1]
+            assert [row[0] for row in made.execute(query, given)] == days[:-1001:-1]
+
+
+@pytest.fixture(scope="module")
+def values_db(tmp_path_factory):
+    db = tmp_path_factory.mktemp("values") / "my.db"
+    fill_values(db)
+    return str(db)
+
+
+def chart_rows(db, chart, **given):
+    """Of the query of a chart, as a page with these filters asks for it."""
+    text = replace_opts_in_query(chart["query"], given)
+    return db.execute(text, dict.fromkeys(("by", "value", "since", "until"), "") | given).fetchall()
+
+
+@pytest.mark.parametrize("name", ["growth", "active-users"])
+@pytest.mark.parametrize("value", [*VALUES[:9], "value 40", "(unknown)", "none such"])
+def test_a_dashboard_of_a_value_is_that_of_a_database_of_its_users(values_db, name, value):
+    """Every chart: as if the views of the connection were narrowed to the value."""
+    charts = dict(browser.dashboards()[name]["charts"])
+    del charts["told"]
+    given = {"by": "platform", "value": value or "(empty)"}
+    with connection.for_reading(values_db) as db, connection.for_reading(values_db) as narrowed:
+        day_views.Narrowing(narrowed, "platform", [value]).to(value)
+        for chart in charts.values():
+            for more in ({}, {"since": "2020-01-19", "until": "2020-02-02"}):
+                found = chart_rows(db, chart, **given, **more)
+                assert found == chart_rows(narrowed, chart, **more)
+        whole = [chart_rows(db, chart) for chart in charts.values()]
+        assert whole != [chart_rows(db, chart, **given) for chart in charts.values()]
+
+
+def test_charts_by_value_are_the_table(values_db):
+    charts = browser.dashboards()["breakdowns"]["charts"]
+    table = (
+        "SELECT value, date, active_user_count FROM active_users_by "
+        "WHERE dimension = 'platform' AND date BETWEEN '2020-01-05' AND '2020-02-11' ORDER BY date"
+    )
+    with connection.for_reading(values_db) as db:
+        counts = {}
+        for value, day, users in db.execute(table):
+            counts.setdefault(value or "(empty)", {})[day] = users
+        given = {"by": "platform", "since": "2020-01-05", "until": "2020-02-11"}
+        found = {
+            value: dict(zip(days.split(","), map(int, users.split(",")), strict=True))
+            for value, _, days, users, _ in chart_rows(db, charts["daily"], **given)
+        }
+        ranked = sorted(counts, key=lambda value: (-sum(counts[value].values()), value))
+        assert found == {value: counts[value] for value in ranked[:10]}
+        assert chart_rows(db, charts["values"], **given) == [(f"10 of {len(counts)}",)]
+        for value in ("IOS", "(empty)", "(unknown)"):
+            ((name, *_),) = chart_rows(db, charts["daily"], **given, value=value)
+            assert name == value
+            assert chart_rows(db, charts["values"], **given, value=value) == [
+                (f"1 of {len(counts)}",)
+            ]
+        ((name, *_),) = chart_rows(db, charts["daily"], **given, value="none such")
+        assert name == "nobody"
+        last = {"by": "platform", "until": "2020-02-09"}
+        members = db.execute(
+            "SELECT value, bitmap_each(users) FROM v_active_day_by "
+            "WHERE dimension = 'platform' AND own AND date = '2020-02-09'"
+        )
+        sets = {value: set(json.loads(users)) for value, users in members}
+        users = collections.Counter(user for users in sets.values() for user in users)
+        often = {user for user, values in users.items() if values > 1}
+        for value, users in (("", set().union(*sets.values())), ("IOS", sets["IOS"])):
+            ((told,),) = chart_rows(db, charts["several"], **last, value=value)
+            assert told == f"{len(users & often)} of {len(users)}" and users & often
 
 
 # ---- what it refuses

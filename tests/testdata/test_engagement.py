@@ -319,3 +319,21 @@ def test_other_shapes(size, tmp_path):
 def test_lines_that_are_too_short():
     done = run("make-data", "engagement", "--line-bytes", 299, status=2)
     assert b"300 or more" in done.stderr and not done.stdout
+
+
+def test_users_have_the_same_dimensions_in_all_their_events():
+    """Few values have most of the users; without these fields the events are the same."""
+    plain = make("--events", 5_000, "--users", 1_500).splitlines()
+    lines = make("--events", 5_000, "--users", 1_500, "--with-dimensions").splitlines()
+    of_users, names = {}, ("platform", "geo", "app_info")
+    for line, other in zip(lines, plain, strict=True):
+        event = json.loads(line)
+        found = {name: event.pop(name) for name in names}
+        assert event == json.loads(other)
+        assert of_users.setdefault(event["user_pseudo_id"], found) == found
+    versions = Counter(found["app_info"]["version"] for found in of_users.values())
+    cities = Counter(found["geo"]["city"] for found in of_users.values())
+    countries = {(found["geo"]["city"], found["geo"]["country"]) for found in of_users.values()}
+    assert len(versions) == 10 and versions.most_common(1)[0][1] > len(of_users) / 4
+    assert len(countries) == len(cities) > 300 and len({country for _, country in countries}) == 50
+    assert cities.most_common(1)[0][1] > len(of_users) / 20

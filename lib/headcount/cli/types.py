@@ -39,6 +39,13 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def above_zero(text: str) -> float:
+    """A number above 0, of up to 15 digits."""
+    if not re.fullmatch(_NUMBER, text) or len(text) > 16 or not float(text):
+        raise expected("a number above 0", text)
+    return float(text)
+
+
 def processes(text: str) -> int:
     """A number of worker processes."""
     if not re.fullmatch(r"[0-9]{1,4}", text) or not int(text):

@@ -57,6 +57,16 @@ def records(decode_lines: Callable, lines: All | Some) -> list | None:
     return values if len(values) == count else None
 
 
+def records_again(decode_lines: Callable, lines: All | Some) -> list | None:
+    """The same by another decoder, for lines that `records` has taken; None where it takes not all
+    of them. (Whether they are UTF-8 is known.)"""
+    try:
+        values = decode_lines(lines.text)
+    except (ValueError, RecursionError):
+        return None
+    return values if len(values) == lines.count else None
+
+
 def _not_utf8(line: bytes) -> Reject:
     try:
         line.decode()

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from typing import NamedTuple
 
+from headcount.db import properties
 from headcount.db.ledger import IS_IMPORT
 from headcount.values import zones
 
@@ -69,6 +70,16 @@ _NEWEST_DAYS = {
     "import-site-activity": ("SELECT max(date) FROM site_activity_by_day", "site-activity.tz"),
 }
 
+# A series for each value costs Prometheus memory for ever: so the values with the most users.
+_MOST_VALUES = 100
+_BY_VALUE = """
+SELECT dimension, value, active_user_count,
+    row_number() OVER (PARTITION BY dimension ORDER BY active_user_count DESC, value) AS place,
+    count(*) OVER (PARTITION BY dimension) AS of_all
+FROM active_users_by WHERE date = (SELECT max(date) FROM active_user_table)
+ORDER BY dimension, place
+"""
+
 # What each means, and the labels that tell its values apart.
 HELP = {
     "headcount_job_last_start_timestamp_seconds": ("When the job began last", ("job",)),
@@ -95,6 +106,23 @@ HELP = {
         ("pipeline",),
     ),
     "headcount_newest_event_age_seconds": ("Since the newest event", ("pipeline",)),
+    "headcount_property_newest_day_age_seconds": (
+        "The same of active users, for each property",
+        ("property",),
+    ),
+    "headcount_active_users": (
+        "Of the newest local day with a count; it may still grow",
+        ("property",),
+    ),
+    "headcount_active_users_by": (
+        f"Of the same day by the values of fields, the {_MOST_VALUES} of each with the most users; "
+        "a user may have several",
+        ("property", "dimension", "value"),
+    ),
+    "headcount_active_users_by_left_out": (
+        "How many other values that day has",
+        ("property", "dimension"),
+    ),
     "headcount_database_size_bytes": ("Of the database, its journal included", ()),
     "headcount_schema_version": ("Of the database", ()),
 }
@@ -120,6 +148,9 @@ def all_of(db: sqlite3.Connection, path: str) -> Iterator[Measure]:
     for pipeline, status, count in db.execute(_RUNS):
         yield Measure("headcount_import_runs_total", (pipeline, status), count)
     yield from _ages(db)
+    for name in properties.names(db):
+        properties.show(db, name)
+        yield from _of_last_day(db, name)
     sizes = [os.stat(name).st_size for name in (path, f"{path}-wal") if os.path.exists(name)]
     yield Measure("headcount_database_size_bytes", (), sum(sizes))
     yield Measure("headcount_schema_version", (), db.execute("PRAGMA user_version").fetchone()[0])
@@ -130,12 +161,33 @@ def _ages(db: sqlite3.Connection) -> Iterator[Measure]:
     for pipeline, (sql, setting) in _NEWEST_DAYS.items():
         (day,) = db.execute(sql).fetchone()
         if day is not None:
-            zone = settings.get(setting, "UTC")
-            over = zones.end_of_day(zone, date.fromisoformat(day))
-            age = (datetime.now(UTC) - over.replace(tzinfo=UTC)).total_seconds()
+            age = _age(day, settings.get(setting, "UTC"))
             yield Measure("headcount_newest_day_age_seconds", (pipeline,), age)
     for pipeline, sql in _NEWEST_EVENTS.items():
         (seconds,) = db.execute(sql).fetchone()
         if seconds is not None:
             age = time.time() - seconds
             yield Measure("headcount_newest_event_age_seconds", (pipeline,), age)
+
+
+def _age(day: str, zone: str) -> float:
+    """The seconds since a local day was over."""
+    over = zones.end_of_day(zone, date.fromisoformat(day))
+    return (datetime.now(UTC) - over.replace(tzinfo=UTC)).total_seconds()
+
+
+def _of_last_day(db: sqlite3.Connection, whose: str) -> Iterator[Measure]:
+    last = (
+        "SELECT active_user_count, date, (SELECT value FROM setting WHERE name = 'tz') "
+        "FROM active_user_table ORDER BY date DESC LIMIT 1"
+    )
+    for users, day, zone in db.execute(last):
+        yield Measure("headcount_active_users", (whose,), users)
+        age = _age(day, zone or "UTC")
+        yield Measure("headcount_property_newest_day_age_seconds", (whose,), age)
+    for field, value, users, place, values in db.execute(_BY_VALUE):
+        if place == 1:
+            left_out = max(0, values - _MOST_VALUES)
+            yield Measure("headcount_active_users_by_left_out", (whose, field), left_out)
+        if place <= _MOST_VALUES:
+            yield Measure("headcount_active_users_by", (whose, field, value), users)

@@ -36,9 +36,11 @@ def run(
     if params.get("until") == "":  # the same period for all
         (last,) = db.execute("SELECT max(date) FROM active_user_table").fetchone()
         params = {**params, "until": last or ""}
+    values = [value] if value else values
+    narrowing = day_views.Narrowing(db, field, values)
     columns, rows = [], []
-    for each in [value] if value else values:
-        day_views.narrow(db, field, each)
+    for each in values:
+        narrowing.to(each)
         columns, found = _run(db, report, params)
         rows += found if value else [(each, *row) for row in found]
     return (columns if value else ["value", *columns]), rows

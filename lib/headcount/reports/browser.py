@@ -20,7 +20,7 @@ from datasette.app import Datasette
 from datasette.database import Database
 
 from headcount.checkout import ROOT
-from headcount.db import connection
+from headcount.db import connection, properties
 from headcount.errors import OK
 from headcount.reports import catalogue, hidden, listening
 from headcount.reports.gate import Gate
@@ -107,10 +107,11 @@ _HIDING = "What may hold ids or paths is empty: serve-db --show-ids shows it"
 
 
 class _Datasette(Datasette):
-    """With who may come in (`gate`; None: who can reach it), and whether ids are shown."""
+    """With who may come in (`gate`; None: who can reach it), and what they are shown."""
 
     gate: Gate | None = None
     show_ids = False
+    property = properties.DEFAULT  # whose the plain names of tables are
 
     def _connected_databases(self):
         shown = super()._connected_databases()
@@ -128,6 +129,51 @@ class _Database(Database):
         return await super().execute(sql, *args, **options)
 
 
+# The field that a page is asked for, else the first; its value, of which a form cannot send the
+# empty one.
+_ASKED = {
+    "field": "coalesce(nullif(:by, ''), (SELECT min(field) FROM dimension))",
+    "value": "CASE :value WHEN '(empty)' THEN '' ELSE :value END",
+}
+# Before a query of users who had the value, as day_views.narrow; before one with a target.
+_NARROWED = """
+WITH
+v_active_day (date, definition, users, own) AS (
+    SELECT date, definition, bitmap_or(users), own FROM (
+        SELECT date, definition, users, own FROM temp.v_active_day_by
+        WHERE dimension = {field} AND value = {value}
+        UNION ALL
+        SELECT date, definition, NULL, own FROM temp.v_active_day
+        WHERE date IN (SELECT date FROM active_day_by WHERE dimension = {field})
+    ) GROUP BY date, definition, own
+),
+active_user_table (date, active_user_count) AS (
+    SELECT date, active_user_count FROM active_users_by
+    WHERE dimension = {field} AND value = {value}
+),
+active_user_history (date, run_id, active_user_count, changed_at) AS (
+    SELECT date, run_id, active_user_count, changed_at FROM active_users_by_history
+    WHERE dimension = {field} AND value = {value}
+)
+SELECT * FROM (
+"""
+_AIMED = "SELECT *, CAST(:target AS REAL) AS target FROM ("
+_TARGET = {  # a layer of a chart
+    "transform": [
+        {"filter": "datum.target > 0"},
+        {"aggregate": [{"op": "max", "field": "target", "as": "target"}]},
+        {"calculate": "'target ' + format(datum.target, ',')", "as": "label"},
+    ],
+    "layer": [
+        {"mark": {"type": "rule", "color": "#d62728", "strokeDash": [6, 4]}},
+        {
+            "mark": {"type": "text", "align": "left", "dx": 4, "dy": -6, "color": "#d62728"},
+            "encoding": {"x": {"value": 0}, "text": {"field": "label"}},
+        },
+    ],
+}
+
+
 def dashboards() -> dict[str, dict]:
     """Every dashboard by its name, as datasette-dashboards wants it."""
     return {path.stem: _dashboard(path) for path in sorted((FOLDER / "dashboards").glob("*.yaml"))}
@@ -135,10 +181,24 @@ def dashboards() -> dict[str, dict]:
 
 def _dashboard(path: Path) -> dict:
     dashboard = yaml.safe_load(path.read_text())
+    pickers = yaml.safe_load((FOLDER / "pickers.yaml").read_text())
+    for kind in ("filters", "charts"):
+        for name, told in dashboard.get(kind, {}).items():
+            if told is None:
+                dashboard[kind][name] = pickers[kind][name]
     for chart in dashboard["charts"].values():
         chart["db"] = NAME
         if "report" in chart:
             chart["query"] = _chart_query(chart, dashboard["filters"])
+        if chart.pop("target", False):
+            chart["query"] = _around(chart["query"], "target", _AIMED)
+            axis = chart["display"]["encoding"]["y"] | {"field": "target"}  # with the same title
+            line = _TARGET | {"encoding": {"y": axis}}
+            chart["display"] = {"layer": [chart["display"], line]}
+        if "value" in dashboard.get("filters", {}):
+            chart["query"] = _around(chart["query"], "value", _NARROWED)
+            for name, term in _ASKED.items():
+                chart["query"] = chart["query"].replace(f"{{{name}}}", term)
         if chart["library"] == "vega-lite":
             # No eval, which the pages' policy forbids; no menu, which leads to another site.
             how = {"ast": True, "actions": False, "renderer": "svg"}
@@ -147,6 +207,13 @@ def _dashboard(path: Path) -> dict:
                 "usermeta": {"embedOptions": how},
             }
     return dashboard
+
+
+def _around(query: str, name: str, start: str) -> str:
+    """The query in brackets after `start`, if the page is asked for the parameter `name`: for a
+    [[block]], which is one line, that is the first parameter in it."""
+    inner = query.rstrip().rstrip(";")
+    return f"[[ /* :{name} */ {' '.join(start.split())} ]]\n{inner}\n[[ /* :{name} */ ) ]]"
 
 
 def _chart_query(chart: dict, filters: dict) -> str:
@@ -217,7 +284,7 @@ def _tables(path: str) -> list[str]:
         ]
 
 
-def _datasette(path: str, *, show_ids: bool = False) -> _Datasette:
+def _datasette(path: str, whose: str, *, show_ids: bool = False) -> _Datasette:
     datasette = _Datasette(
         [],
         metadata=_metadata(_tables(path), show_ids),
@@ -225,16 +292,16 @@ def _datasette(path: str, *, show_ids: bool = False) -> _Datasette:
         static_mounts=[("browser", str(FOLDER / "static"))],
         settings=_SETTINGS,
     )
-    datasette.show_ids = show_ids
+    datasette.show_ids, datasette.property = show_ids, whose
     database = _Database(datasette, path=os.path.abspath(path), is_mutable=True)
     datasette.add_database(database, name=NAME)
     datasette.remove_database("_memory")  # which nobody guards
     return datasette
 
 
-def check(path: str) -> None:
-    """Raises Failure if a page would find no database, or a query is wrong."""
-    datasette = _datasette(path)
+def check(path: str, whose: str) -> None:
+    """Raises Failure if a page would find no database, or a query about a property is wrong."""
+    datasette = _datasette(path, whose)
 
     async def explain() -> None:
         await datasette.invoke_startup()
@@ -258,13 +325,15 @@ def serve(
     where: int | str,
     note: Callable[[str], None],
     *,
+    whose: str,
     show_ids: bool = False,
 ) -> int:
     """Serve until a signal ends it; returns the exit status. Raises Failure as listening does.
 
     `where` is a port, which wants a token, or the path of a socket. `note` gets where to look.
+    `whose` is the property that all pages are about.
     """
-    datasette = _datasette(path, show_ids=show_ids)
+    datasette = _datasette(path, whose, show_ids=show_ids)
     asyncio.run(datasette.invoke_startup())
     # Addresses are not logged: one has the token.
     config = uvicorn.Config(

@@ -41,7 +41,8 @@ class Chart:
     labels: str
     values: tuple[str, ...]
     whole: bool = False  # the values are parts of one
-    across: str | None = None  # of a matrix: what its columns are
+    across: str | None = None  # of a matrix: what its columns are; of lines: their names
+    lines: bool = False
 
     @classmethod
     def of(cls, columns: str, title: str) -> Chart:

@@ -18,6 +18,7 @@ from headcount.pipelines.active_users.options.breakdown_options import UNKNOWN
 
 _NARROWED = ("v_active_day", "active_user_table", "active_user_history")
 _SEVERAL = {SUMMED, ENGAGED_SESSION}  # signals that one event is not always enough for
+_BROKEN_DOWN = [name for name, rule in DEFINITIONS.items() if _SEVERAL.isdisjoint(rule.signals())]
 
 
 def _view(has_people: bool, called: str = "v_active_day") -> str:
@@ -40,28 +41,44 @@ def _view(has_people: bool, called: str = "v_active_day") -> str:
     return f"CREATE TEMP VIEW {called} ({columns}) AS {' UNION ALL '.join(parts)}"
 
 
+def _enough(name: str) -> set[str]:
+    """The signals of a definition each of which makes active by itself. Whose event gave one of
+    these with a value is active, so that the set of a value need not be held against the whole."""
+    rule = DEFINITIONS[name]
+    found = set(rule.signals()).intersection(*rule.needs)
+    return set() if rule.unless else found
+
+
 def _view_by(has_people: bool, of: str) -> str:
     """The view of values: their sets, as far as these are active; and who is in none of them.
     `of` is the view of all users."""
     parts = []
-    for name, rule in DEFINITIONS.items():
-        if not _SEVERAL.isdisjoint(rule.signals()):
-            continue
-        signals = _texts(rule.signals())
-        for value, key, users in (
-            ("value", "date, dimension, value", "bitmap_and(found.users, day.users)"),
-            (f"'{UNKNOWN}'", "date, dimension", "bitmap_andnot(day.users, found.users)"),
+    for name in _BROKEN_DOWN:
+        signals = _texts(DEFINITIONS[name].signals())
+        for value, key, users, number in (
+            (
+                "value",
+                "date, dimension, value",
+                "iif(is_enough, found.users, bitmap_and(found.users, day.users))",
+                "iif(is_enough, 1, bitmap_count(found.users, day.users))",
+            ),
+            (
+                f"'{UNKNOWN}'",
+                "date, dimension",
+                "bitmap_andnot(day.users, found.users)",
+                "bitmap_count(day.users) - bitmap_count(day.users, found.users)",
+            ),
         ):
+            having = _stitched("bitmap_or(users)", has_people)
             found = (
-                f"SELECT date, dimension, {value} AS value, "
-                f"{_of(rule.signals(), has_people)} AS users "
+                f"SELECT date, dimension, {value} AS value, {having} AS users, "
+                f"{_is_enough(name)} AS is_enough "
                 f"FROM active_day_by WHERE signal IN ({signals}) GROUP BY {key}"
             )
             parts.append(
-                f"SELECT day.date, '{name}', dimension, value, {users} AS members, own "
-                f"FROM ({found}) AS found "
-                f"JOIN {of} AS day ON day.date = found.date AND definition = '{name}' "
-                "WHERE bitmap_count(members) > 0"
+                f"SELECT day.date, '{name}', dimension, value, {users}, own "
+                f"FROM ({found}) AS found JOIN {of} AS day "
+                f"ON day.date = found.date AND definition = '{name}' WHERE {number} > 0"
             )
     columns = "date, definition, dimension, value, users, own"
     return f"CREATE TEMP VIEW v_active_day_by ({columns}) AS {' UNION ALL '.join(parts)}"
@@ -74,34 +91,71 @@ def make(db: sqlite3.Connection) -> None:
     db.execute(_view_by(has_people, "v_active_day"))
 
 
-def narrow(db: sqlite3.Connection, dimension: str, value: str) -> None:
-    """From now on v_active_day, active_user_table and active_user_history of this connection are of
-    those alone who had a value of a field."""
-    has_people = _has_people(db)
-    for view in (*_NARROWED, "v_active_day_by", "v_active_day_of_all"):
-        db.execute(f"DROP VIEW IF EXISTS temp.{view}")
-    db.execute(_view(has_people, "v_active_day_of_all"))
-    db.execute(_view_by(has_people, "v_active_day_of_all"))
-    field, value = (f"'{text.replace(chr(39), 2 * chr(39))}'" for text in (dimension, value))
-    # A day on which nobody had it is known, too, as far as the field is.
-    db.execute(
-        "CREATE TEMP VIEW v_active_day (date, definition, users, own) AS "
-        "SELECT date, definition, bitmap_or(users), own FROM ("
-        "SELECT date, definition, users, own FROM v_active_day_by "
-        f"WHERE dimension = {field} AND value = {value} "
-        "UNION ALL SELECT date, definition, NULL, own FROM v_active_day_of_all "
-        f"WHERE date IN (SELECT date FROM active_day_by WHERE dimension = {field})"
-        ") GROUP BY date, definition, own"
-    )
-    db.execute(
-        "CREATE TEMP VIEW active_user_table AS SELECT date, active_user_count "
-        f"FROM active_users_by WHERE dimension = {field} AND value = {value}"
-    )
-    db.execute(
-        "CREATE TEMP VIEW active_user_history AS "
-        "SELECT date, run_id, active_user_count, changed_at "
-        f"FROM active_users_by_history WHERE dimension = {field} AND value = {value}"
-    )
+class Narrowing:
+    """The views of a connection, narrowed to those who had a value of a field; one after another.
+
+    A day on which nobody had the value is known, too, as far as the field is.
+    """
+
+    def __init__(self, db: sqlite3.Connection, field: str, values: Iterable[str]):
+        """`values`: those that will be asked for."""
+        self._db, self._field = db, _text(field)
+        self._has_people = _has_people(db)
+        for view in (*_NARROWED, "v_active_day_by", "v_active_day_of_all"):
+            db.execute(f"DROP VIEW IF EXISTS temp.{view}")
+        db.execute(_view(self._has_people, "v_active_day_of_all"))
+        db.execute(_view_by(self._has_people, "v_active_day_of_all"))
+        # Large sets, and few need them: those of a value are mostly enough.
+        query = "SELECT DISTINCT signal FROM active_day_by WHERE dimension = ?"
+        signals = {signal for (signal,) in db.execute(query, [field])}
+        needs_all = UNKNOWN in values or any(
+            signals & DEFINITIONS[name].signals() - _enough(name) for name in _BROKEN_DOWN
+        )
+        users = "users" if needs_all else "NULL"
+        query = (
+            f"SELECT date, definition, {users}, own FROM v_active_day_of_all "
+            f"WHERE date IN (SELECT date FROM active_day_by WHERE dimension = {self._field})"
+        )
+        db.execute("DROP TABLE IF EXISTS temp.day_of_field")
+        db.execute("CREATE TEMP TABLE day_of_field (date, definition, users, own)")
+        # (A SELECT by itself: it makes a copy of PostgreSQL fetch its tables.)
+        db.executemany("INSERT INTO day_of_field VALUES (?, ?, ?, ?)", db.execute(query))
+
+    def to(self, value: str) -> None:
+        """From now on v_active_day, active_user_table and active_user_history are of those alone
+        who had this value."""
+        db, of_field = self._db, f"dimension = {self._field}"
+        of_value = f"{of_field} AND value = {_text(value)}"
+        for view in _NARROWED:
+            db.execute(f"DROP VIEW IF EXISTS temp.{view}")
+        parts = [
+            "SELECT date, definition, NULL, own FROM day_of_field "
+            f"WHERE definition NOT IN ({_texts(_BROKEN_DOWN)})"
+        ]
+        for name in _BROKEN_DOWN:
+            users = _stitched("bitmap_or(part.users)", self._has_people)
+            if value == UNKNOWN:
+                users = f"iif(count(part.users), bitmap_andnot(day.users, {users}), NULL)"
+            else:
+                users = f"iif({_is_enough(name)}, {users}, bitmap_and({users}, day.users))"
+            parts.append(
+                f"SELECT day.date, '{name}', {users}, own FROM day_of_field AS day "
+                f"LEFT JOIN active_day_by AS part ON part.date = day.date "
+                f"AND signal IN ({_texts(DEFINITIONS[name].signals())}) "
+                f"AND {of_field if value == UNKNOWN else of_value} "
+                f"WHERE definition = '{name}' GROUP BY day.date"
+            )
+        columns = "date, definition, users, own"
+        db.execute(f"CREATE TEMP VIEW v_active_day ({columns}) AS {' UNION ALL '.join(parts)}")
+        db.execute(
+            "CREATE TEMP VIEW active_user_table AS SELECT date, active_user_count "
+            f"FROM active_users_by WHERE {of_value}"
+        )
+        db.execute(
+            "CREATE TEMP VIEW active_user_history AS "
+            "SELECT date, run_id, active_user_count, changed_at "
+            f"FROM active_users_by_history WHERE {of_value}"
+        )
 
 
 def _has_people(db: sqlite3.Connection) -> bool:
@@ -112,11 +166,23 @@ def _has_people(db: sqlite3.Connection) -> bool:
 
 def _of(signals: Iterable[str], has_people: bool) -> str:
     """Who has one of these, the devices of a person as one."""
-    users = f"bitmap_or(users) FILTER (WHERE signal IN ({_texts(signals)}))"
+    return _stitched(f"bitmap_or(users) FILTER (WHERE signal IN ({_texts(signals)}))", has_people)
+
+
+def _stitched(users: str, has_people: bool) -> str:
     if not has_people:
         return users
     return f"stitched({users}, (SELECT devices FROM stitching), (SELECT users FROM stitching))"
 
 
+def _is_enough(name: str) -> str:
+    """Whether rows have no signals but those that are enough for a definition."""
+    return f"min(signal IN ({_texts(_enough(name))}))"
+
+
 def _texts(words: Iterable[str]) -> str:
-    return ", ".join(f"'{word}'" for word in sorted(set(words)))
+    return ", ".join(map(_text, sorted(set(words))))
+
+
+def _text(word: str) -> str:
+    return f"'{word.replace(chr(39), 2 * chr(39))}'"

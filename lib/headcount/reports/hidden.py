@@ -27,18 +27,19 @@ _COLUMNS: dict[str, set[str] | None] = {
 # in a statement of Datasette's.)
 _JOIN = re.compile(r"\b(natural|using(?! fts))\b", re.IGNORECASE)
 _COLUMN_LIST = re.compile(r"\A\s*select [\w\[\], ]+ from ")
-_TABLE = re.compile(rf"\b({'|'.join(_COLUMNS)})\b", re.IGNORECASE)
+_TABLE = re.compile(rf"\b(?:p[0-9]+_)?({'|'.join(_COLUMNS)})\b", re.IGNORECASE)
+_OF_PROPERTY = re.compile(r"\Ap[0-9]+_")  # how names of its tables begin (db/properties.py)
 
 
 def is_hidden(table: str, column: str) -> bool:
     """Whether values of a column are hidden."""
-    columns = _COLUMNS.get(table.lower(), ())
+    columns = _COLUMNS.get(_OF_PROPERTY.sub("", table.lower()), ())
     return column != "" and (columns is _ALL or column.lower() in columns)
 
 
 def has_them(table: str) -> bool:
     """Whether a table has columns that are hidden."""
-    return table in _COLUMNS
+    return _OF_PROPERTY.sub("", table) in _COLUMNS
 
 
 def named(statement: str) -> str:

@@ -35,7 +35,7 @@ def _tabulate(columns, rows, style):
     import tabulate
 
     tabulate.PRESERVE_WHITESPACE = True
-    visible = [[_one_line(cell) for cell in row] for row in rows]
+    visible = [[one_line(cell) for cell in row] for row in rows]
     # numbers are aligned by what they are; a text of digits stays as it is
     align = [
         "right" if any(isinstance(row[i], int | float) for row in rows) else "left"
@@ -47,7 +47,7 @@ def _tabulate(columns, rows, style):
     return text + "\n"
 
 
-def _one_line(cell):
+def one_line(cell):
     """A cell without control characters, which could move the cursor or hide text."""
     if cell is None:
         return ""

@@ -6,7 +6,7 @@ from random import Random
 
 from dateutil import tz
 
-from headcount.testdata import damage, days, engagement_templates
+from headcount.testdata import damage, days, engagement_dimensions, engagement_templates
 from headcount.values import zones
 
 _SECOND = 1_000_000  # microseconds
@@ -14,6 +14,7 @@ _DAY = 86_400 * _SECOND
 
 _PROFILES = 64
 _KEPT = 512  # earlier lines, to repeat
+_END = b"}\n"
 _MASK = (1 << 128) - 1
 _SPREAD = 0x9E3779B97F4A7C15F39CC0605CEDC835  # odd: no two users share a key
 _DAYTIMES = [b"Morning", b"Noon", b"Afternoon"]
@@ -121,7 +122,10 @@ class Stream:
             b"uuid": _uuid((key ^ session * _SPREAD) & _MASK),
             b"east": east,
         }
-        return template % values + self._profiles[profile] % values, east
+        line = template % values + self._profiles[profile] % values
+        if self._options.with_dimensions:
+            line = line.removesuffix(_END) + engagement_dimensions.of(user) + _END
+        return line, east
 
     def _visitor(self, micros: int) -> int:
         """A user who opens the app: few do most of it, and not the same few every day."""

@@ -8,6 +8,7 @@ from bench import year
 from bench.case import Case
 from bench.cases import (
     active_users,
+    breakdowns,
     comments,
     event_metrics,
     recent_changes,
@@ -41,6 +42,14 @@ CASES = {
     "year-mau": Kind(store.report_of_a_year("active_users", "window=28"), {"day"}, year=True),
     "year-retention": Kind(store.report_of_a_year("retention", "by=day"), {"day"}, year=True),
     "year-kinds": Kind(store.report_of_a_year("new_returning_resurrected"), {"day"}, year=True),
+    "year-by": Kind(store.report_of_a_year("active_users", by=year.FIELD), {"day"}, year=True),
+    "year-by-value": Kind(
+        store.report_of_a_year("active_users_by_value", by=year.FIELD), {"day"}, year=True
+    ),
+    "by-few": Kind(breakdowns.count(breakdowns.FEW), {"dimensions"}),
+    "by-many": Kind(breakdowns.count(breakdowns.MANY), {"dimensions"}),
+    "import-by-few": Kind(breakdowns.fresh_import(breakdowns.FEW), {"dimensions"}),
+    "import-by-many": Kind(breakdowns.fresh_import(breakdowns.MANY), {"dimensions"}),
     "sample": Kind(store.sample, set()),
     "site-activity": Kind(site_activity.site_activity, {"chats", "slice"}),
     "site-import": Kind(site_activity.site_import, {"chats"}),

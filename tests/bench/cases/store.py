@@ -74,12 +74,14 @@ def monthly(data: Data, users: int) -> Case:
     )
 
 
-def report_of_a_year(name: str, *params: str) -> Callable[[Data, int], Case]:
-    """A report of the sets of the whole year."""
+def report_of_a_year(name: str, *params: str, by: str = "") -> Callable[[Data, int], Case]:
+    """A report of the sets of the whole year; or of those of each value of a field."""
+    params += (f"by={by}",) if by else ()
 
     def case(data: Data, users: int) -> Case:
         given = [word for param in params for word in ("--param", param)]
-        command = ["--db", _year(data, users), "--format", "csv", *given]
+        history = _year(data, users, has_countries=bool(by))
+        command = ["--db", history, "--format", "csv", *given]
         asked = ours("show-report", name, *command, answer=str.strip)
         return Case(f"a year's {' '.join([name, *params])}", [asked], [Within(1)])
 
@@ -98,6 +100,10 @@ def sample(data: Data) -> Case:
     )
 
 
-def _year(data: Data, users: int) -> Path:
-    day = data.day()
-    return made(data.folder / f"year-{users}.db", lambda path: year.build(path, day, users))
+def _year(data: Data, users: int, *, has_countries: bool = False) -> Path:
+    day, name = data.day(), f"year-by-{users}.db" if has_countries else f"year-{users}.db"
+
+    def write(path: Path) -> None:
+        year.build(path, day, users, has_countries=has_countries)
+
+    return made(data.folder / name, write)

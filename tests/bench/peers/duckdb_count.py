@@ -1,6 +1,7 @@
 """duckdb_count.py [--every-line] FILES - active users of each local day, as its experts count
 
-FILES is a path or a glob. Prints date and count. With --escapes it does the same.
+FILES is a path or a glob. Prints date and count. With --escapes it does the same. With --by=A.B
+prints date, field, value and count, by the values at that path.
 
 event_params stays text (JSON) until the name has decided, and is taken apart in the few lines that
 matter: on 1 GB 0.57 s. Slower: the whole schema at once, as STRUCTs (0.63 s); a search of the raw
@@ -51,7 +52,21 @@ EVERY_LINE = f"""
     SELECT day, count(*) FROM active GROUP BY day ORDER BY day
 """
 
+
+def by_values(path: str) -> str:
+    """The selective query, by the values at the path of a field within an object."""
+    column, name = path.split(".")
+    fields = FIELDS.replace("columns = {", f"columns = {{{column}: 'STRUCT({name} VARCHAR)', ")
+    query = SELECTIVE.replace(FIELDS, fields)
+    query = query.replace("user_pseudo_id, ", f"user_pseudo_id, {column}.{name} AS value, ", 1)
+    query = query.replace("SELECT day, count", f"SELECT day, '{path}', value, count")
+    return query.replace("BY day", "BY day, value")
+
+
 *options, files = sys.argv[1:]
 query = EVERY_LINE if "--every-line" in options else SELECTIVE
-for day, count in duckdb.execute(query, {"files": files}).fetchall():
-    print(day, count, sep="\t")
+for option in options:
+    if option.startswith("--by="):
+        query = by_values(option.removeprefix("--by="))
+for row in duckdb.execute(query, {"files": files}).fetchall():
+    print(*row, sep="\t")

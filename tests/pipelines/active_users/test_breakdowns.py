@@ -1,13 +1,17 @@
 """Breakdowns against brute force: however the input is cut, ordered and repeated."""
 
 import json
+import sqlite3
 from collections import defaultdict
+from datetime import date, timedelta
 from random import Random
 
 import pytest
 from pyroaring import BitMap
 
-from headcount.pipelines.active_users.events import source
+from headcount.io.blocks import All, Block
+from headcount.pipelines.active_users.days import breakdowns
+from headcount.pipelines.active_users.events import breakdown, source
 from headcount.reports import catalogue
 from helpers.events import NOON
 from helpers.programs import REAL, run
@@ -401,3 +405,65 @@ def test_the_real_sample_equals_plain_python():
         for field, value in zip(fields, values, strict=True):
             found[day, field, shown(value)].add(event["user_pseudo_id"])
     assert counted(done.stdout) == {key: len(users) for key, users in found.items()}
+
+
+@pytest.mark.parametrize("valuable", ["", "purchase"])
+def test_windows_of_every_value_are_unions_of_its_days(valuable, tmp_path):
+    """Of the unknown, too, and where a value's users need not all be active."""
+    lines, path = made(12, 600, days=9), tmp_path / "my.db"
+    how = ["import-active-users", "--quiet", "--db", path, "--valuable-events", valuable]
+    run(*how, stdin=b"".join(lines[:200]), check=0)
+    run(*how, "--by", "platform", stdin=b"".join(lines[200:]), check=0)
+    asked = ["--param", "by=platform", "--param", "window=3", "--format", "json"]
+    rows = json.loads(run("show-report", "active_users", "--db", path, *asked, check=0).stdout)
+    with sqlite3.connect(path) as db:
+        days = [day for (day,) in db.execute("SELECT DISTINCT date FROM active_day_by")]
+        of_day = {day: breakdowns.active(db, day, "engaged-valuable") for day in days}
+    expected = {}
+    for value in {value for sets in of_day.values() for _, value in sets}:
+        first = date.fromisoformat(min(days))
+        for after in range(len(days)):
+            window = [str(first + timedelta(after - back)) for back in range(3)]
+            sets = [of_day.get(day, {}).get(("platform", value), BitMap()) for day in window]
+            if users := len(BitMap.union(*sets)):
+                expected[value, window[0]] = users
+    assert {(row["value"], row["date"]): row["users"] for row in rows} == expected
+    assert {"(unknown)", "IOS"} <= {value for value, _ in expected}
+
+
+SHAPES = [
+    {"country": "Peru", "city": None},
+    {"country": {"string_value": "Peru"}},
+    {"country": {"name": "Peru"}, "list": None},
+    {"list": [{"key": "country", "value": "Peru"}]},
+    [{"key": "country", "value": {"string_value": "Peru"}}],
+    '{"country": "Peru"}',
+    {"country": [1, 2.50], "city": "Lima"},
+    {},
+    None,
+    7,
+]
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_values_of_many_lines_are_those_of_each(seed):
+    """Whatever is on the way to a field, or in its place."""
+    rng = Random(seed)
+    some = rng.sample(SHAPES, rng.randrange(1, 4))
+    lines = [json.dumps({"geo": rng.choice(some), "n": rng.choice(some)}).encode() for _ in "12345"]
+    fields = rng.sample(["geo.country", "geo.city", "geo", "n", "n.country*geo.city", "geo.x.y"], 3)
+    found = breakdown.Breakdown(fields, "fields")
+    at = found.of_lines(All(Block(b"\n".join(lines) + b"\n")))
+    for places in ([0, 1, 2, 3, 4], [1, 4]):
+        rows = [found.values(lines[i]) for i in places]
+        assert at(places) == [list(column) for column in zip(*rows, strict=True)]
+
+
+def test_objects_that_no_field_is_in_cost_nothing():
+    """What differs from event to event is not taken apart for a value that few events differ in."""
+    lines = [b'{"geo":{"ip":"%d","country":"Peru"}}' % i for i in range(100)]
+    found = breakdown.Breakdown(["geo.country"], "fields")
+    taken_apart = []
+    found._of_leaf["geo.country"]._value = lambda raw, _: taken_apart.append(raw) or "Peru"
+    at = found.of_lines(All(Block(b"\n".join(lines))))
+    assert at(range(100)) == [["Peru"] * 100] and taken_apart == [b'"Peru"']

@@ -98,7 +98,10 @@ def test_as_one_by_one(odd, wanted):
         else:
             pairs, rows = found.others, []
             assert [i for i, _ in pairs] == sorted(i for i, _ in pairs)
-            for signals, times, users in found.columns:
+            for signals, times, users, places in found.columns:
+                assert [(it[2], it[3]) for it in map(alone.__getitem__, places)] == [
+                    (user, signals) for user in users
+                ]
                 index = DayIndex(SPAN, found.scale)
                 days = [index.days[place] for place in index.places(times)]
                 rows += [(day, user, signals) for day, user in zip(days, users, strict=True)]

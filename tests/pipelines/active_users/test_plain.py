@@ -90,7 +90,8 @@ def test_as_one_by_one(unit, odd, wanted):
         assert not any(type(event) is Reject for event in alone)
         assert not found.others
         pairs = []
-        for _, times, users in found.columns:
+        for _, times, users, places in found.columns:
+            assert users == [alone[i][2] for i in places]
             of_days = DayIndex(span, found.scale).of_days(times, users) if times else {}
             pairs += [(day, user) for day, of_day in of_days.items() for user in of_day]
         assert sorted(pairs) == sorted(days_of(alone, span))

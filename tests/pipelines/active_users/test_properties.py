@@ -265,6 +265,19 @@ def test_a_wrong_number_is_told_of_its_property(tmp_path):
         assert b"no property c in the database; there are: default, a, b" in done.stderr
 
 
+def test_each_has_its_measures(tmp_path):
+    db = tmp_path / "my.db"
+    imported(db, stdin=b"".join(events(1)))
+    imported(db, '--property=a"b', "--by=platform", stdin=b"".join(events(2)))
+    text = run("export-metrics", "--db", db, check=0).stdout.decode()
+    last = "SELECT active_user_count FROM {}active_user_table ORDER BY date DESC LIMIT 1"
+    for name, of in (("default", ""), ('a\\"b', "p1_")):
+        (count,) = query(db, last.format(of))[0]
+        assert f'headcount_active_users{{property="{name}"}} {count}.0\n' in text
+        assert f'headcount_property_newest_day_age_seconds{{property="{name}"}} ' in text
+    assert 'headcount_active_users_by{dimension="platform",property="a\\"b",value=' in text
+
+
 def test_backfill_is_of_the_same_property(tmp_path):
     db, files = tmp_path / "my.db", []
     for number in range(4):

@@ -66,12 +66,13 @@ def test_many_sets(db, sets):
     query = "FROM (SELECT unhex(value) AS users FROM json_each(?))"
     db.create_function("unhex", 1, lambda text: text and bytes.fromhex(text))
     known = [one or frozenset() for one in sets]
-    union, common = (
+    union, common, several = (
         ids(db.execute(f"SELECT bitmap_{name}(users) {query}", [rows]).fetchone()[0])
-        for name in ("or", "and")
+        for name in ("or", "and", "several")
     )
     assert union == set().union(*known)
     assert common == (reduce(frozenset.intersection, known) if known else set())
+    assert several == {one for one in union if sum(one in some for some in known) > 1}
 
 
 WINDOWS = st.one_of(st.none(), st.integers(1, 12))

@@ -43,10 +43,8 @@ class _Held:
     def __init__(self, head: bytes, tally: identity.Tally | None):
         self.head = head
         self.users: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-        # by day, then by signals, field and value
-        self.by: dict[str, dict[tuple[str, str, str], set[str]]] = defaultdict(
-            lambda: defaultdict(set)
-        )
+        # by day and signals: users, each with the value that an event had in each of the fields
+        self.by: dict[str, dict[str, set[tuple[str, ...]]]] = defaultdict(lambda: defaultdict(set))
         self.tally = tally
 
 
@@ -78,15 +76,14 @@ class ActiveRows:
         user alone are one line (runner.USERS).
         """
         self._by, self._properties = by, properties
-        needs_lines = by or properties
-        self._parse = parser.parse_all if needs_lines else parser.parse_plain
+        self._parse = parser.parse_all if properties else parser.parse_plain
         self._escapes = name is escape
         self._name = (lambda day, user: name(f"{day} {user}")) if daily else _the_same(name)
         self._span = days.span
         self._search = search
         self._dense = False  # most lines held a name
         wanted = parser.definition
-        self._repeats = repeats.of(wanted) if search and not needs_lines else None
+        self._repeats = repeats.of(wanted) if search and not (by or properties) else None
         self._holds = not wanted.summed and not qualify.may_be_pending(wanted)
         # beside that of the user
         self._has_names = wanted.stitched or ENGAGED_SESSION in needed(wanted.named)
@@ -145,8 +142,9 @@ class ActiveRows:
                 for signals, users in of_day.items():
                     rows += self._rows(day, signals, users)
             for day, of_day in held.by.items():
-                for (signals, *of_value), users in of_day.items():
-                    rows += self._lines_of(runner.BY, [day, signals, *map(escape, of_value)], users)
+                for signals, found in of_day.items():
+                    for of_value, users in self._by_value(found):
+                        rows += self._lines_of(runner.BY, [day, signals, *of_value], users)
             if any(rows):
                 parts += [held.head, *rows]
         self._held.clear()
@@ -169,6 +167,15 @@ class ActiveRows:
             line = "\t".join([*head, *names[i : i + _IN_ONE]])
             yield note + line.encode() + b"\n"
 
+    def _by_value(self, found: set[tuple[str, ...]]) -> Iterator[tuple[list[str], set[str]]]:
+        """The field and the value, and who had it, of users with their values."""
+        for i, field in enumerate(self._by.fields, 1):
+            of_values: dict[str, set[str]] = defaultdict(set)
+            for row in found:
+                of_values[row[i]].add(row[0])
+            for value, users in of_values.items():
+                yield [escape(field), escape(value)], users
+
     def _names(self, day: str, users: set[str]) -> list[str]:
         names = list(users)
         text = "\t".join(names)
@@ -183,9 +190,12 @@ class ActiveRows:
         found = self._parse(lines)
         events, new = repeated, 0
         if type(found) is Plain:
+            values_at = self._by.of_lines(lines) if self._by else None
             for column in found.columns:
                 events += len(column.users)
                 new += self._hold(column, found.scale, held)
+                if values_at:
+                    self._hold_values(column, found.scale, values_at, held)
             found = found.others
         else:
             found = enumerate(found)
@@ -203,7 +213,10 @@ class ActiveRows:
                     of_day = held.users[day]
                 events += 1
                 if self._by:
-                    self._size += self._hold_values(lines[i], user, signals, held.by[day])
+                    had = held.by[day][signals.partition("\t")[0]]
+                    before = len(had)
+                    had.add((user, *self._by.values(lines[i])))
+                    self._size += len(had) - before
                 if self._holds:
                     users = of_day[signals]
                     if user not in users:
@@ -225,18 +238,9 @@ class ActiveRows:
         text = b"".join(held.head + "".join(of_it).encode() for held, of_it in rows.items())
         return Result(text, new, filtered, events - new, rejects, passed=passed)
 
-    def _hold_values(self, line: bytes, user: str, signals: str, by: dict) -> int:
-        """Take in which values an event had; returns how many users are new to one of them."""
-        signals, new = signals.partition("\t")[0], 0
-        for field, value in zip(self._by.fields, self._by.values(line), strict=True):
-            users = by[signals, field, value]
-            new += user not in users
-            users.add(user)
-        return new
-
     def _hold(self, column: Column, scale: Scale, held: _Held) -> int:
         """Take in a column; returns how many rows are new."""
-        signals, times, users = column
+        signals, times, users, _ = column
         if not users:
             return 0
         new = 0
@@ -249,6 +253,16 @@ class ActiveRows:
             if held.tally:
                 held.tally.add(day, len(of_day) - rows)
         return new
+
+    def _hold_values(self, column: Column, scale: Scale, values_at: Callable, held: _Held) -> None:
+        """Take in which values the users of a column had."""
+        if column.users:
+            rows = list(zip(column.users, *values_at(column.places), strict=True))
+            for day, of_day in self._index(scale).of_days(column.times, rows).items():
+                had = held.by[day][column.signals]
+                before = len(had)
+                had.update(of_day)
+                self._size += len(had) - before
 
     def _index(self, scale: Scale) -> DayIndex:
         if scale not in self._indexes:

@@ -40,6 +40,12 @@ def add_options(parser: Parser) -> None:
         help=f"about how long lines are, from {LEAST} on (default: {MEAN_LINE}); short ones lack "
         "parameters and properties that decide nothing",
     )
+    parser.add_argument(
+        "--with-dimensions",
+        action="store_true",
+        help="each user also has a platform (3 values), an app_info.version (10), a geo.country "
+        "(50) and a geo.city (1,000), of which few have most of the users",
+    )
     days.add_options(parser)
 
 

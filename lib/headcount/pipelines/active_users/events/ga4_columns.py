@@ -50,9 +50,10 @@ def of_events(
     columns = []
     if kinds & by_name:
         is_valuable = list(map(by_name.__contains__, names))
-        when, whose = list(compress(times, is_valuable)), list(compress(who, is_valuable))
+        of_all = times, who, range(len(names))
+        when, whose, places = (list(compress(some, is_valuable)) for some in of_all)
         if when:
-            columns.append(Column(VALUABLE, when, whose))
+            columns.append(Column(VALUABLE, when, whose, places))
     if ENGAGEMENT in kinds:
         engaged: dict[str, Column] = {}
         is_engagement = map(operator.eq, names, repeat(ENGAGEMENT))
@@ -64,10 +65,11 @@ def of_events(
                 continue
             if signals:
                 column = engaged.get(signals) or engaged.setdefault(
-                    signals, Column(signals, [], [])
+                    signals, Column(signals, [], [], [])
                 )
                 column.times.append(times[i])
                 column.users.append(who[i])
+                column.places.append(i)
         columns += engaged.values()
     odd.sort()
     others = [(i, it) for i, it in zip(odd, judge(odd), strict=True) if it is not None]

@@ -80,11 +80,13 @@ class Digits(NamedTuple):
 
 
 class Column(NamedTuple):
-    """Events that say the same of their users: their times, and their users."""
+    """Events that say the same of their users: their times, their users, the places of their
+    lines."""
 
     signals: str
     times: list
     users: list[str]
+    places: Sequence[int]
 
 
 class Plain(NamedTuple):
@@ -119,6 +121,7 @@ def columns(
     if found is None:
         return None
     when, scale = found
+    places = range(len(events))
     if names:
         what = _filled(events, names)
         if None in what or "" in what:
@@ -127,7 +130,8 @@ def columns(
             is_wanted = [(name if type(name) is str else str(name)) in wanted for name in what]
             when = list(itertools.compress(when, is_wanted))
             who = list(itertools.compress(who, is_wanted))
-    return Plain([Column(ANY_EVENT, when, who)], scale)
+            places = list(itertools.compress(places, is_wanted))
+    return Plain([Column(ANY_EVENT, when, who, places)], scale)
 
 
 def of_texts(
@@ -138,10 +142,12 @@ def of_texts(
     if found is None:
         return None
     when, scale = found
+    places = range(len(users))
     if keep is not None and not all(keep):
         when = list(itertools.compress(when, keep))
         users = list(itertools.compress(users, keep))
-    return Plain([Column(ANY_EVENT, when, users)], scale)
+        places = list(itertools.compress(places, keep))
+    return Plain([Column(ANY_EVENT, when, users, places)], scale)
 
 
 def _filled(events: list, getters: list[Callable]) -> list:
