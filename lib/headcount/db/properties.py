@@ -105,7 +105,8 @@ def schema(prefix: str) -> Iterator[str]:
 
 
 def numbers(db) -> dict[str, int]:
-    """The number of each property that has one: all but the default one."""
+    """The number of each property that has one: all but the default one, those among them that only
+    a failed run has named."""
     return {name: number for number, name in db.execute("SELECT id, name FROM property").fetchall()}
 
 
@@ -177,6 +178,10 @@ def _stand_in(db: sqlite3.Connection, table: str, source: str) -> None:
 
 
 def _there(db: sqlite3.Connection) -> dict[str, int]:
-    """The numbers, also of a database of an earlier version, which knows none."""
-    query = "SELECT count(*) FROM sqlite_schema WHERE name = 'property'"
-    return numbers(db) if db.execute(query).fetchone()[0] else {}
+    """The numbers of those that a finished run has brought; a database of an earlier version knows
+    none."""
+    query = "SELECT count(*) FROM sqlite_schema WHERE name = 'run_property'"
+    if not db.execute(query).fetchone()[0]:
+        return {}
+    brought = {name for (name,) in db.execute("SELECT DISTINCT property FROM run_property")}
+    return {name: number for name, number in numbers(db).items() if name in brought}

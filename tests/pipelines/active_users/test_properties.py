@@ -221,6 +221,28 @@ def test_settings_are_remembered(typed, tmp_path):
     assert query(db, "SELECT name FROM setting") == []
 
 
+def test_what_a_failed_run_names_is_not_there(tmp_path):
+    db = tmp_path / "my.db"
+    imported(db, stdin=b"".join(events(1)))
+    imported(db, "--property=shpo", stdin=b"no event\n" * 50, check=66)
+    done = run("show-report", "--db", db, "--property=shpo", "active_users", check=2)
+    assert b"no property shpo in the database; there are: default" in done.stderr
+    imported(db, "--property=shpo", "--tz=Asia/Tokyo", stdin=b"".join(events(1)))
+    run("show-report", "--db", db, "--property=shpo", "active_users", check=0)
+
+
+def test_parts_of_a_property(tmp_path):
+    db, parts = tmp_path / "my.db", [tmp_path / "0", tmp_path / "1"]
+    for number, part in enumerate(parts):
+        lines = b"".join(events(number))
+        how = ["--tz=Asia/Tokyo", "--by=platform"]
+        run("count-active-users", "--quiet", "--part", part, *how, stdin=lines, check=0)
+    merge = ["merge-parts", "--quiet", "--db", db, "--property=a"]
+    assert run(*merge, *parts, check=0).stdout != b"" == run(*merge, *parts, check=0).stdout
+    imported(alone := tmp_path / "alone.db", *how, stdin=b"".join(events(0) + events(1)))
+    assert content(db, "a") == content(alone)
+
+
 def test_users_of_two_properties_are_one(tmp_path):
     db = tmp_path / "my.db"
     for name in "ab":
