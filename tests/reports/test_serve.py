@@ -17,7 +17,8 @@ import pytest
 from datasette_dashboards import replace_opts_in_query
 from pyroaring import BitMap
 
-from headcount.reports import browser, catalogue, connection, day_views, set_functions
+from headcount.reports import catalogue, connection, day_views, set_functions
+from headcount.reports.web import browser
 from helpers.browser_server import VALUES, fill, fill_values, serve_db
 from helpers.programs import BARE, BIN, run
 from helpers.sessions import query

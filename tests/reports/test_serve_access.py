@@ -13,8 +13,9 @@ import time
 import httpx
 import pytest
 
-from headcount.reports import browser, catalogue, connection, hidden, listening
-from headcount.reports.gate import Gate
+from headcount.reports import catalogue, connection
+from headcount.reports.web import browser, hidden, listening
+from headcount.reports.web.gate import Gate
 from helpers.browser_server import Address, serve_db
 from helpers.programs import BARE, BIN, ROOT, run
 

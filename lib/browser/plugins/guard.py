@@ -17,7 +17,8 @@ from importlib.resources import files
 from datasette import hookimpl
 from jinja2.ext import Extension
 
-from headcount.reports import hidden, render
+from headcount.reports import render
+from headcount.reports.web import hidden
 
 # Scripts by nonce alone: our own CSV output, which anyone can shape, must not be one.
 _POLICY = (

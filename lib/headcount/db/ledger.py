@@ -25,6 +25,20 @@ from headcount.values.tsv import shown
 
 # In SQL: whether a run is one of an import, and not of a tool.
 IS_IMPORT = "(" + " OR ".join(f"pipeline LIKE '{start}%'" for start in locks.IMPORTS) + ")"
+# In SQL: jobs that should have run and have not.
+OVERDUE = """
+WITH latest AS (
+    SELECT job, every, max(id) FROM job_run GROUP BY job
+),
+good AS (
+    SELECT job, min(started_at) AS first, max(started_at) FILTER (WHERE status = 'done') AS success
+    FROM job_run GROUP BY job
+)
+SELECT job, success AS last_success, every AS every_seconds
+FROM latest JOIN good USING (job)
+WHERE every > 0 AND unixepoch('now') - unixepoch(coalesce(success, first)) > every * 1.5
+ORDER BY job
+"""
 _EDGE = 64 << 10
 SKIPPED = "skipped: "  # how the message of a start begins that found another one running
 

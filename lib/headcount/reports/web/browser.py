@@ -22,8 +22,9 @@ from datasette.database import Database
 from headcount.checkout import ROOT
 from headcount.db import connection, properties
 from headcount.errors import OK
-from headcount.reports import catalogue, hidden, listening
-from headcount.reports.gate import Gate
+from headcount.reports import catalogue
+from headcount.reports.web import hidden, listening
+from headcount.reports.web.gate import Gate
 
 FOLDER = Path(ROOT, "lib", "browser")
 NAME = "headcount"  # of the database, in addresses
@@ -289,6 +290,7 @@ def _datasette(path: str, whose: str, *, show_ids: bool = False) -> _Datasette:
         [],
         metadata=_metadata(_tables(path), show_ids),
         plugins_dir=str(FOLDER / "plugins"),
+        template_dir=str(FOLDER / "templates"),
         static_mounts=[("browser", str(FOLDER / "static"))],
         settings=_SETTINGS,
     )
@@ -344,9 +346,9 @@ def serve(
         if is_port:
             token = secrets.token_urlsafe()
             datasette.gate = Gate(token)
-            address = f"{listening.HOST}:{listener.getsockname()[1]}/-/dashboards?token={token}"
+            address = f"{listening.HOST}:{listener.getsockname()[1]}/?token={token}"
             note(f"http://{address} (Ctrl-C ends it)")
         else:
-            note(f"the socket {where}, as http://localhost/-/dashboards (Ctrl-C ends it)")
+            note(f"the socket {where}, as http://localhost/ (Ctrl-C ends it)")
         uvicorn.Server(config).run(sockets=[listener])
     return OK
