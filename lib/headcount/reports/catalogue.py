@@ -16,6 +16,7 @@ import argparse
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 
 from headcount.checkout import ROOT
@@ -139,7 +140,9 @@ def add_param(parser: argparse.ArgumentParser, whose: str) -> None:
 
 
 def values(report: Report, given: list[tuple[str, str]]) -> dict[str, str]:
-    """A value for each parameter. Raises Failure 2 for a parameter that the report has not."""
+    """A value for each parameter. Raises Failure 2 for a parameter that the report has not, and for
+    a value that it cannot have: a number or a date is told by the default. Empty ones have that."""
+    given = [(name, value) for name, value in given if value or not _kind(report, name)]
     for name, value in given:
         if name not in report.params and name not in report.of_fields:
             known = ", ".join([*report.params, *report.of_fields]) or "none"
@@ -147,9 +150,46 @@ def values(report: Report, given: list[tuple[str, str]]) -> dict[str, str]:
         choices = report.choices.get(name)
         if choices and value not in choices:
             raise Failure(f"{name}={value}: not one of {', '.join(choices)}", USAGE)
+        kind = _kind(report, name)
+        if kind and value != report.params[name] and not _FITS[kind](value):
+            raise Failure(f"{name}={value}: expected {kind}", USAGE)
         if name == "tz":
             try:
                 zones.find(value)
             except ValueError as error:
                 raise Failure(str(error), USAGE) from None
-    return report.params | dict(given)
+    found = report.params | dict(given)
+    since, until = found.get("since", ""), found.get("until", "")
+    if since and until and since > until:
+        raise Failure(f"since={since} is after until={until}", USAGE)
+    return found
+
+
+_NUMBER, _DATE = "a number", "a date, YYYY-MM-DD, with a time or without"
+
+
+def _kind(report: Report, name: str) -> str | None:
+    """What values of a parameter have to be; None for any text."""
+    default = report.params.get(name)
+    if name in ("since", "until") or re.fullmatch(r"\d{4}-\d\d-\d\d", default or ""):
+        return _DATE
+    return _NUMBER if default and default.isdecimal() and name not in report.choices else None
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is one, in decimal."""
+    return bool(re.fullmatch(r"\d+(\.\d+)?", text))
+
+
+def is_date(text: str) -> bool:
+    """Whether a text is a date, with a time of day or without."""
+    if not re.match(r"\d{4}-\d\d-\d\d(?!\d)", text):  # they are compared as texts
+        return False
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+_FITS = {_NUMBER: is_number, _DATE: is_date}
