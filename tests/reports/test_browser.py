@@ -13,6 +13,7 @@ import pytest
 
 from helpers.browser_server import VALUES, fill, fill_values, serve_db
 from helpers.programs import ROOT, run
+from reports.test_front_page import COUNTS
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
 SCREENSHOTS = ROOT / ".ci" / "screenshots"
@@ -162,6 +163,48 @@ def test_active_users(page, db):
     page.open("/-/dashboards/active-users?since=2024-03-14")
     dates = {mark["date (year-month-date)"] for mark in page.marks("#chart-daily", "point")}
     assert dates == {"Mar 14, 2024", "Mar 15, 2024"}
+
+
+@pytest.mark.sample(2)
+def test_one_range_of_dates_governs_a_page(page, db):
+    """By a preset, with the keyboard: the tiles and both charts are of these days."""
+    page.open("/-/dashboards/active-users")
+    presets = page.page.locator("nav.presets a")
+    names = ["newest day", "7 days", "28 days", "90 days", "its month", "all"]
+    assert presets.all_inner_texts() == names
+    assert presets.nth(5).get_attribute("aria-current") == "true"
+    presets.nth(1).focus()
+    page.page.keyboard.press("Enter")
+    page.page.wait_for_url("**since=2024-03-09&until=2024-03-15")
+    page.page.wait_for_load_state("networkidle")
+    dates = {mark["date (year-month-date)"] for mark in page.marks("#chart-daily", "point")}
+    assert len(dates) == 7 and page.metric("missing") == "0"
+    page.open("/-/dashboards/active-users?since=2024-03-07&until=2024-03-12")
+    counts = dict(query(db, "SELECT date, active_user_count FROM active_user_table"))
+    assert page.metric("last") == str(counts["2024-03-12"])
+    assert page.metric("when").startswith("2024-03-12") and page.metric("before") == "–"
+    bars = page.marks("#chart-weeks", "bar")
+    assert sum(int(bar["active users"]) for bar in bars) == sum(
+        count for date, count in counts.items() if date <= "2024-03-12"
+    )
+    page.open("/-/dashboards/active-users?since=2025-03-09&until=2025-03-15")
+    told = "No number in this range of days; there are some from 2024-03-06 to 2024-03-15"
+    assert page.metric("told") == told
+    assert (page.metric("last"), page.metric("when"), page.metric("missing")) == ("–", "none", "0")
+
+
+@pytest.mark.sample(2)
+def test_the_first_page(page, db):
+    page.open("/")
+    page.page.wait_for_function("document.getElementById('checks').innerText.includes('finds')")
+    titles = page.page.locator(".answer h2").all_inner_texts()
+    counts = page.page.locator(".answer .count strong").all_inner_texts()
+    found = dict(zip(titles, counts, strict=True))
+    for title, sql in COUNTS.items():
+        assert found[title] == f"{query(db, sql)[0][0]:,}"
+    page.page.locator(".answer h2 a").first.click()
+    page.page.wait_for_url("**/-/dashboards/active-users")
+    page.open("/")
 
 
 def growth(db, name, *params):
