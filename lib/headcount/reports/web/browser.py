@@ -166,7 +166,7 @@ _TARGET = {  # a layer of a chart
         {"calculate": "'target ' + format(datum.target, ',')", "as": "label"},
     ],
     "layer": [
-        {"mark": {"type": "rule", "color": "#d62728", "strokeDash": [6, 4]}},
+        {"mark": {"type": "rule", "color": "#d62728", "strokeDash": [6, 4], "aria": False}},
         {
             "mark": {"type": "text", "align": "left", "dx": 4, "dy": -6, "color": "#d62728"},
             "encoding": {"x": {"value": 0}, "text": {"field": "label"}},
