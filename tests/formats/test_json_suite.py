@@ -79,7 +79,7 @@ def in_columns(block, parser):
     assert not found.others
     rows = [
         (found.scale.micros(time), None, user, signals)
-        for signals, times, users in found.columns
+        for signals, times, users, _ in found.columns
         for time, user in zip(times, users, strict=True)
     ]
     return Found(rows, [])

@@ -103,7 +103,8 @@ def test_a_full_disk(users, tiny_disk, imported, tmp_path):
 
 
 def test_a_full_disk_is_a_failed_run(tiny_disk, imported, tmp_path):
-    folder, _ = tiny_disk
+    folder, resize = tiny_disk
+    resize("2560k")  # there is room for an entry in the ledger
     db = shutil.copy(imported, folder / "a.db")
     events = tmp_path / "events.jsonl"
     events.write_bytes(
