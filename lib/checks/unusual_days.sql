@@ -3,8 +3,8 @@
 -- param percent: 15: let off what is less than this from the usual
 -- param spreads: 4: let off what is less than so many times the usual spread
 -- param least: 100: let off what is usually less
--- What is usual: of the same weekday in the eight weeks before, the median, each carried on by the median
--- change from week to week; the spread is 1.4826 times the median distance from it. Days in the table
+-- What is usual: of the same weekday in the eight weeks before, the median, each carried on by the growth (Theil and
+-- Sen's: the median of the change a week between any two of them), once there are five; the spread is 1.4826 times the median distance from it. Days in the table
 -- holiday are neither looked at nor usual.
 WITH RECURSIVE
 week (k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM week WHERE k < 8),
@@ -51,11 +51,10 @@ past AS (
         AND earlier.date = whole.date
 ),
 changes AS (
-    SELECT
-        *,
-        (was - lead(was) OVER weeks) * 1.0 / (lead(k) OVER weeks - k) AS change
+    SELECT pipeline, field, value, date, (past.was - older.was) * 1.0 / (older.k - past.k) AS change
     FROM past
-    WINDOW weeks AS (PARTITION BY pipeline, field, value, date ORDER BY k)
+    JOIN past AS older USING (pipeline, field, value, date)
+    WHERE past.k < older.k
 ),
 ranked_changes AS (
     SELECT
@@ -63,10 +62,9 @@ ranked_changes AS (
         row_number() OVER (PARTITION BY pipeline, field, value, date ORDER BY change) AS place,
         count(*) OVER (PARTITION BY pipeline, field, value, date) AS places
     FROM changes
-    WHERE change IS NOT NULL
 ),
 slope AS (
-    SELECT pipeline, field, value, date, avg(change) AS change, places
+    SELECT pipeline, field, value, date, CASE WHEN places >= 10 THEN avg(change) ELSE 0 END AS change, places
     FROM ranked_changes
     WHERE place IN ((places + 1) / 2, (places + 2) / 2)
     GROUP BY pipeline, field, value, date
@@ -75,7 +73,7 @@ levels AS (
     SELECT past.*, was + k * slope.change AS level
     FROM past
     JOIN slope USING (pipeline, field, value, date)
-    WHERE places >= 2 -- three weeks
+    WHERE places >= 3 -- pairs: of three weeks
 ),
 ranked_levels AS (
     SELECT
@@ -113,7 +111,7 @@ outside AS (
         AND abs(count - usual) > usual * :percent / 100.0
         AND abs(count - usual) > spread * :spreads
         -- as many as come by chance, where few come
-        AND abs(count - usual) * abs(count - usual) > 9 * usual
+        AND abs(count - usual) * abs(count - usual) > 16 * usual
 ),
 explained AS (
     SELECT

@@ -70,6 +70,14 @@ def test_a_year_with_growth_and_holidays_has_few_false_alarms(seed, tmp_path):
     assert not {str(day) for day in holidays} & {day for day, _ in found}
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_small_numbers_differ_by_chance(seed, tmp_path):
+    rng = Random(seed)
+    days = [START + timedelta(days=number) for number in range(84)]
+    counts = {day: {"WEB": round(rng.gauss(300, 300**0.5))} for day in days}
+    assert len(told(database(tmp_path / "my.db", counts))) <= 2  # of the total and the value
+
+
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("change", [0.75, 1.25])
 def test_a_quarter_less_or_more_over_two_days_is_found(change, seed, tmp_path):
