@@ -29,7 +29,7 @@ def run(
         if value:
             raise Failure(f"value={value}: name its field, with {report.by}=FIELD", USAGE)
         return _run(db, report, params)
-    values = _values(db, field)
+    values = _values(db, field, params.get("definition", ""))
     if value and value not in values:
         known = ", ".join(values[:_SHOWN]) + (", …" if len(values) > _SHOWN else "")
         raise Failure(f"value={value}: {field} has no such value, but: {known}", USAGE)
@@ -46,14 +46,17 @@ def run(
     return (columns if value else ["value", *columns]), rows
 
 
-def several(db: sqlite3.Connection, field: str) -> tuple[str, int, int] | None:
+def several(
+    db: sqlite3.Connection, field: str, definition: str = ""
+) -> tuple[str, int, int] | None:
     """Of the last day that has values of a field: the day, how many users have several, and how
-    many there are. None if no user has several."""
+    many there are, by a definition (default: that of active_user_table). None if no user has
+    several."""
     query = "SELECT max(date) FROM active_users_by WHERE dimension = ?"
     (day,) = db.execute(query, [field]).fetchone()
     if day is None:
         return None
-    found = breakdowns.active(db, day, store.definitions(db)[0])
+    found = breakdowns.active(db, day, definition or store.definitions(db)[0])
     once, often = BitMap(), BitMap()
     for (other, _), users in found.items():
         if other == field:
@@ -62,8 +65,9 @@ def several(db: sqlite3.Connection, field: str) -> tuple[str, int, int] | None:
     return (day, len(often), len(once)) if often else None
 
 
-def _values(db: sqlite3.Connection, field: str) -> list[str]:
-    """The values of a field, those with the most active users first. Raises Failure 2."""
+def _values(db: sqlite3.Connection, field: str, definition: str) -> list[str]:
+    """The values of a field, those with the most active users first, by a definition (default: that
+    of active_user_table). Raises Failure 2."""
     fields = [name for (name,) in db.execute("SELECT field FROM dimension ORDER BY field")]
     if field not in fields:
         known = f"but by: {', '.join(fields)}" if fields else "nor by any other field"
@@ -73,7 +77,14 @@ def _values(db: sqlite3.Connection, field: str) -> list[str]:
         "SELECT value FROM active_users_by WHERE dimension = ? "
         "GROUP BY value ORDER BY sum(active_user_count) DESC, value"
     )
-    return [value for (value,) in db.execute(query, [field])]
+    given = [field]
+    if definition and definition != store.definitions(db)[0]:
+        query = (
+            "SELECT value FROM v_active_day_by WHERE dimension = ? AND definition = ? "
+            "GROUP BY value ORDER BY sum(bitmap_count(users)) DESC, value"
+        )
+        given = [field, definition]
+    return [value for (value,) in db.execute(query, given)]
 
 
 def _run(

@@ -185,4 +185,6 @@ def _texts(words: Iterable[str]) -> str:
 
 
 def _text(word: str) -> str:
+    if "\0" in word:  # which ends a statement
+        return f"CAST(X'{word.encode().hex()}' AS TEXT)"
     return f"'{word.replace(chr(39), 2 * chr(39))}'"

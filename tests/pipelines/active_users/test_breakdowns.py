@@ -291,6 +291,46 @@ def whole_and_part(tmp_path_factory):
     return folder / "whole.db", folder / "part.db"
 
 
+def test_a_report_by_another_definition_has_all_of_its_values(tmp_path):
+    lines, db, file = made(13, days=1), tmp_path / "my.db", tmp_path / "events"
+    only = {"platform": "TV", "event_name": "user_engagement", "user_pseudo_id": "u1"}
+    only["event_timestamp"] = NOON
+    only["event_params"] = [{"key": "engagement_time_msec", "value": {"int_value": 3000}}]
+    file.write_bytes(b"".join([*lines, json.dumps(only).encode() + b"\n"]))
+    names = ["engaged-valuable", "google-n-day"]
+    how = ["--quiet", "--db", db, "--by=platform", f"--definition={','.join(names)}"]
+    run("import-active-users", *how, file, check=0)
+    for name in names:
+        words = ["--by=platform", "--max-values=100", f"--definition={name}", file]
+        counted = run("count-active-users", "--quiet", *words, check=0).stdout.decode()
+        counts = {row.split("\t")[2]: row.split("\t")[3] for row in counted.splitlines()}
+        params = ["--param=by=platform", f"--param=definition={name}", "--format=tsv"]
+        done = run("show-report", "active_users", *params, "--db", db, check=0)
+        rows = [row.split("\t") for row in done.stdout.decode().splitlines()[1:]]
+        assert {row[0]: row[2] for row in rows} == counts
+        assert ("TV" in counts) == (name == "google-n-day")
+        assert f" of {_users(db, name)} users of ".encode() in done.stderr
+
+
+def _users(db, definition):
+    words = ["--param", f"definition={definition}", "--format=tsv", "--db", db]
+    shown_rows = run("show-report", "active_users", *words, check=0).stdout.decode()
+    return shown_rows.splitlines()[1].split("\t")[1]
+
+
+def test_a_report_has_a_value_with_a_null_character(tmp_path):
+    db, line = tmp_path / "my.db", json.loads(made(1)[0])
+    params = [("engagement_time_msec", 3000), ("engaged_session_event", 1)]
+    line |= {"event_name": "user_engagement", "platform": "a\0b'"}
+    line["event_params"] = [{"key": key, "value": {"int_value": n}} for key, n in params]
+    text = json.dumps(line).encode()
+    run("import-active-users", "--quiet", "--db", db, "--by=platform", stdin=text, check=0)
+    for name in ("active_users", "stickiness"):
+        how = ["--param=by=platform", "--format=json", "--db", db]
+        (row,) = json.loads(run("show-report", name, *how, check=0).stdout)
+        assert row["value"] == "a\0b'" and 1 in row.values()
+
+
 @pytest.mark.parametrize("name", OF_SETS)
 def test_every_report_of_a_value_is_that_of_its_events(name, whole_and_part):
     whole, part = whole_and_part
