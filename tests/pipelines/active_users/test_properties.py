@@ -196,6 +196,12 @@ def test_a_pattern_brings_each_property(tmp_path):
     imported(other, f"{tmp_path}/{{property}}/*[67].jsonl.gz")
     assert [content(db, name) for name in "ac"] == [content(other, name) for name in "ac"]
     assert content(db, "b [x]") == content(other, "b [x]")
+    file = tmp_path / "a" / "2024-03-06.jsonl.gz"
+    before = file.read_bytes()
+    for option in (["--rejects", f"{tmp_path}/{{property}}/*"], ["--db={property}.db"]):
+        done = imported(db, *option, file, f"{tmp_path}/{{property}}/*[67].jsonl.gz", check=2)
+        assert b"{property} is read in a FILE and in --inputs only" in done.stderr
+    assert file.read_bytes() == before
     nothing = f"--inputs={tmp_path}/{{property}}/x{{date}}"
     assert b"no file" in imported(db, *line, nothing, check=66).stderr
 

@@ -108,8 +108,13 @@ def remembered(parser: Parser, options: argparse.Namespace) -> list[str]:
 
 def each(arguments: list[str]) -> list[list[str]]:
     """The arguments of the imports that those with {property} in a FILE or PATTERN stand for: one
-    of each property that has a file, sorted. Raises Failure 66 if none has, 2 for a --property.
+    of each property that has a file, sorted. Raises Failure 66 if none has, 2 for a --property, and
+    for {property} in another option: its value is not a pattern of inputs.
     """
+    for before, word in zip(["", *arguments], arguments, strict=False):
+        option = word.partition("=")[0] if word.startswith("-") else before
+        if PLACE in word and option in _OTHER_FILES:
+            raise Failure(f"{option}: {PLACE} is read in a FILE and in --inputs only", USAGE)
     patterns = {
         i: word.removeprefix(_INPUTS)
         for i, word in enumerate(arguments)
@@ -138,6 +143,7 @@ def each(arguments: list[str]) -> list[list[str]]:
 
 
 _INPUTS = "--inputs="
+_OTHER_FILES = ("--db", "--files-from", "--pseudonym-key", "--rejects")
 
 
 def _as_typed(settings: dict[str, str]) -> list[str]:
