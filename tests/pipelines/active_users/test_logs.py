@@ -406,7 +406,12 @@ def test_addresses_are_kept_as_keyed_hashes_only(tmp_path):
         done = run(*program, *given, path, check=2, cwd=tmp_path)
         assert b"--pseudonym-key" in done.stderr
     key = key_for("access-log", tmp_path)
-    run("import-active-users", "--db", db, *given, *key, path, check=0)
+    for by in ("--by=remote_addr", "--by=status,status*remote_addr", "--property-by=remote_addr"):
+        done = run("import-active-users", "--db", db, *given, *key, by, path, check=2)
+        assert b"does not say who the user is" in done.stderr and not db.exists()
+    part = ["--part", tmp_path / "p", "--by=remote_addr"]
+    run("count-active-users", *part, *given, *key, path, check=2)
+    run("import-active-users", "--db", db, *given, *key, "--by=status", path, check=0)
     users = query(db, "SELECT key FROM user")
     assert users and all(re.fullmatch("[0-9a-f]{32}", user) for (user,) in users)
     counts = dict(query(db, "SELECT date, active_user_count FROM active_user_table"))

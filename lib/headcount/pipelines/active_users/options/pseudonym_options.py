@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import re
 import stat
+from itertools import chain
 
 from headcount.cli import types
 from headcount.cli.main import note
 from headcount.cli.parser import Parser
 from headcount.pipelines.active_users.events import source
+from headcount.pipelines.active_users.options.breakdown_options import paths_of
 from headcount.values import pseudonyms
 from headcount.values.tsv import shown
 
@@ -66,9 +69,24 @@ def _note_readers(options) -> None:
             note(f"--pseudonym-key: others may read {path}: chmod 600 {path}", options)
 
 
+def _refuse_ids(parser: Parser, options) -> None:
+    """Values of fields, and names of properties, are kept as they are: none may be a user ID."""
+    users = {re.split(r"(?<!\\)\+", field)[0] for field in options.fields.user}
+    for option, fields in (
+        ("--by", options.by),
+        ("--property-by", getattr(options, "property_by", ())),
+    ):
+        if found := users.intersection(chain(*map(paths_of, fields))):
+            parser.error(
+                f"{option} {min(found)}: with --pseudonym-key, users are kept as keyed hashes, and "
+                "values as they are: name a field that does not say who the user is"
+            )
+
+
 def check(parser: Parser, options) -> None:
     """What may not be kept as it is has to be hashed."""
     if options.pseudonym_key:
+        _refuse_ids(parser, options)
         _note_readers(options)
         return
     if options.pseudonyms != EVER:
