@@ -91,5 +91,7 @@ def _run(
     db: sqlite3.Connection, report: Report, params: Mapping[str, str]
 ) -> tuple[list[str], list[tuple]]:
     cursor = db.execute(report.sql, params)
+    if cursor.description is None:
+        raise Failure(f"{report.name}: expected a query, got a statement without columns", USAGE)
     columns = [column[0] for column in cursor.description]
     return columns, cursor.fetchall()
