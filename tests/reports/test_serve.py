@@ -180,6 +180,26 @@ def chart_rows(db, chart, **given):
     return db.execute(text, dict.fromkeys(("by", "value", "since", "until"), "") | given).fetchall()
 
 
+@pytest.mark.parametrize("value", ["", "IOS", "(unknown)"])
+def test_the_dashboards_of_a_property_are_those_of_a_database_of_its_own(tmp_path, value):
+    both, alone = str(tmp_path / "both.db"), str(tmp_path / "alone.db")
+    sample = BIN.parent / "data/sample/events.jsonl.gz"
+    made = ["--events", 900, "--with-dimensions"]
+    lines = run("make-data", "engagement", *made, check=0).stdout.splitlines(keepends=True)
+    first, rest = b"".join(lines[:300]), b"".join(lines[300:])
+    for db, whose in ((both, ["--property=a"]), (alone, [])):
+        run("import-active-users", "--quiet", "--db", db, *whose, stdin=first, check=0)
+        run("import-active-users", "--by=platform", "--db", db, *whose, stdin=rest, check=0)
+    run("import-active-users", "--quiet", "--db", both, sample, check=0)
+    given = {"by": "platform", "value": value}
+    with connection.for_reading(both, "a") as one, connection.for_reading(alone) as other:
+        for name in ("breakdowns", "growth", "active-users"):
+            for chart in browser.dashboards()[name]["charts"].values():
+                of_property = chart_rows(one, chart, **given)
+                if "last_change" not in chart["query"]:
+                    assert of_property == chart_rows(other, chart, **given) != [], chart["title"]
+
+
 @pytest.mark.parametrize("name", ["growth", "active-users"])
 @pytest.mark.parametrize("value", [*VALUES[:9], "value 40", "(unknown)", "none such"])
 def test_a_dashboard_of_a_value_is_that_of_a_database_of_its_users(values_db, name, value):

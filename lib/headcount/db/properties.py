@@ -153,14 +153,16 @@ def remake(db: Named, tables: Iterable[str], renamed: Mapping[str, str]) -> None
 
 def show(db: sqlite3.Connection, name: str) -> None:
     """For reading: from now on the plain names are those of this property's tables, in this
-    connection. Raises Failure 2 if there is no such property."""
+    connection; and active_user_table_of_all is its active_user_table, also where that is narrowed
+    to the users of a value. Raises Failure 2 if there is no such property."""
     there = _there(db)
     if name != DEFAULT and name not in there:
         known = ", ".join(map(shown, [DEFAULT, *sorted(there)]))
         raise Failure(f"no property {shown(name)} in the database; there are: {known}", USAGE)
+    prefix = prefix_of(there[name]) if name != DEFAULT else ""
     for table in TABLES:
-        source = f"main.{prefix_of(there[name])}{table}" if name != DEFAULT else ""
-        _stand_in(db, table, source)
+        _stand_in(db, table, f"main.{prefix}{table}" if prefix else "")
+    _stand_in(db, "active_user_table_of_all", f"main.{prefix}active_user_table")
 
 
 def show_none(db: sqlite3.Connection) -> None:
