@@ -206,6 +206,15 @@ def test_a_pattern_brings_each_property(tmp_path):
     assert b"no file" in imported(db, *line, nothing, check=66).stderr
 
 
+def test_the_status_is_that_of_a_property_that_failed(tmp_path):
+    db = tmp_path / "all.db"
+    (tmp_path / "a.jsonl").write_bytes(b"neither events nor JSON\n" * 99)
+    (tmp_path / "b.jsonl").write_bytes(b"".join(events(2)))
+    done = imported(db, f"{tmp_path}/{{property}}.jsonl", check=66)
+    assert b"property a: exit status 66" in done.stderr and b"property b" not in done.stderr
+    assert done.stdout.startswith(b"b\t2024-")
+
+
 SETTINGS = [
     ["--tz=Europe/Berlin", "--definition=summed,engaged-valuable", "--min-engagement=2.50"],
     ["--identity=stitched", "--valuable-events=purchase", "--key-events=a,b"],
