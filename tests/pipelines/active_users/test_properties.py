@@ -284,6 +284,17 @@ def test_the_erased_are_erased_in_all(tmp_path):
     assert run("check-data", "--db", db, *CALM).stdout == b""
 
 
+def test_a_person_of_one_property_is_erased_there(tmp_path):
+    db, line = tmp_path / "my.db", json.loads(events(1)[0])
+    line |= {"user_pseudo_id": "device-1", "user_id": "person-1"}
+    imported(db, "--property=a", "--identity=stitched", stdin=json.dumps(line).encode())
+    logins = query(db, "SELECT * FROM p1_login")
+    run("forget-user", "--quiet", "--db", db, "--mode", "keep", "person-1", check=0)
+    assert query(db, "SELECT * FROM p1_login") == logins != []
+    names = query(db, "SELECT key FROM person JOIN p1_login ON person.id = person_id")
+    assert names and all(name.startswith("forgotten-") for (name,) in names)
+
+
 def test_a_wrong_number_is_told_of_its_property(tmp_path):
     db = tmp_path / "my.db"
     for name in ("default", "a", "b"):
@@ -354,8 +365,9 @@ def test_what_cannot_be_is_refused(tmp_path):
     key = tmp_path / "key"
     key.write_bytes(b"k" * 32)
     key.chmod(0o600)
-    done = imported(db, "--property=a", f"--pseudonym-key={key}", file, check=78)
-    assert b"has to be the same for all of a database" in done.stderr
+    for other in (f"--pseudonym-key={key}", "--sketch=beside"):
+        done = imported(db, "--property=a", other, file, check=78)
+        assert b"has to be the same for all of a database" in done.stderr
     assert query(db, "SELECT count(*) FROM run_property") == [(0,)]
 
 
