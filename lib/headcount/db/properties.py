@@ -76,7 +76,7 @@ class Named:
         return super().execute(named(statement, self.prefix) if self.prefix else statement, *values)
 
     def executemany(self, statement: str, rows: Iterable):
-        """Likewise."""
+        """As sqlite3 does, for each of the rows."""
         return super().executemany(
             named(statement, self.prefix) if self.prefix else statement, rows
         )

@@ -29,7 +29,7 @@ def of(report: Report, params: Mapping[str, str], target: float | None) -> Chart
     """
     chart = report.chart_of(params)
     if not chart:
-        raise Failure(f"{report.name} is no series, so it has no chart", USAGE)
+        raise Failure(f"{report.name} is not a series, so it has no chart", USAGE)
     if target is not None and chart.across:
         raise Failure(f"--target: {report.name} has a matrix, not a chart with an axis", USAGE)
     field, value = params.get(report.by), params.get("value")
