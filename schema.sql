@@ -85,7 +85,8 @@ CREATE TABLE IF NOT EXISTS active_day (
 -- The fields by whose values users are counted, too.
 CREATE TABLE IF NOT EXISTS dimension (
     field     TEXT PRIMARY KEY NOT NULL, -- its dotted path
-    since_run INTEGER NOT NULL REFERENCES run (id)
+    since_run INTEGER NOT NULL REFERENCES run (id),
+    since     DATE -- the first local day with values; from then on, users without one are (unknown)
 );
 
 -- The users of a local day and a signal whose event had a value: (none) where it had none, (other) for the
@@ -123,6 +124,13 @@ CREATE TABLE IF NOT EXISTS active_users_by_history (
     changed_at        TEXT NOT NULL, -- UTC
     PRIMARY KEY (dimension, value, date, run_id)
 );
+
+-- The values that have gone to (other). They stay there, for a part of their users is not told apart.
+CREATE TABLE IF NOT EXISTS value_in_other (
+    dimension TEXT NOT NULL,
+    value     TEXT NOT NULL,
+    PRIMARY KEY (dimension, value)
+) WITHOUT ROWID;
 
 -- How many values of a field a run has put into (other).
 CREATE TABLE IF NOT EXISTS run_dimension (

@@ -45,6 +45,7 @@ TABLES = (
     "run_dimension",
     "setting",
     "stitching",
+    "value_in_other",
 )
 _NAMES = "|".join(TABLES)
 # A table is named behind such a word, or before a column of it.

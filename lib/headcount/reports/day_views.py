@@ -55,31 +55,25 @@ def _view_by(has_people: bool, of: str) -> str:
     parts = []
     for name in _BROKEN_DOWN:
         signals = _texts(DEFINITIONS[name].signals())
-        for value, key, users, number in (
-            (
-                "value",
-                "date, dimension, value",
-                "iif(is_enough, found.users, bitmap_and(found.users, day.users))",
-                "iif(is_enough, 1, bitmap_count(found.users, day.users))",
-            ),
-            (
-                f"'{UNKNOWN}'",
-                "date, dimension",
-                "bitmap_andnot(day.users, found.users)",
-                "bitmap_count(day.users) - bitmap_count(day.users, found.users)",
-            ),
-        ):
-            having = _stitched("bitmap_or(users)", has_people)
-            found = (
-                f"SELECT date, dimension, {value} AS value, {having} AS users, "
-                f"{_is_enough(name)} AS is_enough "
-                f"FROM active_day_by WHERE signal IN ({signals}) GROUP BY {key}"
-            )
-            parts.append(
-                f"SELECT day.date, '{name}', dimension, value, {users}, own "
-                f"FROM ({found}) AS found JOIN {of} AS day "
-                f"ON day.date = found.date AND definition = '{name}' WHERE {number} > 0"
-            )
+        having = _stitched("bitmap_or(users)", has_people)
+        found = "SELECT date, dimension, {}" + (
+            f"{having} AS users, {_is_enough(name)} AS is_enough "
+            f"FROM active_day_by WHERE signal IN ({signals}) GROUP BY date, dimension"
+        )
+        parts += [
+            f"SELECT day.date, '{name}', dimension, value, "
+            "iif(is_enough, found.users, bitmap_and(found.users, day.users)), own "
+            f"FROM ({found.format('value, ')}, value) AS found JOIN {of} AS day "
+            f"ON day.date = found.date AND definition = '{name}' "
+            "WHERE iif(is_enough, 1, bitmap_count(found.users, day.users)) > 0",
+            f"SELECT day.date, '{name}', field, '{UNKNOWN}', "
+            "bitmap_andnot(day.users, found.users), own "
+            f"FROM {of} AS day JOIN dimension ON day.date >= since "
+            f"LEFT JOIN ({found.format('')}) AS found "
+            "ON found.date = day.date AND found.dimension = field "
+            f"WHERE definition = '{name}' "
+            "AND bitmap_count(day.users) > bitmap_count(day.users, found.users)",
+        ]
     columns = "date, definition, dimension, value, users, own"
     return f"CREATE TEMP VIEW v_active_day_by ({columns}) AS {' UNION ALL '.join(parts)}"
 
@@ -114,7 +108,7 @@ class Narrowing:
         users = "users" if needs_all else "NULL"
         query = (
             f"SELECT date, definition, {users}, own FROM v_active_day_of_all "
-            f"WHERE date IN (SELECT date FROM active_day_by WHERE dimension = {self._field})"
+            f"WHERE date >= (SELECT since FROM dimension WHERE field = {self._field})"
         )
         db.execute("DROP TABLE IF EXISTS temp.day_of_field")
         db.execute("CREATE TEMP TABLE day_of_field (date, definition, users, own)")
@@ -135,7 +129,7 @@ class Narrowing:
         for name in _BROKEN_DOWN:
             users = _stitched("bitmap_or(part.users)", self._has_people)
             if value == UNKNOWN:
-                users = f"iif(count(part.users), bitmap_andnot(day.users, {users}), NULL)"
+                users = f"bitmap_andnot(day.users, {users})"
             else:
                 users = f"iif({_is_enough(name)}, {users}, bitmap_and({users}, day.users))"
             parts.append(

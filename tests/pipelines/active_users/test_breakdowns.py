@@ -260,6 +260,64 @@ def test_values_beyond_the_bound_are_the_same_in_any_order(tmp_path):
         assert published(db) == brute(lines, FIELDS, most=2)
 
 
+def event_of(user, platform, day=0):
+    params = [("engagement_time_msec", 3000), ("engaged_session_event", 1)]
+    record = {
+        "event_name": "user_engagement",
+        "event_timestamp": NOON + day * DAY,
+        "user_pseudo_id": user,
+        "platform": platform,
+        "event_params": [{"key": key, "value": {"int_value": n}} for key, n in params],
+    }
+    return json.dumps(record).encode() + b"\n"
+
+
+def test_a_value_that_went_to_other_stays_there(tmp_path):
+    """A part of its users is not told apart: a count of the rest would be too small."""
+    db = tmp_path / "my.db"
+    how = ["import-active-users", "--db", db, "--by", "platform", "--max-values"]
+    first = [event_of(f"{value}{n}", value) for value, n in zip("aaabbc", range(6), strict=True)]
+    run(*how, 2, stdin=b"".join(first), check=0)
+    second = [event_of(f"{value}{n}", value) for value, n in zip("ccccdd", range(6), strict=True)]
+    done = run(*how, 5, stdin=b"".join(second), check=0)
+    assert b"(other) has 1 value of platform" in done.stderr
+    counts = {value: count for (_, _, value), count in published(db).items()}
+    assert counts == {"a": 3, "b": 2, "d": 2, "(other)": 5}
+    run("check-data", "--db", db, "value_sets", check=0)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (1, 2, 0), (0, 2, 1)])
+def test_a_day_without_the_breakdown_is_unknown(order, tmp_path):
+    """Between days that have it, or behind them, whatever comes first; not before them."""
+    db, whole = tmp_path / "my.db", "active_users_by_value"
+    events = [b"".join(event_of(f"u{n}", "A", day) for n in range(day + 1)) for day in range(4)]
+    how = ["import-active-users", "--quiet", "--db", db]
+    run(*how, stdin=events[0], check=0)
+    pieces = [(1, ["--by=platform"]), (2, []), (3, ["--by=platform"])]
+    for number in order:
+        day, by = pieces[number]
+        run(*how, *by, stdin=events[day], check=0)
+    days = [day for (day,) in query(db, "SELECT date FROM active_user_table ORDER BY 1")]
+    values = {1: "A", 2: "(unknown)", 3: "A"}
+    assert published(db) == {(days[n], "platform", v): n + 1 for n, v in values.items()}
+    run("check-data", "--db", db, "value_sets", "user_sets", check=0)
+    report = ["show-report", "--db", db, "--format=csv", "active_users", "--param=by=platform"]
+    shown = run(*report, "--param=window=2", check=0).stdout.decode().splitlines()[1:]
+    rows = {tuple(line.split(",")[:2]): int(line.split(",")[2]) for line in shown}
+    assert rows[("(unknown)", days[2])] == rows[("(unknown)", days[3])] == 3
+    assert rows[("A", days[3])] == 4 and ("A", days[0]) not in rows
+    assert days[2] in run("show-report", "--db", db, whole, check=0).stdout.decode()
+
+
+def test_a_table_that_comes_again_without_the_breakdown(tmp_path):
+    db, table = tmp_path / "my.db", tmp_path / "events_20200101.jsonl"
+    for by, count in ((["--by=platform"], 2), ([], 3)):
+        table.write_bytes(b"".join(event_of(f"u{n}", "A") for n in range(count)))
+        run("import-active-users", "--quiet", "--db", db, *by, table, check=0)
+    assert [(value, n) for (_, _, value), n in published(db).items()] == [("(unknown)", 3)]
+    run("check-data", "--db", db, "value_sets", "user_sets", check=0)
+
+
 def test_who_came_before_a_breakdown_is_unknown(tmp_path):
     lines, db = made(3), tmp_path / "my.db"
     first, second = tmp_path / "first", tmp_path / "second"

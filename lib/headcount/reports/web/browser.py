@@ -145,7 +145,7 @@ v_active_day (date, definition, users, own) AS (
         WHERE dimension = {field} AND value = {value}
         UNION ALL
         SELECT date, definition, NULL, own FROM temp.v_active_day
-        WHERE date IN (SELECT date FROM active_day_by WHERE dimension = {field})
+        WHERE date >= (SELECT since FROM dimension WHERE field = {field})
     ) GROUP BY date, definition, own
 ),
 active_user_table (date, active_user_count) AS (

@@ -9,6 +9,8 @@ from __future__ import annotations
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
 
 from pyroaring import BitMap
 
@@ -32,55 +34,103 @@ Users = dict[bytes, dict[bytes, int]]  # as collect.ActiveUsers has them
 
 
 def bound(
-    users: Users, most: int, known: Mapping[bytes, set[bytes]] | None = None
-) -> dict[str, int]:
+    users: Users,
+    most: int,
+    known: Mapping[bytes, set[bytes]] = MappingProxyType({}),
+    barred: Mapping[bytes, set[bytes]] = MappingProxyType({}),
+) -> dict[bytes, set[bytes]]:
     """Leave each field its `most` values that have the most users, of equals the first by name; the
-    others are OTHER. Returns how many values these were, of each field that has such.
+    others are OTHER. Returns these, of each field that has some.
 
-    Values that are `known` already stay, and are among the most. The order of the input does not
-    matter: it is decided once all rows are here.
+    Values that are `known` already stay, and are among the most; those that are `barred` are among
+    the others. The order of the input does not matter: it is decided once all rows are here.
     """
+    of_values = _by_field(users)
+    gone: dict[bytes, set[bytes]] = {}
+    other = OTHER.encode()
+    for field, values in of_values.items():
+        before = known.get(field, set()) - {other}
+        out = barred.get(field, set()) & values.keys()
+        new = values.keys() - before - out - {other}
+        ranked = sorted(new, key=lambda value: (-len(values[value]), value))
+        if out := out | set(ranked[max(0, most - len(before)) :]):
+            gone[field] = out
+    for key in [key for key in users if key.count(b"\t") > 1]:
+        day, signal, field, value = key.split(b"\t")
+        if value in gone.get(field, ()):
+            into = users.setdefault(b"\t".join([day, signal, field, other]), {})
+            for user, bits in users.pop(key).items():
+                into[user] = into.get(user, 0) | bits
+    return gone
+
+
+def _by_field(users: Users) -> dict[bytes, dict[bytes, set[bytes]]]:
+    """The users by field and value."""
     of_values: dict[bytes, dict[bytes, set[bytes]]] = defaultdict(lambda: defaultdict(set))
     for key, some in users.items():
         _, _, *of_value = key.split(b"\t")
         if of_value:
             field, value = of_value
             of_values[field][value].update(some)
-    folded: dict[str, int] = {}
-    gone: set[tuple[bytes, bytes]] = set()
-    other = OTHER.encode()
-    for field, values in of_values.items():
-        before = (known or {}).get(field, set()) - {other}
-        new = values.keys() - before - {other}
-        room = max(0, most - len(before))
-        if len(new) > room:
-            ranked = sorted(new, key=lambda value: (-len(values[value]), value))
-            gone.update((field, value) for value in ranked[room:])
-            folded[tsv.unescape(field.decode())] = len(new) - room
-    for key in [key for key in users if tuple(key.split(b"\t")[2:]) in gone]:
-        day, signal, field, _ = key.split(b"\t")
-        into = users.setdefault(b"\t".join([day, signal, field, other]), {})
-        for user, bits in users.pop(key).items():
-            into[user] = into.get(user, 0) | bits
-    return folded
+    return of_values
+
+
+def counted(gone: Mapping[bytes, set[bytes]]) -> dict[str, int]:
+    """How many values of each field are OTHER."""
+    return {tsv.unescape(field.decode()): len(values) for field, values in gone.items()}
+
+
+class Entered(NamedTuple):
+    """What a run has brought of breakdowns."""
+
+    in_other: dict[str, int]  # how many values are OTHER, of each field that has such
+    days: set[str]  # those before, of which it is now known that their values are not
 
 
 def enter(
     db: sqlite3.Connection, run_id: int | None, users: Users, fields: Iterable[str], most: int
-) -> dict[str, int]:
+) -> Entered:
     """Within a transaction: a run brings `users` by these fields, and those that they have; what is
-    beyond the `most` values of a field goes to OTHER, as `bound` has it."""
-    known = {}
-    there = {key.split(b"\t")[2] for key in users if key.count(b"\t") > 1}
-    for field in sorted({*fields, *(tsv.unescape(field.decode()) for field in there)}):
-        query = "INSERT INTO dimension (field, since_run) VALUES (?, ?) ON CONFLICT DO NOTHING"
-        db.execute(query, [field, run_id])
+    beyond the `most` values of a field goes to OTHER, as `bound` has it, and stays there: a part of
+    its users is told apart no more."""
+    known, barred, days = {}, {}, set()
+    first: dict[bytes, bytes] = {}
+    for key in users:
+        day, _, *of_value = key.split(b"\t")
+        if of_value:
+            first[of_value[0]] = min(day, first.get(of_value[0], day))
+    for field in sorted({*fields, *(tsv.unescape(field.decode()) for field in first)}):
+        name = tsv.escape(field).encode()
+        days |= _begin(db, run_id, field, first[name].decode() if name in first else None)
         values = db.execute(_VALUES, [field, field]).fetchall()
-        known[tsv.escape(field).encode()] = {tsv.escape(value).encode() for (value,) in values}
-    folded = bound(users, most, known)
-    for field, values in folded.items():
-        db.execute("INSERT INTO run_dimension VALUES (?, ?, ?)", [run_id, field, values])
-    return folded
+        known[name] = {tsv.escape(value).encode() for (value,) in values}
+        others = db.execute("SELECT value FROM value_in_other WHERE dimension = ?", [field])
+        barred[name] = {tsv.escape(value).encode() for (value,) in others.fetchall()}
+    gone = bound(users, most, known, barred)
+    for name, values in gone.items():
+        field = tsv.unescape(name.decode())
+        db.execute("INSERT INTO run_dimension VALUES (?, ?, ?)", [run_id, field, len(values)])
+        db.executemany(
+            "INSERT INTO value_in_other VALUES (?, ?) ON CONFLICT DO NOTHING",
+            [(field, tsv.unescape(value.decode())) for value in sorted(values)],
+        )
+    return Entered(counted(gone), days)
+
+
+def _begin(db: sqlite3.Connection, run_id: int | None, field: str, first: str | None) -> set[str]:
+    """Enter a field whose values a run brings from a `first` day on; returns the days with users
+    from then until those that were known to have it."""
+    row = db.execute("SELECT since FROM dimension WHERE field = ?", [field]).fetchone()
+    since = row[0] if row else None
+    if row is None:
+        insert = "INSERT INTO dimension (field, since_run, since) VALUES (?, ?, ?)"
+        db.execute(insert, [field, run_id, first])
+    elif first and (since is None or first < since):
+        db.execute("UPDATE dimension SET since = ? WHERE field = ?", [first, field])
+    if first is None or (since is not None and since <= first):
+        return set()
+    query = "SELECT date FROM active_user_table WHERE date >= ? AND date < ?"
+    return {day for (day,) in db.execute(query, [first, since or "9999-12-31"]).fetchall()}
 
 
 def active(db: sqlite3.Connection, day: str, definition: str) -> dict[tuple[str, str], BitMap]:
@@ -92,10 +142,11 @@ def active(db: sqlite3.Connection, day: str, definition: str) -> dict[tuple[str,
         if signal in rule.signals():
             more = stitched(BitMap.deserialize(users))
             found[field, value] = found.get((field, value), BitMap()) | more
-    if not found:
+    fields = db.execute("SELECT field FROM dimension WHERE since <= ?", [day]).fetchall()
+    if not fields:
         return {}
     whole = store.active(db, day, definition)
-    for field in {field for field, _ in found}:
+    for (field,) in fields:
         rest = whole - store.union(users for (other, _), users in found.items() if other == field)
         found[field, UNKNOWN] = rest
     found = {key: users & whole for key, users in found.items()}

@@ -40,7 +40,7 @@ from headcount.pipelines.active_users.definitions import (
     VALUABLE,
     VIEW,
 )
-from headcount.values import decimals, tsv
+from headcount.values import clock, decimals, tsv
 
 _SIGNALS = {signal.encode() for signal in (ENGAGED, VALUABLE, BOTH)}
 _ONE_BY_ONE = {ENGAGED, VALUABLE, GA4_EVENT, GA4_FLAG, GA4_NOT_ACTIVE, TIMED, ANY_EVENT}
@@ -220,7 +220,7 @@ class ActiveUsers:
         And by field, how many values the rows have in one (breakdowns.bound), and how many times a
         user has several values on a day.
         """
-        folded = breakdowns.bound(self._users, most)
+        folded = breakdowns.counted(breakdowns.bound(self._users, most))
         people, rule = self._logins.people(), DEFINITIONS[self._definition]
         days: dict[bytes, dict[tuple[bytes, bytes], set[bytes]]] = defaultdict(dict)
         for key, users in self._users.items():
@@ -304,10 +304,12 @@ class ActiveUsers:
         merger = Merger(db, {number: path for path, number in self._numbers.items()}, replace)
         more = (self._engagements, self._sessions, self._logins)
         merger.merge_tallies(self._tallies)
-        folded = breakdowns.enter(db, run_id, self._users, by, most)
+        entered = breakdowns.enter(db, run_id, self._users, by, most)
         removed = publish.remove(db, learnt, run_id)[db.property] if learnt else []
         merged = merger.merge(self._users, *more, run_id)
-        merged = merged._replace(in_other=folded)
+        for day in sorted(entered.days):
+            breakdowns.publish(db, day, run_id, clock.now())
+        merged = merged._replace(in_other=entered.in_other)
         return merged._replace(changes=_in_one(removed, merged.changes)) if removed else merged
 
 

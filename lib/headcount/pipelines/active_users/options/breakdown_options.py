@@ -48,8 +48,9 @@ def add_most(parser: Parser) -> None:
         metavar="NUMBER",
         type=types.positive,
         default=MOST,
-        help="how many values of a field are told apart: those with the most users in the run, of "
-        f"equals the first by name; the others are (other) (default: {MOST:,})",
+        help="how many values of a field are told apart: those of earlier runs, then those with "
+        "the most users in the run, of equals the first by name. The others are (other), and stay "
+        f"there (default: {MOST:,})",
     )
 
 
