@@ -51,7 +51,7 @@ def build(path: Path, day: Path, users: int, *, has_countries: bool = False) -> 
     db.executemany("INSERT INTO user (id, key) VALUES (?, ?)", _dictionary(day, users, rng))
     countries = _countries(users) if has_countries else {}
     if countries:
-        db.execute("INSERT INTO dimension VALUES (?, 1, ?)", [FIELD, str(next(iter(days(DAYS))))])
+        db.execute("INSERT INTO dimension VALUES (?, 1, ?)", [FIELD, days(DAYS)[0]])
     for day_before, active in zip(days(DAYS), _active(users, rng), strict=False):
         _enter(db, day_before, active)
         _enter_countries(db, day_before, active, countries)
