@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 
+from headcount.db import properties
 from headcount.errors import OTHER_SETTINGS, Failure
+from headcount.values.tsv import shown
 
 # What databases were made with before there was an option for it.
 _BEFORE = {"source": "ga4", "pseudonyms": "ever", "skip-bots": "", "identity": "user"}
@@ -29,9 +31,12 @@ def check(db: sqlite3.Connection, settings: dict[str, str]) -> None:
         made_with = _BEFORE | made_with
     for name, value in settings.items():
         if made_with.get(name, value) != value:
+            whose, other = "this database", "--db"
+            if (of := getattr(db, "property", properties.DEFAULT)) != properties.DEFAULT:
+                whose, other = f"property {shown(of)}", "--property"
             raise Failure(
-                f"this database was made with --{name.rpartition('.')[2]} "
+                f"{whose} was made with --{name.rpartition('.')[2]} "
                 f"{made_with[name] or '(none)'}, not "
-                f"{value or '(none)'}: give the same options, or another --db",
+                f"{value or '(none)'}: give the same options, or another {other}",
                 OTHER_SETTINGS,
             )

@@ -52,6 +52,7 @@ class Plan(NamedTuple):
     kinds: Sequence[str] = ()  # what each file is read as, where that is not always the same
     again: bool = False  # skip no file
     property: str | None = properties.DEFAULT  # whose days these are; None: the events say that
+    way_out: str = ""  # where files that were imported before are skipped: how to read them again
     of: str = ""  # what files are read for, where that is not always the same: another is news
     # Words that follow from the database, and from which files are due:
     entered: Callable[[sqlite3.Connection, list[str]], Words] | None = None
@@ -331,7 +332,7 @@ def _entered(pipeline: str, options, plan: Plan, hears: int) -> tuple[int, list[
     skipped = len(dict.fromkeys(files)) - len(due)
     if skipped:
         counted = "1 file was" if skipped == 1 else f"{skipped} files were"
-        note(f"{counted} imported before and unchanged: skipped", options)
+        note(f"{counted} imported before and unchanged: skipped{plan.way_out}", options)
     return run_id, due, more
 
 

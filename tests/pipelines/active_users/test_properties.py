@@ -232,7 +232,7 @@ def test_settings_are_remembered(typed, tmp_path):
     imported(db, "--property=a", "--allow-empty", stdin=b"")
     assert query(db, "SELECT * FROM p1_setting") == before
     done = imported(db, "--property=a", "--tz=Asia/Tokyo", "--allow-empty", stdin=b"", check=78)
-    assert b"this database was made with --tz" in done.stderr
+    assert b"property a was made with --tz" in done.stderr
     assert query(db, "SELECT name FROM setting") == []
 
 
@@ -244,6 +244,17 @@ def test_what_a_failed_run_names_is_not_there(tmp_path):
     assert b"no property shpo in the database; there are: default" in done.stderr
     imported(db, "--property=shpo", "--tz=Asia/Tokyo", stdin=b"".join(events(1)))
     run("show-report", "--db", db, "--property=shpo", "active_users", check=0)
+
+
+def test_what_to_do_is_said(tmp_path):
+    db, file = tmp_path / "my.db", tmp_path / "events"
+    file.write_bytes(b"".join(events(1)))
+    run("import-active-users", "--db", db, "--property=a", file, check=0)
+    done = run("show-report", "--db", db, "active_users", check=0)
+    assert b"no rows of property default; there are: a" in done.stderr
+    assert run("show-report", "--db", db, "--property=a", "active_users", check=0).stderr == b""
+    done = run("import-active-users", "--db", db, "--property=a", "--by=platform", file, check=0)
+    assert b"--backfill reads again what was imported without the fields" in done.stderr
 
 
 def test_parts_of_a_property(tmp_path):

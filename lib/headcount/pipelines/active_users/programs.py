@@ -270,7 +270,9 @@ def _import(parser: Parser, options: argparse.Namespace) -> Plan:
     }
     files = [*options.files, *dated, *known]
     again = options.replace or options.backfill
-    return Plan(files, words, settings=settings, again=again, **property_options.plan(options))
+    way_out = "; --backfill reads again what was imported without the fields" if options.by else ""
+    of = property_options.plan(options)
+    return Plan(files, words, settings=settings, again=again, way_out=way_out, **of)
 
 
 def _merge(parser: Parser, options: argparse.Namespace) -> Plan:
