@@ -37,6 +37,9 @@ set-up: .venv/runtime
 .venv/bots: .venv/runtime
 	@lib/set-up bots
 
+.venv/charts: .venv/runtime
+	@lib/set-up charts
+
 .venv/sketch: .venv/runtime
 	@lib/set-up sketch
 
@@ -64,13 +67,13 @@ import: .venv/runtime
 serve: .venv/serve
 	bin/serve-db --db "$(SERVED)" --port $(PORT)
 
-test: lint .venv/parquet .venv/avro .venv/bots .venv/serve .venv/sketch .venv/postgres $(spark) .bench/venv/bench
+test: lint .venv/parquet .venv/avro .venv/bots .venv/charts .venv/serve .venv/sketch .venv/postgres $(spark) .bench/venv/bench
 	@rm -rf .bench/bats && mkdir -p .bench/bats
 	.venv/bin/python tests/helpers/signals.py .venv/bin/bats --report-formatter tap --output .bench/bats tests
 	.venv/bin/python -m pytest -n auto --dist worksteal
 	@sed -n 's/^ok [0-9]* \(.*\) # skip/SKIPPED \1:/p' .bench/bats/report.tap
 
-faults: .venv/test .venv/parquet .venv/avro .venv/bots .venv/serve .venv/sketch .venv/postgres $(spark) .bench/venv/bench
+faults: .venv/test .venv/parquet .venv/avro .venv/bots .venv/charts .venv/serve .venv/sketch .venv/postgres $(spark) .bench/venv/bench
 	FAULTS=all .venv/bin/python -m pytest -n auto --dist worksteal
 
 bench: .venv/runtime .bench/venv/bench

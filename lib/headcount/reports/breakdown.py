@@ -46,6 +46,17 @@ def run(
     return (columns if value else ["value", *columns]), rows
 
 
+def notes(db: sqlite3.Connection, report: Report, params: Mapping[str, str]) -> list[str]:
+    """What a reader of the rows has to know: users who are counted several times."""
+    found = []
+    if "v_active_day" in report.sql and store.setting(db, "pseudonyms") == "day":
+        found.append("users have new pseudonyms each day: over days they add up")
+    field, definition = params.get(report.by), params.get("definition", "")
+    if field and (often := several(db, field, definition)):
+        found.append("{1} of {2} users of {0} have several values".format(*often))
+    return found
+
+
 def several(
     db: sqlite3.Connection, field: str, definition: str = ""
 ) -> tuple[str, int, int] | None:

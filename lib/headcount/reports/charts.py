@@ -36,11 +36,11 @@ def of(report: Report, params: Mapping[str, str], target: float | None) -> Chart
     if not field:
         return chart
     if value:
-        return replace(chart, title=f"{chart.title}, {_short(field)} {_short(value)}")
+        return replace(chart, title=f"{chart.title}, {short(field)} {short(value)}")
     if chart.across or len(chart.values) > 1:
         text = f"{report.name} has a chart for one value, not for all of {field} at once"
         raise Failure(f"{text}; name one with value=VALUE", USAGE)
-    title = f"{chart.title}, by {_short(field)}"
+    title = f"{chart.title}, by {short(field)}"
     return replace(chart, title=title, across="value", lines=True)
 
 
@@ -149,13 +149,13 @@ def _lines(
         line = [cells.get((name, label)) or 0 for label in labels]
         highest = max(highest, *line)
         plotext.plot(list(range(len(labels))), line, marker=mark, color=_LINES[i])
-        keys.insert(0, f"{mark} {_short(name)}".replace(" ", _JOINED))
+        keys.insert(0, f"{mark} {short(name)}".replace(" ", _JOINED))
     drawn = _drawn(chart.title + note, labels, highest, colour, target)
     legend = textwrap.fill("   ".join(keys), _width(), break_on_hyphens=False)
     return f"{drawn}{legend.replace(_JOINED, ' ')}\n"
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
     """For a title or a legend: printable, something, and not long."""
     shown = render.one_line(text) or "(empty)"
     return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"
