@@ -1,10 +1,10 @@
--- Active users of each local day, or of the days that end with it, and whether the number can still change
+-- Active users of each local day, or rolling, of the days that end with it, and whether the number can still change
 -- param since: 0000-01-01: the first day
 -- param until: 9999-12-31: the last day
 -- param window: 1: how many days end with the date: 7 for WAU, 28 or 30 for MAU; partial: with fewer known
 -- param definition: : of active; without one, that of active_user_table
 -- chart: date users: Active users of each local day
--- title window: Active users of the {window} days that end with each date
+-- title window: {window}-day active users (rolling)
 WITH
 size AS (SELECT min(3650, max(1, CAST(:window AS INTEGER))) AS days),
 rolling AS (

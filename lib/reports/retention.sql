@@ -1,10 +1,11 @@
--- Of the users who were first active in a week, or on a day: how many were so again in each one since
+-- Weekly retention by cohort: of the users first active in a week, or on a day, how many were active in each later one
 -- param by: week|day: what a cohort is, week or day; a week begins on Monday, and has a row once it is over
 -- param last: 12: up to how many weeks, or days, later
 -- param since: 0000-01-01: the first cohort
 -- param until: 9999-12-31: the last cohort
 -- param definition: : of active; without one, that of active_user_table
--- matrix: cohort later percent: Percent of each cohort that were active again, by how much later
+-- matrix: cohort later percent: Weekly retention by cohort, in percent
+-- title by: Daily retention by cohort, in percent
 WITH RECURSIVE
 step AS (SELECT CASE :by WHEN 'day' THEN 1 ELSE 7 END AS days),
 day AS (

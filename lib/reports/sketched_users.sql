@@ -4,7 +4,7 @@
 -- param window: 1: how many days end with the date: 7 for WAU, 28 or 30 for MAU
 -- param definition: : of active; without one, that of active_user_table
 -- chart: date estimate: Active users of each local day, about
--- title window: Active users of the {window} days that end with each date, about
+-- title window: {window}-day active users (rolling), about
 WITH
 asked AS (
     SELECT coalesce(nullif(:definition, ''), substr(value, 1, instr(value || ',', ',') - 1)) AS definition

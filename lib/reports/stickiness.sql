@@ -1,10 +1,10 @@
--- What part of the users of a month, or of another window, was active on its last day (DAU / MAU)
+-- Stickiness (DAU/MAU): the percentage of the users of 28 days, or of another window, active on its last day
 -- param since: 0000-01-01: the first day
 -- param until: 9999-12-31: the last day
 -- param window: 28: how many days end with the date; partial: with fewer known
 -- param definition: : of active; without one, that of active_user_table
--- chart: date percent: Daily in percent of monthly active users
--- title window: Daily active users in percent of those of the {window} days that end with each date
+-- chart: date percent: Stickiness (DAU/MAU)
+-- title window: Stickiness (DAU in percent of {window}-day active users)
 WITH
 size AS (SELECT min(3650, max(1, CAST(:window AS INTEGER))) AS days),
 rolling AS MATERIALIZED (

@@ -161,6 +161,14 @@ class Events:
                 found[name, kind] = (min(first, row[3]), max(last, row[3]), events + 1)
         return sorted((*key, *value) for key, value in found.items())
 
+    def by_dimension(self, dimensions, metric):
+        """Name of the first dimension, metric, total, events with a value: sorted."""
+        place, found = 5 + self.names.index(metric), {}
+        for row in self.rows.values():
+            values = found.setdefault(dimensions.get(row[1], "(no name)"), [])
+            values += [row[place]] if row[place] is not None else []
+        return sorted((name, metric, sum(values), len(values)) for name, values in found.items())
+
     def reports(self, dimensions):
         """What show-report says of them; `dimensions` are names of the first one by id."""
         hours = Counter(

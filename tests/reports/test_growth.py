@@ -201,6 +201,10 @@ def test_new_returning_and_resurrected(world):
         columns = ("date", "users", "new", "returning", "resurrected")
         found = rows(db, "new_returning_resurrected", *columns, away=away)
         assert found == list(truth.kinds(away))
+        states = rows(db, "new_returning_resurrected", "date", "status", away=away)
+        whole = str(truth.first + timedelta(away))
+        assert states == [(row[0], "final" if row[0] >= whole else "partial") for row in found]
+        assert {state for _, state in states} == {"partial", "final"}
         assert all(sum(row[2:]) == row[1] for row in found) and any(row[4] for row in found)
 
 

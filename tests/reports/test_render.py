@@ -160,13 +160,11 @@ def test_tsv_escapes():
     [
         ("active_users", {}, "Active users of each local day"),
         ("active_users", {"window": "1"}, "Active users of each local day"),
-        ("active_users", {"window": "7"}, "Active users of the 7 days that end with each date"),
-        ("stickiness", {}, "Daily in percent of monthly active users"),
-        (
-            "stickiness",
-            {"window": "7"},
-            "Daily active users in percent of those of the 7 days that end with each date",
-        ),
+        ("active_users", {"window": "7"}, "7-day active users (rolling)"),
+        ("stickiness", {}, "Stickiness (DAU/MAU)"),
+        ("stickiness", {"window": "7"}, "Stickiness (DAU in percent of 7-day active users)"),
+        ("retention", {}, "Weekly retention by cohort, in percent"),
+        ("retention", {"by": "day"}, "Daily retention by cohort, in percent"),
     ],
 )
 def test_the_title_of_a_chart_follows_its_parameter(name, params, title):

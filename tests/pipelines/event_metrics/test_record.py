@@ -236,6 +236,11 @@ def test_files_of_every_kind_in_any_order(seed, tmp_path):
     assert found["second_dimension"] == [(0, "zero"), (1, "uno")]
     for name, rows in expected.reports(dimensions).items():
         assert shown(dbs[0], name) == [tuple(map(str, row)) for row in rows], name
+    for metric in (None, *reference.KNOWN):
+        given = ["--param", f"metric={metric}"] if metric else []
+        rows = expected.by_dimension(dimensions, metric or min(reference.KNOWN))
+        found = shown(dbs[0], "metric_by_first_dimension", *given)
+        assert found == [tuple(map(str, row)) for row in rows] != []
     orphans = sum(row[1] not in dimensions for row in expected.rows.values())
     told = [int(row[2]) for row in shown(dbs[0], "orphan_dimensions") if row[0] == "first"]
     assert sum(told) == orphans
