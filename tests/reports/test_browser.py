@@ -3,7 +3,9 @@
 It needs a Chromium of the machine's (Debian: apt-get install chromium).
 """
 
+import datetime
 import json
+import re
 import shutil
 import sqlite3
 import time
@@ -11,6 +13,8 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
 import pytest
+import yaml
+from pyroaring import BitMap
 
 from helpers.browser_server import VALUES, fill, fill_values, serve_db
 from helpers.programs import ROOT, run
@@ -134,6 +138,11 @@ def query(db, sql):
 REPORT = "headcount/active_users"
 
 
+def number(text):
+    """Of a text as pages have it, with commas between thousands."""
+    return float(text.replace(",", ""))
+
+
 def day(text):
     return time.strftime("%b %d, %Y", time.strptime(text, "%Y-%m-%d"))
 
@@ -142,9 +151,7 @@ def day(text):
 def test_active_users(page, db):
     page.open("/-/dashboards/active-users")
     points = [mark for mark in page.marks("#chart-daily", "point") if "status" in mark]
-    shown = {
-        mark["date (year-month-date)"]: (int(mark["users"]), mark["status"]) for mark in points
-    }
+    shown = {mark["date"]: (number(mark["active users"]), mark["status"]) for mark in points}
     table = query(
         db,
         "SELECT active_user_table.date, active_user_count, final_at < '9' FROM active_user_table "
@@ -159,10 +166,12 @@ def test_active_users(page, db):
     change = f"{100 * table[-1][1] / table[-8][1] - 100:+.1f} %"
     assert page.metric("before") == change and page.metric("missing") == "0"
     bars = page.marks("#chart-weeks", "bar")
-    assert sum(int(bar["active users"]) for bar in bars) == sum(row[1] for row in table)
+    assert sum(number(bar["active users of the day"]) for bar in bars) == sum(
+        row[1] for row in table
+    )
     assert sum(bar["week"] == "last seven days" for bar in bars) == 7
     page.open("/-/dashboards/active-users?since=2024-03-14")
-    dates = {mark["date (year-month-date)"] for mark in page.marks("#chart-daily", "point")}
+    dates = {mark["date"] for mark in page.marks("#chart-daily", "point")}
     assert dates == {"Mar 14, 2024", "Mar 15, 2024"}
 
 
@@ -218,22 +227,37 @@ def growth(db, name, *params):
 def test_growth(page, db):
     page.open("/-/dashboards/growth")
     for chart, window in (("monthly", 28), ("weekly", 7)):
-        marks = page.marks(f"#chart-{chart}", "point")
-        expected = [row["users"] for row in growth(db, "active_users", f"window={window}")]
-        assert sorted(int(mark[f"{chart} active users"]) for mark in marks) == sorted(expected)
-    found = [float(mark["percent"]) for mark in page.marks("#chart-stickiness", "point")]
-    assert sorted(found) == sorted(row["percent"] for row in growth(db, "stickiness"))
+        points = page.marks(f"#chart-{chart}", "point")
+        rows = growth(db, "active_users", f"window={window}")
+        shown = {
+            mark["date"]: (number(mark[f"{window}-day active users"]), mark["status"])
+            for mark in points
+        }
+        assert shown == {day(row["date"]): (row["users"], row["status"]) for row in rows}
+        known = [mark[f"days with a count, of {window}"] for mark in reversed(points)]
+        assert known == [str(min(1 + i, window)) for i in range(len(rows))]
+        legend = page.page.locator(f"#chart-{chart} .role-legend-label").all_text_contents()
+        assert legend == ["final", "provisional", f"fewer than {window} days known"]
+    shown = {
+        mark["date"]: (number(mark["DAU, % of 28-day active users"]), mark["status"])
+        for mark in page.marks("#chart-stickiness", "point")
+    }
+    rows = growth(db, "stickiness")
+    assert shown == {day(row["date"]): (row["percent"], row["status"]) for row in rows}
     kinds = page.marks("#chart-kinds", "bar")
+    rows = growth(db, "new_returning_resurrected")
     for kind in ("new", "returning", "resurrected"):
-        shown = sum(int(bar["active users"]) for bar in kinds if bar["kind"] == kind)
-        assert shown == sum(row[kind] for row in growth(db, "new_returning_resurrected"))
+        shown = sum(number(bar["active users"]) for bar in kinds if bar["kind"] == kind)
+        assert shown == sum(row[kind] for row in rows)
+    assert {bar["past"] for bar in kinds} == {"fewer than 28 days known before"}
     assert len(page.marks("#chart-retention", "rect mark")) == len(growth(db, "retention")) > 0
     bars = page.marks("#chart-weekdays", "bar")
-    assert {bar["weekday"]: float(bar["active users a day"]) for bar in bars} == {
-        row["weekday"]: row["mean"] for row in growth(db, "active_users_by_weekday")
-    }
+    assert {
+        bar["local day (America/Chicago)"]: number(bar["active users a day (mean)"]) for bar in bars
+    } == {row["weekday"]: row["mean"] for row in growth(db, "active_users_by_weekday")}
     bars = page.marks("#chart-compare", "bar")
-    shown = {(bar["measure"], bar["when"]): float(bar["number"]) for bar in bars}
+    axis = "users (days in the last pair)"
+    shown = {(bar["measure"], bar["when"]): number(bar[axis]) for bar in bars}
     for row in growth(db, "compare"):
         assert shown[row["measure"], "period"] == row["period"]
         assert shown[row["measure"], "before"] == row["before"]
@@ -258,7 +282,7 @@ def test_reports_of_several_columns_draw_their_charts(page, db):
     bars = page.marks(".chart", "bar")
     rows = growth(db, "new_returning_resurrected", "away=1")
     for kind in ("new", "returning", "resurrected"):
-        shown = sum(int(bar["value"]) for bar in bars if bar["column"] == kind)
+        shown = sum(number(bar["value"]) for bar in bars if bar["column"] == kind)
         assert shown == sum(row[kind] for row in rows) > 0
 
 
@@ -268,15 +292,15 @@ def test_recent_changes(page, db):
     last = "(SELECT max(timestamp) FROM recent_change_raw)"
     hour = f"FROM recent_change_raw WHERE timestamp > {last} - 3600"
     ((changes, users),) = query(db, f"SELECT count(*), count(DISTINCT user) {hour}")
-    assert (page.metric("changes"), page.metric("users")) == (str(changes), str(users))
+    assert (number(page.metric("changes")), number(page.metric("users"))) == (changes, users)
     ((missing,),) = query(db, "SELECT sum(last_offset - first_offset + 1) FROM stream_gap")
-    assert page.metric("missing") == str(missing) != "0"
-    wikis = {bar["wiki"]: int(bar["changes"]) for bar in page.marks("#chart-wikis", "bar")}
+    assert number(page.metric("missing")) == missing != 0
+    wikis = {bar["wiki"]: number(bar["changes"]) for bar in page.marks("#chart-wikis", "bar")}
     assert wikis == dict(
         query(db, f"SELECT wiki, count(*) {hour} GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 12")
     )
     types = page.marks("#chart-types", "bar")
-    assert sum(int(bar["changes"]) for bar in types) == changes
+    assert sum(number(bar["changes"]) for bar in types) == changes
     assert len(page.marks("#chart-people", "bar")) == 10
     assert {area["who"] for area in page.marks("#chart-minutes", "area mark")} == {"bots", "people"}
 
@@ -285,11 +309,11 @@ def test_recent_changes(page, db):
 def test_site_activity(page, db):
     page.open("/-/dashboards/site-activity")
     ((chats, emails),) = query(db, "SELECT sum(messages), sum(emails) FROM site_activity")
-    assert (page.metric("chats"), page.metric("emails")) == (str(chats), str(emails))
+    assert (page.metric("chats"), page.metric("emails")) == (f"{chats:,}", f"{emails:,}")
     for chart in ("days", "busiest"):
         bars = page.marks(f"#chart-{chart}", "bar")
         for kind, total in (("chats", chats), ("e-mails", emails)):
-            assert sum(int(bar["messages"]) for bar in bars if bar["kind"] == kind) == total
+            assert sum(number(bar["messages"]) for bar in bars if bar["kind"] == kind) == total
 
 
 @pytest.mark.sample(2)
@@ -298,24 +322,31 @@ def test_comments(page, db):
     ((comments, replies),) = query(
         db, "SELECT sum(parent_id IS NULL), sum(parent_id IS NOT NULL) FROM comment"
     )
-    assert (page.metric("comments"), page.metric("replies")) == (str(comments), str(replies))
+    assert (page.metric("comments"), page.metric("replies")) == (f"{comments:,}", f"{replies:,}")
     for chart in ("days", "types"):
         bars = page.marks(f"#chart-{chart}", "bar")
         for kind, total in (("comments", comments), ("replies", replies)):
-            assert sum(int(bar["number"]) for bar in bars if bar["kind"] == kind) == total
+            assert (
+                sum(number(bar["comments and replies"]) for bar in bars if bar["kind"] == kind)
+                == total
+            )
     answered = "SELECT count(DISTINCT parent_id) FROM comment"
     bars = page.marks("#chart-threads", "bar")
-    assert sum(int(bar["comments"]) for bar in bars) == query(db, answered)[0][0]
+    assert sum(number(bar["comments"]) for bar in bars) == query(db, answered)[0][0]
     text = page.page.inner_text("body")
     assert "<img src=x onerror=alert(1)><script>alert(1)</script>" in text
     ((day,),) = query(db, "SELECT substr(max(created_at), 1, 10) FROM comment")
     since = f"SELECT count(*) FROM comment WHERE created_at >= '{day}' AND parent_id IS NULL"
     page.open(f"/-/dashboards/comments?since={day}")
-    assert page.metric("comments") == str(query(db, since)[0][0])
-    page.open("/-/dashboards/comments?type=v")
+    assert number(page.metric("comments")) == query(db, since)[0][0]
+    ids = page.page.inner_text("#chart-replied")
+    assert not any(one in ids for (one,) in query(db, "SELECT comment_id FROM comment"))
+    for asked in ("video", "v"):  # as in addresses before types had names
+        page.open(f"/-/dashboards/comments?type={asked}")
+        assert {bar["type"] for bar in page.marks("#chart-types", "bar")} == {"video"}
     bars = page.marks("#chart-days", "bar")
     typed = "SELECT count(*) FROM comment JOIN post_meta USING (post_id) WHERE type = 'v'"
-    assert sum(int(bar["number"]) for bar in bars) == query(db, typed)[0][0]
+    assert sum(number(bar["comments and replies"]) for bar in bars) == query(db, typed)[0][0]
 
 
 @pytest.mark.sample(2)
@@ -401,14 +432,14 @@ def test_the_dashboard_of_a_stream_refreshes_itself(chromium, base, db):
     page = Page(chromium, base, 1280)
     page.page.clock.install()
     page.open("/-/dashboards/recent-changes")
-    before = int(page.metric("changes"))
+    before = number(page.metric("changes"))
     ((last,),) = query(db, "SELECT max(timestamp) FROM recent_change_raw")
     new = {"meta": {"id": "new"}, "wiki": "w", "type": "edit", "bot": False, "timestamp": last}
     run("import-recent-changes", "--db", db, check=0, stdin=json.dumps(new).encode())
     with page.page.expect_navigation():
         page.page.clock.run_for(31_000)
     page.page.wait_for_load_state("networkidle")
-    assert int(page.metric("changes")) == before + 1
+    assert number(page.metric("changes")) == before + 1
     page.close()
 
 
@@ -420,7 +451,8 @@ def test_days_are_the_same_wherever_one_looks_at_them(chromium, base, db):
             page = Page(context, base, 1280)
             page.open(f"/{path}")
             marks = page.marks(chart, "point")
-            assert {mark["date (year-month-date)"] for mark in marks} == table, (zone, path)
+            label = "date" if "dashboards" in path else "date (year-month-date)"
+            assert {mark[label] for mark in marks} == table, (zone, path)
             page.close()
         context.close()
 
@@ -473,7 +505,7 @@ def test_a_field_and_a_value_are_picked_by_keyboard(by_value, values_base):
     assert page.metric("told") == "Users with platform: IOS"
     points = page.marks("#chart-daily", "point")
     table = "SELECT date, active_user_count FROM active_users_by WHERE value = 'IOS' ORDER BY date"
-    assert [(mark["date (year-month-date)"], int(mark["active users"])) for mark in points] == [
+    assert [(mark["date"], int(mark["active users"])) for mark in points] == [
         (day(date), users) for date, users in query(db, table)
     ]
     for window in (1, 7, 28):
@@ -481,13 +513,16 @@ def test_a_field_and_a_value_are_picked_by_keyboard(by_value, values_base):
         expected = {day(row["date"]): row["users"] for row in growth(db, "active_users", *given)}
         name = "1 day" if window == 1 else f"{window} days"
         shown = {
-            mark["date (year-month-date)"]: int(mark["active users"])
+            mark["date"]: int(mark["active users"])
             for mark in page.marks("#chart-windows", "point")
             if mark["window"] == name
         }
         assert {date: users for date, users in shown.items() if users} == expected
     page.open("/-/dashboards/growth?by=platform&value=IOS")
-    found = [float(mark["percent"]) for mark in page.marks("#chart-stickiness", "point")]
+    found = [
+        number(mark["DAU, % of 28-day active users"])
+        for mark in page.marks("#chart-stickiness", "point")
+    ]
     rows = growth(db, "stickiness", "by=platform", "value=IOS")
     assert sorted(found) == sorted(row["percent"] for row in rows)
 
@@ -496,20 +531,20 @@ def test_a_field_and_a_value_are_picked_by_keyboard(by_value, values_base):
 def test_of_many_values_those_with_the_most_users_are_drawn(by_value, values_base):
     page, db = by_value, values_base.db
     page.open("/-/dashboards/breakdowns?by=platform")
-    assert page.metric("values") == f"10 of {len(VALUES) + 1}"
+    assert page.metric("values") == f"8 of {len(VALUES) + 1}"
     sums = (
         "SELECT value FROM active_users_by WHERE dimension = 'platform' GROUP BY value "
-        "ORDER BY sum(active_user_count) DESC, value LIMIT 10"
+        "ORDER BY sum(active_user_count) DESC, value LIMIT 8"
     )
     shown = [value or "(empty)" for (value,) in query(db, sums)]
     legend = page.page.locator("#chart-daily .role-legend-label").all_text_contents()
-    assert len(legend) == 10 and legend[:2] == shown[:2]
+    assert len(legend) == 8 and legend[:2] == shown[:2]
     right = "labels => Math.max(...labels.map(label => label.getBoundingClientRect().right))"
     width = page.page.viewport_size["width"]
     assert page.page.locator(".role-legend-label").evaluate_all(right) <= width
     points = page.marks("#chart-daily", "point")
     zero = [mark for mark in points if mark["value"] == "IOS" and mark["active users"] == "0"]
-    assert [mark["date (year-month-date)"] for mark in zero] == ["Jan 21, 2020"]
+    assert [mark["date"] for mark in zero] == ["Jan 21, 2020"]
     assert page.page.locator("img[src='x'], [onerror]").count() == 0
     for value in VALUES[1:9]:
         page.open(
@@ -539,8 +574,8 @@ def test_what_is_not_there_is_told(by_value, asked, told):
         assert by_value.metric("told") == told
         assert by_value.page.locator("text=/^target/").count() == 0
         if name == "breakdowns":
-            legend = by_value.page.locator("#chart-daily .role-legend-label").all_text_contents()
-            assert legend == ["nobody"]
+            nothing = by_value.page.inner_text("#chart-daily") == "No data"
+            assert nothing != ("value=IOS" in asked and "since" not in asked)
 
 
 @pytest.mark.sample(2)
@@ -605,3 +640,157 @@ def test_the_picture_of_the_readme(chromium, request, tmp_path):
     picture = README_PICTURE.read_bytes()
     assert picture.startswith(b"\x89PNG") and len(picture) < 200_000
     assert f"({README_PICTURE.relative_to(ROOT)})" in (ROOT / "README.md").read_text()
+
+
+@pytest.mark.sample(2)
+def test_event_metrics(page, db):
+    page.open("/-/dashboards/event-metrics")
+    ((events, nameless),) = query(
+        db,
+        "SELECT count(*), count(*) FILTER (WHERE first_dimension_id NOT IN "
+        "(SELECT id FROM first_dimension)) FROM event",
+    )
+    assert page.metric("events") == f"{events:,}" and page.metric("unnamed") == str(nameless)
+    unknown = {row["metric"]: row["events"] for row in growth(db, "unknown_metrics")}
+    assert page.metric("unknown") == str(len(unknown))
+    names = {bar["metric"]: number(bar["events"]) for bar in page.marks("#chart-names", "bar")}
+    assert names == unknown
+    for chart, unit in (("days", "a day"), ("hours", "an hour")):
+        bars = page.marks(f"#chart-{chart}", "bar")
+        assert sum(number(bar[f"events {unit}"]) for bar in bars) == events
+    cells = page.page.locator("#chart-totals td").all_text_contents()
+    rows = growth(db, "metric_totals")
+    assert cells == [
+        text for row in rows for text in (row["metric"], f"{row['total']:,}", f"{row['events']:,}")
+    ]
+    nulls = {bar["metric"]: number(bar["% of events"]) for bar in page.marks("#chart-nulls", "bar")}
+    rows = {row["metric"]: row["percent"] for row in growth(db, "null_metrics")}
+    rows["(without any metric)"] = rows.pop("(all)")
+    assert nulls == pytest.approx(rows, abs=0.051)
+    sums = (
+        "SELECT coalesce(name, '(no name)'), count(*) FROM event "
+        "LEFT JOIN first_dimension ON first_dimension.id = first_dimension_id "
+        "GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 15"
+    )
+    bars = page.marks("#chart-dimensions", "bar")
+    assert {bar["dimension"]: number(bar["events"]) for bar in bars} == dict(query(db, sums))
+    assert any("<script>" in bar["dimension"] for bar in bars)
+    assert page.page.locator("img[src='x'], [onerror]").count() == 0
+    page.open("/-/dashboards/event-metrics?metric=metric_two&since=2024-03-02&until=2024-03-03")
+    given = ["metric=metric_two", "since=2024-03-02", "until=2024-03-03"]
+    rows = growth(db, "metric_by_first_dimension", *given)
+    totals = {row["dimension_name"]: row["total"] for row in rows}
+    bars = page.marks("#chart-metrics", "bar")
+    assert {bar["metric"] for bar in bars} == {"metric_two"} and len(bars) == 15
+    assert all(number(bar["total"]) == totals[bar["dimension_name"]] for bar in bars)
+    assert [bar["day (as recorded)"] for bar in page.marks("#chart-days", "bar")] == [
+        "Mar 03, 2024",
+        "Mar 02, 2024",
+    ]
+
+
+NAMES = sorted(path.stem for path in (ROOT / "lib/browser/dashboards").glob("*.yaml"))
+
+
+@pytest.mark.sample(2)
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("what", ["nothing", "a day", "a minute of a stream"])
+def test_little_data_is_no_error(chromium, tmp_path, what, width):
+    """A legend without entries made charts infinitely high, and a table without rows failed."""
+    db = tmp_path / "my.db"
+    run("import-active-users", "--db", db, "--quiet", check=0, stdin=b"")
+    if what == "a day":
+        lines = run("make-data", "engagement", "--events", 500, "--days", 1, check=0).stdout
+        run("import-active-users", "--db", db, "--quiet", check=0, stdin=lines)
+    elif what == "a minute of a stream":
+        of = {"wiki": "w", "type": "edit", "bot": False, "timestamp": 1709856000}
+        event = json.dumps({"meta": {"id": "1"}} | of).encode()
+        run("import-recent-changes", "--db", db, check=0, stdin=event)
+    with serve_db(db) as base:
+        page = Page(chromium, base, width)
+        for name in NAMES:
+            page.open(f"/-/dashboards/{name}")
+            cards = page.page.locator(".dashboard-card-chart")
+            filled = cards.locator("xpath=self::*[.//*[local-name()='svg'] or .//td or .//p]")
+            assert filled.count() == cards.count()
+            if what == "nothing":
+                assert page.page.locator("svg.marks").count() == 0
+                assert page.page.locator("p.nothing:text('No data')").count() > 0
+            assert page.page.evaluate("document.documentElement.scrollWidth") <= width
+            page.keep(f"{what.replace(' ', '-')}-{name}-{width}")
+        page.close()
+
+
+@pytest.fixture(scope="module")
+def long_base(tmp_path_factory):
+    """Of 400 days, two of which are missing; the last one has 15,660 users."""
+    db = tmp_path_factory.mktemp("long") / "my.db"
+    run("import-active-users", "--db", db, "--quiet", "--tz=Europe/Berlin", check=0, stdin=b"")
+    with sqlite3.connect(db) as made:
+        for i in range(400):
+            if i not in (100, 300):
+                date = str(datetime.date(2023, 1, 1) + datetime.timedelta(i))
+                users = BitMap(range(i, i + 15261 + i))
+                made.execute(
+                    "INSERT INTO active_day VALUES (?, 'engaged,valuable', ?)",
+                    (date, users.serialize()),
+                )
+                made.execute("INSERT INTO active_user_table VALUES (?, ?)", (date, len(users)))
+                made.execute("INSERT INTO local_day VALUES (?, '2024-03-01')", (date,))
+    with serve_db(db) as url:
+        url.db = db
+        yield url
+
+
+@pytest.mark.sample(2)
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_year(chromium, long_base, width):
+    page = Page(chromium, long_base, width)
+    page.open("/-/dashboards/active-users")
+    assert page.metric("last") == "15,660" and page.metric("missing") == "2"
+    points = page.marks("#chart-daily", "point")
+    assert points[0]["active users"] == "15,660"
+    assert {"local day (Europe/Berlin)", "date"} < set(points[0])
+    assert len(page.marks("#chart-daily", "line mark")) == 3  # between missing days
+    ticks = page.page.locator("#chart-daily .role-axis-label text").all_text_contents()
+    assert "10,000" in ticks
+    page.keep(f"year-active-users-{width}")
+    page.open("/-/dashboards/growth")
+    kinds = page.marks("#chart-kinds", "bar")
+    early = {bar["date"] for bar in kinds if bar["past"].startswith("fewer than 28 days known")}
+    assert early == {day(f"2023-01-{n:02}") for n in range(1, 29)}
+    first = page.page.locator("#chart-kinds path[aria-roledescription=bar][opacity='0.35']")
+    assert first.count() == 3 * 28
+    for chart, window in (("monthly", 28), ("weekly", 7)):
+        points = page.marks(f"#chart-{chart}", "point")
+        partial = {mark["date"] for mark in points if mark["status"] == "partial"}
+        assert partial == {day(f"2023-01-{n:02}") for n in range(1, window)}
+        known = {mark["date"]: mark[f"days with a count, of {window}"] for mark in points}
+        assert known[day("2023-04-12")] == str(window - 1)
+        solid = [
+            line
+            for line in page.page.locator(
+                f"#chart-{chart} path[aria-roledescription='line mark']"
+            ).all()
+            if not line.get_attribute("stroke-dasharray")
+        ]
+        assert day(f"2023-01-{window:02}") in solid[0].get_attribute("aria-label")
+    page.keep(f"year-growth-{width}")
+    page.open("/-/dashboards/breakdowns")
+    windows = page.marks("#chart-windows", "point")
+    for window, days in (("1 day", 0), ("7 days", 6), ("28 days", 27)):
+        few = [mark for mark in windows if mark["window"] == window and "fewer" in mark["days"]]
+        assert len(few) == days
+    page.close()
+
+
+# Okabe and Ito's, for those who are colour-blind, and what is no colour.
+COLOURS = {"#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#999999", "#f0e442"}
+
+
+def test_colours_are_in_one_place():
+    look = yaml.safe_load((ROOT / "lib/browser/look.yaml").read_text())
+    assert {colour.lower() for colour in look["range"]["category"]} == COLOURS
+    for name in NAMES:
+        text = (ROOT / f"lib/browser/dashboards/{name}.yaml").read_text()
+        assert not re.search("#[0-9a-f]{6}", text, re.IGNORECASE), name

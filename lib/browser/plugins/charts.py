@@ -5,7 +5,7 @@ import json
 
 from datasette import hookimpl
 
-from headcount.reports import catalogue
+from headcount.reports import browser, catalogue
 
 
 def _chart(request):
@@ -39,4 +39,5 @@ def extra_body_script(request):
     if not chart:
         return ""
     kind = "temporal" if chart.labels in ("date", "day") else "nominal"
-    return f"drawChart({json.dumps(dataclasses.asdict(chart) | {'kind': kind})})"
+    drawn = dataclasses.asdict(chart) | {"kind": kind, "config": browser.look()}
+    return f"drawChart({json.dumps(drawn)})"

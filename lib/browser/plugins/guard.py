@@ -12,7 +12,6 @@ import contextvars
 import re
 import secrets
 import sqlite3
-from importlib.resources import files
 
 from datasette import hookimpl
 from jinja2.ext import Extension
@@ -32,13 +31,6 @@ _FOREIGN = re.compile(r"/(_memory|_internal|-/threads)([/.;?].*)?")
 _OWN_SQL = re.compile(rb"(^|&)(sql|_where)=")
 _AT_ONCE = 2  # statements of people's own; of the threads of the settings some are left for reports
 _nonce = contextvars.ContextVar("nonce", default="")
-
-# datasette-dashboards 0.8 puts cells of tables and metrics into the page as HTML: make it text.
-_DASHBOARDS_PATH = "/-/static-plugins/datasette_dashboards/dashboards.js"
-_DASHBOARDS_JS = files("datasette_dashboards").joinpath("static/dashboards.js").read_bytes()
-if _DASHBOARDS_JS.count(b".innerHTML = ") != 3:
-    raise RuntimeError("another datasette-dashboards: see how it writes cells, and adapt guard.py")
-_DASHBOARDS_JS = _DASHBOARDS_JS.replace(b".innerHTML = ", b".textContent = ")
 
 
 class Nonces(Extension):
@@ -126,8 +118,6 @@ def _guarded(app, datasette):
             await say(stopped.status, b"text/plain", stopped.body, stopped.headers)
         elif _FOREIGN.fullmatch(scope["path"]):
             await say(404, b"text/plain", b"Only the database of Headcount is served\n")
-        elif scope["path"] == _DASHBOARDS_PATH:
-            await say(200, b"text/javascript", _DASHBOARDS_JS)
         else:
             if scope["path"].endswith(".csv"):
                 send_more = _neutral_csv(send_more)

@@ -14,6 +14,7 @@ async function drawChart(chart) {
     width: "container",
     height: 300,
     data: { values: rows },
+    config: chart.config,
     ...(chart.across ? matrix(chart) : bars(chart)),
   };
   await vegaEmbed(box, spec, { ast: true, actions: false, renderer: "svg" });
@@ -57,7 +58,7 @@ function matrix({ labels, values, across }) {
     encoding: place,
     layer: [
       { mark: { type: "rect", tooltip: true }, encoding: { color: { ...value, title: words(values[0]) } } },
-      { mark: "text", encoding: { text: { ...value, format: ".0f" }, color: { condition: dark, value: "black" } } },
+      { mark: "text", encoding: { text: { ...value, format: ".1f" }, color: { condition: dark, value: "black" } } },
     ],
   };
 }

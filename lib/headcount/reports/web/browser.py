@@ -11,7 +11,7 @@ import os
 import re
 import secrets
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import uvicorn
@@ -42,6 +42,8 @@ _SETTINGS = {
     "truncate_cells_html": 200,
     "default_cache_ttl": 0,  # numbers change
 }
+
+_ZONE = re.compile(r"[\w/+-]+")
 
 # All other tables serve these, and are hidden.
 _TABLES = {
@@ -130,11 +132,19 @@ class _Database(Database):
         return await super().execute(sql, *args, **options)
 
 
-# The field that a page is asked for, else the first; its value, of which a form cannot send the
-# empty one.
-_ASKED = {
+# Types of posts, as crawls have them.
+_TYPE = (
+    "CASE {} WHEN 'e' THEN 'event' WHEN 'l' THEN 'link' WHEN 'p' THEN 'photo' "
+    "WHEN 's' THEN 'status' WHEN 'v' THEN 'video' ELSE {} END"
+)
+# What queries say in brackets. The field that a page is asked for, else the first; its value, of
+# which a form cannot send the empty one; the type of a comment's post, and the one asked for.
+_TERMS = {
     "field": "coalesce(nullif(:by, ''), (SELECT min(field) FROM dimension))",
     "value": "CASE :value WHEN '(empty)' THEN '' ELSE :value END",
+    "type": f"coalesce((SELECT {_TYPE.format('type', 'type')} FROM post_meta "
+    "WHERE post_meta.post_id = comment.post_id), '(unknown)')",
+    "asked_type": _TYPE.format(":type", ":type"),
 }
 # Before a query of users who had the value, as day_views.narrow; before one with a target.
 _NARROWED = """
@@ -166,22 +176,46 @@ _TARGET = {  # a layer of a chart
         {"calculate": "'target ' + format(datum.target, ',')", "as": "label"},
     ],
     "layer": [
-        {"mark": {"type": "rule", "color": "#d62728", "strokeDash": [6, 4], "aria": False}},
+        {"mark": {"type": "rule", "strokeDash": [6, 4], "aria": False}},
         {
-            "mark": {"type": "text", "align": "left", "dx": 4, "dy": -6, "color": "#d62728"},
+            "mark": {"type": "text", "align": "left", "dx": 4, "dy": -6},
             "encoding": {"x": {"value": 0}, "text": {"field": "label"}},
         },
     ],
 }
 
 
-def dashboards() -> dict[str, dict]:
-    """Every dashboard by its name, as datasette-dashboards wants it."""
-    return {path.stem: _dashboard(path) for path in sorted((FOLDER / "dashboards").glob("*.yaml"))}
+def _runs(by: list[str]) -> list[dict]:
+    """Transforms of rows with a date: in each series `by` these fields they get the `run` of days
+    that they are of. A line is drawn over each: between them are days without a number."""
+    sort = [{"field": "day", "order": "ascending"}]
+    lag = {"op": "lag", "field": "day", "as": "before"}
+    return [
+        {"calculate": "toDate(datum.date)", "as": "day"},
+        {"window": [lag], "sort": sort, "groupby": by},
+        {"calculate": "isValid(datum.before) && datum.day - datum.before > 864e5", "as": "gap"},
+        {"window": [{"op": "sum", "field": "gap", "as": "run"}], "sort": sort, "groupby": by},
+    ]
 
 
-def _dashboard(path: Path) -> dict:
-    dashboard = yaml.safe_load(path.read_text())
+def look() -> dict:
+    """How all charts look: a config of Vega-Lite."""
+    return yaml.safe_load((FOLDER / "look.yaml").read_text())
+
+
+def dashboards(zones: Mapping[str, str] | None = None) -> dict[str, dict]:
+    """Every dashboard by its name, as datasette-dashboards wants it; {zone} and {site_zone} in
+    titles are these `zones`, in brackets, or nothing."""
+    paths = sorted((FOLDER / "dashboards").glob("*.yaml"))
+    return {path.stem: _dashboard(path, zones or {}) for path in paths}
+
+
+def _dashboard(path: Path, zones: Mapping[str, str]) -> dict:
+    text = path.read_text()
+    for name in ("zone", "site_zone"):
+        zone = zones.get(name, "")
+        text = text.replace(f" {{{name}}}", f" ({zone})" if _ZONE.fullmatch(zone) else "")
+    dashboard = yaml.safe_load(text)
     pickers = yaml.safe_load((FOLDER / "pickers.yaml").read_text())
     for kind in ("filters", "charts"):
         for name, told in dashboard.get(kind, {}).items():
@@ -191,6 +225,10 @@ def _dashboard(path: Path) -> dict:
         chart["db"] = NAME
         if "report" in chart:
             chart["query"] = _chart_query(chart, dashboard["filters"])
+        if (by := chart.pop("runs", None)) is not None:
+            display = chart["display"]
+            display["transform"] = [*display.get("transform", []), *_runs(by)]
+            display["encoding"]["detail"] = {"field": "run", "title": "part of the line"}
         if chart.pop("target", False):
             chart["query"] = _around(chart["query"], "target", _AIMED)
             axis = chart["display"]["encoding"]["y"] | {"field": "target"}  # with the same title
@@ -198,14 +236,15 @@ def _dashboard(path: Path) -> dict:
             chart["display"] = {"layer": [chart["display"], line]}
         if "value" in dashboard.get("filters", {}):
             chart["query"] = _around(chart["query"], "value", _NARROWED)
-            for name, term in _ASKED.items():
-                chart["query"] = chart["query"].replace(f"{{{name}}}", term)
+        for name, term in _TERMS.items():
+            chart["query"] = chart["query"].replace(f"{{{name}}}", term)
         if chart["library"] == "vega-lite":
             # No eval, which the pages' policy forbids; no menu, which leads to another site.
             how = {"ast": True, "actions": False, "renderer": "svg"}
             chart["display"] |= {
                 "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
                 "usermeta": {"embedOptions": how},
+                "config": look(),
             }
     return dashboard
 
@@ -220,15 +259,19 @@ def _around(query: str, name: str, start: str) -> str:
 def _chart_query(chart: dict, filters: dict) -> str:
     """The SQL of a chart's report: with its `params`, of which the filters of the page are left.
 
-    With `newest`, of what is sorted by this column so many rows as a page may have.
+    With `columns`, of these; with `newest`, of what is sorted by this column the `most` rows, or as
+    many as a page may have.
     """
     report = catalogue.load(chart.pop("report"))
     given = report.params | chart.pop("params", {})
     fixed = {name: value for name, value in given.items() if name not in filters}
-    sql = _with_params(report, fixed)
-    if newest := chart.pop("newest", None):
-        most = _SETTINGS["max_returned_rows"]
-        sql = f"SELECT * FROM ({sql.rstrip().rstrip(';')}) ORDER BY {newest} DESC LIMIT {most}"
+    sql = _with_params(report, fixed).rstrip().rstrip(";")
+    columns, newest = chart.pop("columns", "*"), chart.pop("newest", None)
+    if columns != "*" or newest:
+        sql = f"SELECT {columns} FROM ({sql}) AS shown"
+    if newest:
+        most = chart.pop("most", _SETTINGS["max_returned_rows"])
+        sql += f" ORDER BY {newest} DESC LIMIT {most}"
     return sql
 
 
@@ -257,7 +300,7 @@ def query(report: catalogue.Report) -> dict:
     }
 
 
-def _metadata(tables: list[str], show_ids: bool) -> dict:
+def _metadata(tables: list[str], zones: Mapping[str, str], show_ids: bool) -> dict:
     queries = {name: query(catalogue.load(name)) for name in catalogue.names()}
     described = {name: dict(_TABLES.get(name, {"hidden": True})) for name in tables}
     if not show_ids:
@@ -274,21 +317,25 @@ def _metadata(tables: list[str], show_ids: bool) -> dict:
                 "description_html": '<a href="/-/dashboards">Dashboards with charts</a>',
             }
         },
-        "plugins": {"datasette-dashboards": dashboards()},
+        "plugins": {"datasette-dashboards": dashboards(zones)},
     }
 
 
-def _tables(path: str) -> list[str]:
+def _tables_and_zones(path: str, whose: str) -> tuple[list[str], dict[str, str]]:
     with connection.for_reading(path) as db:
-        return [
-            row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type <> 'index'")
-        ]
+        tables = db.execute("SELECT name FROM sqlite_schema WHERE type <> 'index'").fetchall()
+        properties.show(db, whose)
+        zones = db.execute(
+            "SELECT 'zone', value FROM setting WHERE name = 'tz' UNION ALL "
+            "SELECT 'site_zone', value FROM main.setting WHERE name = 'site-activity.tz'"
+        ).fetchall()
+    return [name for (name,) in tables], dict(zones)
 
 
 def _datasette(path: str, whose: str, *, show_ids: bool = False) -> _Datasette:
     datasette = _Datasette(
         [],
-        metadata=_metadata(_tables(path), show_ids),
+        metadata=_metadata(*_tables_and_zones(path, whose), show_ids),
         plugins_dir=str(FOLDER / "plugins"),
         template_dir=str(FOLDER / "templates"),
         static_mounts=[("browser", str(FOLDER / "static"))],
