@@ -4,6 +4,14 @@
 -- param metric: : which; without one, the first by name
 -- chart: dimension_name total: Total of the metric by first dimension
 WITH
+measured AS MATERIALIZED ( -- before it is joined: so no row of other metrics is made
+    SELECT event_id, metric, value
+    FROM event_metric
+    WHERE
+        metric = coalesce(nullif(:metric, ''), (SELECT min(name) FROM metric_column))
+        AND +recorded_date >= :since
+        AND +recorded_date < :until || 'T'
+),
 halves AS ( -- as in metric_totals: sums of them do not overflow
     SELECT
         coalesce(first_dimension.name, '(no name)') AS dimension_name,
@@ -13,13 +21,9 @@ halves AS ( -- as in metric_totals: sums of them do not overflow
         + (coalesce(sum(value & 4294967295) FILTER (WHERE typeof(value) = 'integer'), 0) >> 32) AS high,
         coalesce(sum(value & 4294967295) FILTER (WHERE typeof(value) = 'integer'), 0) & 4294967295 AS low,
         sum(value) FILTER (WHERE typeof(value) = 'real') AS reals
-    FROM event_metric
+    FROM measured
     JOIN event ON event.id = event_id
     LEFT JOIN first_dimension ON first_dimension.id = first_dimension_id
-    WHERE
-        +event_metric.recorded_date >= :since
-        AND +event_metric.recorded_date < :until || 'T'
-        AND metric = coalesce(nullif(:metric, ''), (SELECT min(name) FROM metric_column))
     GROUP BY dimension_name, metric
 )
 SELECT
