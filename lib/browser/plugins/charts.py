@@ -5,7 +5,8 @@ import json
 
 from datasette import hookimpl
 
-from headcount.reports import browser, catalogue
+from headcount.reports import catalogue
+from headcount.reports.web import dashboards
 
 
 def _chart(request):
@@ -39,5 +40,5 @@ def extra_body_script(request):
     if not chart:
         return ""
     kind = "temporal" if chart.labels in ("date", "day") else "nominal"
-    drawn = dataclasses.asdict(chart) | {"kind": kind, "config": browser.look()}
+    drawn = dataclasses.asdict(chart) | {"kind": kind, "config": dashboards.look()}
     return f"drawChart({json.dumps(drawn)})"

@@ -297,7 +297,7 @@ def test_memory_of_an_import_is_flat(tmp_path):
 
 def test_a_full_disk_leaves_nothing(made, tiny_disk, tmp_path):
     folder, resize = tiny_disk
-    resize("4m")
+    resize("5m")
     db = folder / "my.db"
     done = imported(db, *made)
     assert done.returncode == 74 and done.stdout == b""
