@@ -34,6 +34,7 @@ def extra_body_script(datasette, request):
         days = {card.source.dashboard: card.day.isoformat() for card in cards}
         name = request.path.removeprefix(_DASHBOARDS)
         newest = days.get(name, days.get(_OF_USERS))
-        return f"addPresets({json.dumps(newest)})" if newest else ""
+        whole = "last hour" if name == "recent-changes" else "all"
+        return f"addPresets({json.dumps(newest)}, {json.dumps(whole)})" if newest else ""
 
     return script

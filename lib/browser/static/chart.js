@@ -29,7 +29,7 @@ function bars({ labels, kind, values, whole }) {
   const temporal = kind === "temporal";
   const several = values.length > 1;
   // A day is the same day, whatever the clock of whoever looks at it.
-  const axis = temporal ? { timeUnit: "utcyearmonthdate" } : { sort: several ? null : "-y" };
+  const axis = temporal ? { timeUnit: "utcyearmonthdate", axis: { tickMinStep: 1.5 * 86_400_000 } } : { sort: several ? null : "-y" };
   const title = several ? null : words(values[0]);
   const encoding = {
     x: { field: labels, type: kind, title: null, ...axis },

@@ -1,5 +1,6 @@
-// Links to the same page with usual ranges of dates, which end with the newest complete day.
-function addPresets(newest) {
+// Links to the same page with usual ranges of dates, which end with the newest complete day. A page
+// without a range is of all days, or of what its description says: `whole` is the name of that.
+function addPresets(newest, whole) {
   const form = document.querySelector(".dashboard-filters form");
   if (!form) return;
   const back = (days) => {
@@ -13,7 +14,7 @@ function addPresets(newest) {
     ["28 days", back(27), newest],
     ["90 days", back(89), newest],
     ["its month", newest.slice(0, 8) + "01", newest],
-    ["all", "", ""],
+    [whole, "", ""],
   ];
   const now = new URLSearchParams(location.search);
   const nav = document.createElement("nav");

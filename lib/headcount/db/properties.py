@@ -154,8 +154,9 @@ def remake(db: Named, tables: Iterable[str], renamed: Mapping[str, str]) -> None
 
 def show(db: sqlite3.Connection, name: str) -> None:
     """For reading: from now on the plain names are those of this property's tables, in this
-    connection; and active_user_table_of_all is its active_user_table, also where that is narrowed
-    to the users of a value. Raises Failure 2 if there is no such property."""
+    connection. active_user_table_of_all and active_user_history_of_all are its tables of all users,
+    also where the plain names are narrowed to the users of a value. Raises Failure 2 if there is no
+    such property."""
     there = _there(db)
     if name != DEFAULT and name not in there:
         known = ", ".join(map(shown, [DEFAULT, *sorted(there)]))
@@ -163,7 +164,8 @@ def show(db: sqlite3.Connection, name: str) -> None:
     prefix = prefix_of(there[name]) if name != DEFAULT else ""
     for table in TABLES:
         _stand_in(db, table, f"main.{prefix}{table}" if prefix else "")
-    _stand_in(db, "active_user_table_of_all", f"main.{prefix}active_user_table")
+    for table in ("active_user_table", "active_user_history"):
+        _stand_in(db, f"{table}_of_all", f"main.{prefix}{table}")
 
 
 def show_none(db: sqlite3.Connection) -> None:

@@ -28,8 +28,9 @@ whose events came without. It knows definitions for which one event is enough. W
 Android *and* in Germany: bitmap_and of the two sets.
 
     in_several(date, dimension, value)   how many users of that day with this value (NULL: of all)
-                         have others of the field, too. The date may be found by a query, which for
-                         the view would mean the sets of all days
+                         have others of the field, too; a fourth argument names another
+                         definition than the database's own. The date may be found by a query,
+                         which for the view would mean the sets of all days
 
 A sketch is one of active_day_sketch; NULL is the one of nobody.
 
@@ -46,6 +47,7 @@ import contextlib
 import json
 import sqlite3
 from datetime import date
+from functools import partial
 
 from pyroaring import BitMap
 
@@ -58,7 +60,8 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # as malloc.h has them
 _AT_ONCE = 64  # sets of a union, in bounded memory
 _IN_SEVERAL = """
 WITH of_day AS MATERIALIZED (
-    SELECT value, users FROM v_active_day_by WHERE own AND date = ?1 AND dimension = ?2
+    SELECT value, users FROM v_active_day_by
+    WHERE iif(?4 = '', own, definition = ?4) AND date = ?1 AND dimension = ?2
 )
 SELECT bitmap_count(
     (SELECT bitmap_several(users) FROM of_day),
@@ -94,7 +97,8 @@ def register(db: sqlite3.Connection) -> None:
     db.create_aggregate("bitmap_and", 1, Intersection)
     db.create_aggregate("bitmap_several", 1, Several)
     db.create_aggregate("rolling_counts", 3, RollingCounts)
-    db.create_function("in_several", 3, lambda *asked: db.execute(_IN_SEVERAL, asked).fetchone()[0])
+    for given, definition in ((3, [""]), (4, [])):
+        db.create_function("in_several", given, partial(_in_several, db, definition))
     for name, bound in (("sketch_count", 0), ("sketch_low", -2), ("sketch_high", 2)):
         db.create_function(name, 1, _estimate(bound), deterministic=True)
     db.create_aggregate("sketch_or", 1, SketchUnion)
@@ -102,6 +106,10 @@ def register(db: sqlite3.Connection) -> None:
     # The sets of a year may be 100 MB: a report that holds them in a file takes twice as long.
     db.execute("PRAGMA temp_store = MEMORY")
     day_views.make(db)
+
+
+def _in_several(db: sqlite3.Connection, more: list[str], *asked: str | None) -> int:
+    return db.execute(_IN_SEVERAL, [*asked, *more]).fetchone()[0]
 
 
 def _set(users: bytes | None) -> BitMap:

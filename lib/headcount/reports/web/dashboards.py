@@ -1,7 +1,7 @@
 """The dashboards: the YAML files of lib/browser/dashboards, as datasette-dashboards wants them.
 
 Their queries may name a report, and have terms in brackets; those of users are narrowed to a value
-of a field, and have a target as a line, where a page is asked for it.
+of a field, are of another definition, and have a target as a line, where a page is asked for it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ FOLDER = Path(ROOT, "lib", "browser")
 NAME = "headcount"  # of the database, in addresses
 MOST_ROWS = 1000  # of an answer
 
+_DAYS = "utcyearmonthdate"
 _ZONE = re.compile(r"[\w/+-]+")
 
 # Types of posts, as crawls have them.
@@ -27,13 +28,18 @@ _TYPE = (
     "WHEN 's' THEN 'status' WHEN 'v' THEN 'video' ELSE {} END"
 )
 # What queries say in brackets. The field that a page is asked for, else the first; its value, of
-# which a form cannot send the empty one; the type of a comment's post, and the one asked for.
+# which a form cannot send the empty one; the type of a comment's post, and the one asked for;
+# whether a change is of the days asked for, or else of the hour before the last one.
 _TERMS = {
     "field": "coalesce(nullif(:by, ''), (SELECT min(field) FROM dimension))",
     "value": "CASE :value WHEN '(empty)' THEN '' ELSE :value END",
+    "own": "CASE :definition WHEN '' THEN own ELSE definition = :definition END",
     "type": f"coalesce((SELECT {_TYPE.format('type', 'type')} FROM post_meta "
     "WHERE post_meta.post_id = comment.post_id), '(unknown)')",
     "asked_type": _TYPE.format(":type", ":type"),
+    "is_asked": "timestamp BETWEEN CASE WHEN :since <> '' THEN unixepoch(:since) "
+    "WHEN :until <> '' THEN 0 ELSE (SELECT max(timestamp) - 3599 FROM recent_change_raw) END "
+    "AND CASE WHEN :until <> '' THEN unixepoch(:until, '+1 day') - 1 ELSE 1e12 END",
 }
 # Before a query of users who had the value, as day_views.narrow; before one with a target.
 _NARROWED = """
@@ -57,6 +63,33 @@ active_user_history (date, run_id, active_user_count, changed_at) AS (
 )
 SELECT * FROM (
 """
+# Before one of users who are active by another definition than the database's own.
+_DEFINED = """
+WITH
+active_user_table (date, active_user_count) AS (
+    SELECT date, active_user_count FROM active_users_by_definition WHERE definition = :definition
+),
+active_user_table_of_all (date, active_user_count) AS (
+    SELECT date, active_user_count FROM active_users_by_definition WHERE definition = :definition
+),
+active_user_history (date, run_id, active_user_count, changed_at) AS (
+    SELECT date, run_id, active_user_count, changed_at FROM definition_history
+    WHERE definition = :definition
+    UNION ALL
+    SELECT date, run_id, active_user_count, changed_at FROM active_user_history_of_all
+    WHERE :definition = (
+        SELECT substr(value, 1, instr(value || ',', ',') - 1) FROM setting WHERE name = 'definition'
+    )
+),
+active_users_by (date, dimension, value, active_user_count) AS (
+    SELECT date, dimension, value, bitmap_count(users) FROM temp.v_active_day_by
+    WHERE definition = :definition AND dimension = {field}
+),
+active_users_by_history (date, dimension, value, run_id, active_user_count, changed_at) AS (
+    SELECT NULL, NULL, NULL, NULL, NULL, NULL WHERE false
+)
+SELECT * FROM (
+"""
 _AIMED = "SELECT *, CAST(:target AS REAL) AS target FROM ("
 _TARGET = {  # a layer of a chart
     "transform": [
@@ -75,15 +108,15 @@ _TARGET = {  # a layer of a chart
 
 
 def _runs(by: list[str]) -> list[dict]:
-    """Transforms of rows with a date: in each series `by` these fields they get the `run` of days
+    """Transforms of rows with a date: in each series `by` these fields they get the `part` of days
     that they are of. A line is drawn over each: between them are days without a number."""
     sort = [{"field": "day", "order": "ascending"}]
-    lag = {"op": "lag", "field": "day", "as": "before"}
+    lag = {"op": "lag", "field": "day", "as": "day_before"}
     return [
         {"calculate": "toDate(datum.date)", "as": "day"},
         {"window": [lag], "sort": sort, "groupby": by},
-        {"calculate": "isValid(datum.before) && datum.day - datum.before > 864e5", "as": "gap"},
-        {"window": [{"op": "sum", "field": "gap", "as": "run"}], "sort": sort, "groupby": by},
+        {"calculate": "datum.day > (datum.day_before || datum.day) + 864e5", "as": "gap"},
+        {"window": [{"op": "sum", "field": "gap", "as": "part"}], "sort": sort, "groupby": by},
     ]
 
 
@@ -114,10 +147,13 @@ def _dashboard(path: Path, zones: Mapping[str, str]) -> dict:
         chart["db"] = NAME
         if "report" in chart:
             chart["query"] = _chart_query(chart, dashboard["filters"])
+        x = chart.get("display", {}).get("encoding", {}).get("x", {})
+        if x.get("timeUnit") == _DAYS:  # else the axis of a short range names a day twice
+            x["axis"] = {"tickMinStep": 1.5 * 86_400_000}
         if (by := chart.pop("runs", None)) is not None:
             display = chart["display"]
             display["transform"] = [*display.get("transform", []), *_runs(by)]
-            display["encoding"]["detail"] = {"field": "run", "title": "part of the line"}
+            display["encoding"]["detail"] = {"field": "part", "title": "part of the line"}
         if chart.pop("target", False):
             chart["query"] = _around(chart["query"], "target", _AIMED)
             axis = chart["display"]["encoding"]["y"] | {"field": "target"}  # with the same title
@@ -125,6 +161,8 @@ def _dashboard(path: Path, zones: Mapping[str, str]) -> dict:
             chart["display"] = {"layer": [chart["display"], line]}
         if "value" in dashboard.get("filters", {}):
             chart["query"] = _around(chart["query"], "value", _NARROWED)
+        if "definition" in dashboard.get("filters", {}):
+            chart["query"] = _around(chart["query"], "definition", _DEFINED)
         for name, term in _TERMS.items():
             chart["query"] = chart["query"].replace(f"{{{name}}}", term)
         if chart["library"] == "vega-lite":
