@@ -1,11 +1,13 @@
 """A database with something of everything, and serve-db showing it."""
 
 import contextlib
+import http.server
 import json
 import random
 import re
 import subprocess
 import tempfile
+import threading
 from pathlib import Path
 
 from helpers.programs import BARE, BIN, run
@@ -72,6 +74,27 @@ def serve_db(db, *options):
     finally:
         process.terminate()
         process.communicate(timeout=20)
+
+
+@contextlib.contextmanager
+def another_site(pages):
+    """Serves these pages (HTML by path; more may come) on some free port of 127.0.0.1; gives it."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            found = pages.get(self.path)
+            self.send_response(404 if found is None else 200)
+            self.send_header("content-type", "text/html; charset=utf-8")
+            self.end_headers()
+            self.wfile.write((found or "").encode())
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
 
 
 VALUES = [

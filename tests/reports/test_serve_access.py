@@ -185,8 +185,8 @@ def start(db, *options):
 
 
 @contextlib.contextmanager
-def on_socket(db, path):
-    process = start(db, "--socket", path)
+def on_socket(db, path, *options):
+    process = start(db, "--socket", path, *options)
     try:
         assert "Ctrl-C" in process.stderr.readline()
         yield process

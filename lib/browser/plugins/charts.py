@@ -1,12 +1,11 @@
 """Draws the chart of a report above its table, with the Vega that the dashboards bring."""
 
 import dataclasses
-import json
 
 from datasette import hookimpl
 
 from headcount.reports import catalogue
-from headcount.reports.web import dashboards
+from headcount.reports.web import dashboards, take_away
 
 
 def _chart(request):
@@ -31,7 +30,7 @@ def extra_js_urls(request, datasette):
         urls.static_plugins("datasette_dashboards", f"{name}.min.js")
         for name in ("vega", "vega-lite", "vega-embed")
     ]
-    return [*vega, urls.path("/browser/chart.js")]
+    return [*vega, urls.path("/browser/take-away.js"), urls.path("/browser/chart.js")]
 
 
 @hookimpl
@@ -41,4 +40,12 @@ def extra_body_script(request):
         return ""
     kind = "temporal" if chart.labels in ("date", "day") else "nominal"
     drawn = dataclasses.asdict(chart) | {"kind": kind, "config": dashboards.look()}
-    return f"drawChart({json.dumps(drawn)})"
+    name = request.url_vars["table"]
+    params = take_away.given(catalogue.load(name).params, request.args)
+    links = {
+        "title": chart.title,
+        "subtitle": take_away.note({param: param for param in params}, params),
+        "file": take_away.file_name(name, params=params),
+        "csv": take_away.address(f"{request.path}.csv", params),
+    }
+    return f"drawChart({take_away.in_script(drawn)}, {take_away.in_script(links)})"

@@ -1,7 +1,8 @@
 """Mends how datasette-dashboards 0.8 draws: texts stay text, numbers are grouped, nothing is said.
 
 It puts cells of tables and metrics into the page as HTML; without rows, a legend that has no
-entries makes a chart infinitely high, and a table fails.
+entries makes a chart infinitely high, and a table fails. What is drawn, take-away.js is given; a
+chart that is embedded has its rows with it.
 """
 
 from importlib.resources import files
@@ -13,6 +14,12 @@ _CHANGES = {  # how often each is there, and what comes in its place
     ".innerHTML = ": (3, ".textContent = "),
     "${prefix}${metric}${suffix}": (1, "${prefix}${grouped(metric)}${suffix}"),
     "tbody_td.textContent = col": (1, "sayCell(tbody_td, col)"),
+    "await fetch(dataUrl)": (5, "await rowsOf(chart, dataUrl)"),
+    "  vegaEmbed(el, spec)\n": (
+        2,
+        "  const drawn = await vegaEmbed(el, spec)\n"
+        "  globalThis.offerPictures?.(chart_slug, drawn.view)\n",
+    ),
     "const data = await results.json()\n": (
         5,
         "const data = await results.json()\n"
@@ -20,6 +27,10 @@ _CHANGES = {  # how often each is there, and what comes in its place
     ),
 }
 _OURS = """
+function rowsOf(chart, url) {
+  return chart.data ? { json: () => chart.data } : fetch(url)
+}
+
 function grouped(value) {
   return typeof value === 'number' ? value.toLocaleString('en') : value
 }

@@ -1,9 +1,10 @@
 """What guards the pages: who may ask, which scripts may run, what SQL may do.
 
 Nothing but loopback names as Host (a page elsewhere cannot reach us by a name of its own), nothing
-that another site asks for, nothing without the token of a port, no method that changes anything, no
-script but those of templates, no statement but reading ones, of people's own few at once; no ids
-that are not asked for; and of CSV no cell that a spreadsheet runs.
+that another site asks for or frames but charts that it may embed, nothing without the token of a
+port, no method that changes anything, no script but those of templates, no statement but reading
+ones, of people's own few at once; no ids that are not asked for; and of CSV no cell that a
+spreadsheet runs.
 """
 
 import asyncio
@@ -17,15 +18,21 @@ from datasette import hookimpl
 from jinja2.ext import Extension
 
 from headcount.reports import render
-from headcount.reports.web import hidden
+from headcount.reports.web import embedding, hidden
+from headcount.reports.web.gate import Answer
 
 # Scripts by nonce alone: our own CSV output, which anyone can shape, must not be one.
 _POLICY = (
     "default-src 'none'; script-src 'nonce-{}'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'"
+    "frame-ancestors {}"
 )
 _HOST = re.compile(rb"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE)
+_ELSEWHERE = b"Another site asked for this: open the address itself\n"
+_OLD_KEY = (
+    b"This address of a chart was made by another start of serve-db, or for another chart or other "
+    b"filters: take a new one from the link Embed under the chart\n"
+)
 # databases of Datasette's own, and what tells where its code is
 _FOREIGN = re.compile(r"/(_memory|_internal|-/threads)([/.;?].*)?")
 _OWN_SQL = re.compile(rb"(^|&)(sql|_where)=")
@@ -59,6 +66,26 @@ def _is_foreign(headers):
     return headers.get(b"origin", ours) != ours
 
 
+def _stopped(datasette, scope, headers):
+    """What is answered to who may not come in; None: let the request in."""
+    embeds, gate, foreign = datasette.embedding, datasette.gate, _is_foreign(headers)
+    if foreign and not (embeds and embeds.is_frame(scope, headers)):
+        return Answer(403, _ELSEWHERE, [])
+    if not gate or (embeds and embeds.has_key(scope)):
+        return None
+    if foreign:  # without asking the gate: a frame of a neighbour on this host has our cookie
+        return Answer(403, _OLD_KEY, [])
+    stopped = gate.answer(scope, headers[b"host"])
+    is_open = stopped and stopped.status == 403 and embeds and embeds.is_open(scope)
+    return None if is_open else stopped
+
+
+def _framing(datasette, scope):
+    """The sites that may frame what is answered."""
+    is_chart = scope["raw_path"].startswith(embedding.PATH.encode())
+    return datasette.embedding.origins if datasette.embedding and is_chart else "'none'"
+
+
 def _neutral_csv(send):
     """Sends CSV as show-report has it: no text that a spreadsheet would run."""
     held = []
@@ -87,8 +114,9 @@ def _guarded(app, datasette):
             return
         nonce = secrets.token_urlsafe(16)
         _nonce.set(nonce)
+        policy = _POLICY.format(nonce, _framing(datasette, scope))
         more = [
-            (b"content-security-policy", _POLICY.format(nonce).encode()),
+            (b"content-security-policy", policy.encode()),
             (b"x-content-type-options", b"nosniff"),
             (b"referrer-policy", b"same-origin"),
             (b"cross-origin-resource-policy", b"same-origin"),
@@ -112,9 +140,7 @@ def _guarded(app, datasette):
             await say(400, b"text/plain", b"Only 127.0.0.1, localhost and [::1] are served here\n")
         elif scope["method"] not in ("GET", "HEAD"):
             await say(405, b"text/plain", b"Nothing can be changed here\n")
-        elif _is_foreign(headers):
-            await say(403, b"text/plain", b"Another site asked for this: open the address itself\n")
-        elif datasette.gate and (stopped := datasette.gate.answer(scope, hosts[0])):
+        elif stopped := _stopped(datasette, scope, headers):
             await say(stopped.status, b"text/plain", stopped.body, stopped.headers)
         elif _FOREIGN.fullmatch(scope["path"]):
             await say(404, b"text/plain", b"Only the database of Headcount is served\n")

@@ -6,9 +6,9 @@ from datasette import Response, hookimpl
 
 from headcount.errors import USAGE, Failure
 from headcount.reports import catalogue
-from headcount.reports.web import browser
+from headcount.reports.web import browser, embedding
 
-_REPORT, _DASHBOARD = f"/{browser.NAME}/", "/-/dashboards/"
+_REPORT, _DASHBOARDS = f"/{browser.NAME}/", ("/-/dashboards/", embedding.PATH)
 
 
 @hookimpl(tryfirst=True)  # so the guard is around it
@@ -41,8 +41,8 @@ def _check(datasette, path, query):
             report = catalogue.load(name)
             report.of_fields = {}  # a page has no views of a value alone
             catalogue.values(report, given)
-    elif path.startswith(_DASHBOARD) and given:
-        name = path.removeprefix(_DASHBOARD).partition("/")[0]
+    elif path.startswith(_DASHBOARDS) and given:
+        name = path.split("/")[3]
         dashboard = datasette.plugin_config("datasette-dashboards").get(name)
         if dashboard is not None:
             _check_filters(dashboard.get("filters", {}), given)

@@ -1,5 +1,5 @@
 // Draws what the table of this page shows, above it.
-async function drawChart(chart) {
+async function drawChart(chart, links) {
   const table = document.querySelector("table.rows-and-columns");
   if (!table) return;
   const url = new URL(location.href);
@@ -10,14 +10,17 @@ async function drawChart(chart) {
   box.className = "chart";
   const spec = {
     $schema: "https://vega.github.io/schema/vega-lite/v6.json",
-    title: chart.title,
+    title: { text: chart.title, subtitle: links.subtitle },
     width: "container",
     height: 300,
     data: { values: rows },
     config: chart.config,
     ...(chart.across ? matrix(chart) : bars(chart)),
   };
-  await vegaEmbed(box, spec, { ast: true, actions: false, renderer: "svg" });
+  const { view } = await vegaEmbed(box, spec, { ast: true, actions: false, renderer: "svg" });
+  const place = document.createElement("div");
+  box.after(place);
+  addPictures(links, offerRows(place, links), view);
 }
 
 function words(name) {

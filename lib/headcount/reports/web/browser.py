@@ -11,7 +11,7 @@ import os
 import re
 import secrets
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import uvicorn
 from datasette.app import Datasette
@@ -22,6 +22,7 @@ from headcount.errors import OK
 from headcount.reports import catalogue
 from headcount.reports.web import hidden, listening
 from headcount.reports.web.dashboards import FOLDER, MOST_ROWS, NAME, dashboards, query
+from headcount.reports.web.embedding import Embedding
 from headcount.reports.web.gate import Gate
 
 _SETTINGS = {
@@ -103,9 +104,11 @@ _HIDING = "What may hold ids or paths is empty: serve-db --show-ids shows it"
 
 
 class _Datasette(Datasette):
-    """With who may come in (`gate`; None: who can reach it), and what they are shown."""
+    """With who may come in (`gate`; None: who can reach it), who may frame charts (`embedding`;
+    None: nobody), and what they are shown."""
 
     gate: Gate | None = None
+    embedding: Embedding | None = None
     show_ids = False
     property = properties.DEFAULT  # whose the plain names of tables are
 
@@ -201,11 +204,12 @@ def serve(
     *,
     whose: str,
     show_ids: bool = False,
+    embed: Sequence[str] = (),
 ) -> int:
     """Serve until a signal ends it; returns the exit status. Raises Failure as listening does.
 
     `where` is a port, which wants a token, or the path of a socket. `note` gets where to look.
-    `whose` is the property that all pages are about.
+    `whose` is the property that all pages are about; `embed` are the origins that may frame charts.
     """
     datasette = _datasette(path, whose, show_ids=show_ids)
     asyncio.run(datasette.invoke_startup())
@@ -214,9 +218,10 @@ def serve(
         datasette.app(), log_level="warning", access_log=False, lifespan="on", ws="none"
     )
     is_port = isinstance(where, int)
+    token = secrets.token_urlsafe() if is_port else None
+    datasette.embedding = Embedding(embed, token) if embed else None
     with listening.on_port(where) if is_port else listening.on_file(where) as listener:
         if is_port:
-            token = secrets.token_urlsafe()
             datasette.gate = Gate(token)
             address = f"{listening.HOST}:{listener.getsockname()[1]}/?token={token}"
             note(f"http://{address} (Ctrl-C ends it)")
