@@ -18,7 +18,7 @@ from datasette_dashboards import replace_opts_in_query
 from pyroaring import BitMap
 
 from headcount.reports import catalogue, connection, day_views, set_functions
-from headcount.reports.web import browser
+from headcount.reports.web import browser, page_functions
 from helpers.browser_server import VALUES, fill, fill_values, serve_db
 from helpers.programs import BARE, BIN, run
 from helpers.sessions import query
@@ -163,7 +163,7 @@ def test_charts_of_many_days_show_the_newest(tmp_path):
         charts = browser.dashboards()["growth"]["charts"]
         for name in ("monthly", "weekly", "stickiness", "kinds"):
             query = replace_opts_in_query(charts[name]["query"], {})
-            given = {"since": "", "until": ""}
+            given = {"since": "", "until": "", "definition": ""}
             assert [row[0] for row in made.execute(query, given)] == days[:-1001:-1]
 
 
@@ -177,7 +177,10 @@ def values_db(tmp_path_factory):
 def chart_rows(db, chart, **given):
     """Of the query of a chart, as a page with these filters asks for it."""
     text = replace_opts_in_query(chart["query"], given)
-    return db.execute(text, dict.fromkeys(("by", "value", "since", "until"), "") | given).fetchall()
+    page_functions.register(db)
+    filters = dict.fromkeys(("by", "value", "definition", "since", "until"), "")
+    rows = db.execute(text, filters | given).fetchall()
+    return [[cell for cell in row if not str(cell).startswith("/-/why?")] for row in rows]
 
 
 @pytest.mark.parametrize("value", ["", "IOS", "(unknown)"])
@@ -234,12 +237,12 @@ def test_charts_by_value_are_the_table(values_db):
         }
         ranked = sorted(counts, key=lambda value: (-sum(counts[value].values()), value))
         assert found == {value: counts[value] for value in ranked[:8]}
-        assert chart_rows(db, charts["values"], **given) == [(f"8 of {len(counts)}",)]
+        assert chart_rows(db, charts["values"], **given) == [[f"8 of {len(counts)}"]]
         for value in ("IOS", "(empty)", "(unknown)"):
             ((name, *_),) = chart_rows(db, charts["daily"], **given, value=value)
             assert name == value
             assert chart_rows(db, charts["values"], **given, value=value) == [
-                (f"1 of {len(counts)}",)
+                [f"1 of {len(counts)}"]
             ]
         assert chart_rows(db, charts["daily"], **given, value="none such") == []
         last = {"by": "platform", "until": "2020-02-09"}

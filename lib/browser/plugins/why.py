@@ -1,34 +1,21 @@
-"""The page that explains the count of a day, as why-day does, and the addresses of it."""
+"""The page that explains the count of a day, as why-day does."""
 
 import asyncio
 from datetime import date, timedelta
-from urllib.parse import urlencode
 
 from datasette import Response, hookimpl
 
 from headcount.errors import USAGE, Failure
 from headcount.reports import catalogue, connection, day_count
 from headcount.reports.web.browser import NAME
+from headcount.reports.web.page_functions import WHY, why_path
 
-_PATH = "/-/why"
 _ASKED = ("date", "by", "value")
 
 
 @hookimpl
 def register_routes():
-    return [(rf"^{_PATH}$", why)]
-
-
-@hookimpl
-def prepare_connection(conn, database):
-    if database == NAME:
-        conn.create_function("why_path", 3, _path_of)
-
-
-def _path_of(day, field="", value=""):
-    """Where a day is explained: for all users, by a field, or for the users with a value."""
-    asked = {"date": day, "by": field, "value": value}
-    return f"{_PATH}?{urlencode({name: text for name, text in asked.items() if text})}"
+    return [(rf"^{WHY}$", why)]
 
 
 async def why(request, datasette):
@@ -53,7 +40,7 @@ async def why(request, datasette):
         "listed": listed,
         "around": around,
         "most": day_count.SHOWN,
-        "path_of": _path_of,
+        "path_of": why_path,
         "instant": lambda text: text.replace("T", " ").replace("Z", " UTC"),
     }
     return Response.html(await datasette.render_template("why.html", told, request=request))
