@@ -4,6 +4,7 @@ from datasette import hookimpl
 from jinja2.ext import Extension
 
 _NAMED = {
+    '<section class="content">': '<section class="content" role="main">',
     "<html>": '<html lang="en">',
     '<select id="{{ key }}"': '<select aria-label="{{ dfilter.name }}" id="{{ key }}"',
     '<input id="{{ key }}"': '<input aria-label="{{ dfilter.name }}" id="{{ key }}"',
@@ -12,6 +13,9 @@ _NAMED = {
     '<input type="text" name="_filter_value': '<input aria-label="value" type="text" '
     'name="_filter_value',
     '<select name="_sort': '<select aria-label="column to sort by" name="_sort',
+    # what is wider than a window can be scrolled by keyboard
+    '<div class="table-wrapper">': '<div class="table-wrapper" tabindex="0" role="region" '
+    'aria-label="Table">',
 }
 
 

@@ -13,6 +13,12 @@ _PATH = "/-/static-plugins/datasette_dashboards/dashboards.js"
 _CHANGES = {  # how often each is there, and what comes in its place
     ".innerHTML = ": (3, ".textContent = "),
     "${prefix}${metric}${suffix}": (1, "${prefix}${grouped(metric)}${suffix}"),
+    "  vegaEmbed(el, spec)": (2, "  await vegaEmbed(el, spec)\n  hideEmpty(el)"),
+    "wrapper.style.overflow = 'auto'": (
+        1,
+        "wrapper.style.overflow = 'auto'\n"
+        "  Object.assign(wrapper, {tabIndex: 0, role: 'region', ariaLabel: chart.title})",
+    ),
     "tbody_td.textContent = col": (1, "sayCell(tbody_td, col)"),
     "await fetch(dataUrl)": (5, "await rowsOf(chart, dataUrl)"),
     "  vegaEmbed(el, spec)\n": (
@@ -38,6 +44,13 @@ function grouped(value) {
 function sayCell(cell, value) {
   cell.className = typeof value
   cell.textContent = grouped(value)
+}
+
+// A layer without marks has the role of a picture, and nothing that says what it shows.
+function hideEmpty(el) {
+  for (const group of el.querySelectorAll('g[aria-roledescription]:empty')) {
+    group.setAttribute('aria-hidden', 'true')
+  }
 }
 
 function sayNothing(chart_slug, error) {

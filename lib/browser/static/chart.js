@@ -18,6 +18,8 @@ async function drawChart(chart, links) {
     ...(chart.across ? matrix(chart) : bars(chart)),
   };
   const { view } = await vegaEmbed(box, spec, { ast: true, actions: false, renderer: "svg" });
+  // A layer without marks has the role of a picture, but nothing that says what it shows.
+  for (const group of box.querySelectorAll("g[aria-roledescription]:empty")) group.setAttribute("aria-hidden", "true");
   const place = document.createElement("div");
   box.after(place);
   addPictures(links, offerRows(place, links), view);
