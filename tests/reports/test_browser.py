@@ -431,21 +431,6 @@ def test_a_script_that_came_into_a_page_would_not_run(page):
     page.wrong.clear()
 
 
-def test_the_dashboard_of_a_stream_refreshes_itself(chromium, base, db):
-    page = Page(chromium, base, 1280)
-    page.page.clock.install()
-    page.open("/-/dashboards/recent-changes")
-    before = number(page.metric("changes"))
-    ((last,),) = query(db, "SELECT max(timestamp) FROM recent_change_raw")
-    new = {"meta": {"id": "new"}, "wiki": "w", "type": "edit", "bot": False, "timestamp": last}
-    run("import-recent-changes", "--db", db, check=0, stdin=json.dumps(new).encode())
-    with page.page.expect_navigation():
-        page.page.clock.run_for(31_000)
-    page.page.wait_for_load_state("networkidle")
-    assert number(page.metric("changes")) == before + 1
-    page.close()
-
-
 def test_days_are_the_same_wherever_one_looks_at_them(chromium, base, db):
     table = {day(date) for (date,) in query(db, "SELECT date FROM active_user_table")}
     for zone in ("America/Los_Angeles", "Pacific/Kiritimati"):

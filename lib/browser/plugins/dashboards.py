@@ -1,65 +1,36 @@
-"""Mends how datasette-dashboards 0.8 draws: texts stay text, numbers are grouped, nothing is said.
+"""Mends how datasette-dashboards 0.8 draws: see static/drawing.js.
 
 It puts cells of tables and metrics into the page as HTML; without rows, a legend that has no
-entries makes a chart infinitely high, and a table fails. What is drawn, take-away.js is given; a
-chart that is embedded has its rows with it.
+entries makes a chart infinitely high, and a table fails; to be fresh, it reloads the page. A chart
+that is embedded has its rows in its page.
 """
 
 from importlib.resources import files
 
 from datasette import hookimpl
 
+from headcount.reports.web import dashboards
+
 _PATH = "/-/static-plugins/datasette_dashboards/dashboards.js"
 _CHANGES = {  # how often each is there, and what comes in its place
     ".innerHTML = ": (3, ".textContent = "),
     "${prefix}${metric}${suffix}": (1, "${prefix}${grouped(metric)}${suffix}"),
-    "  vegaEmbed(el, spec)": (2, "  await vegaEmbed(el, spec)\n  hideEmpty(el)"),
+    "const results = await fetch(dataUrl)": (5, "const data = await newRows(chart_slug, chart.data, dataUrl)"),
+    "const data = await results.json()": (5, "if (!data) return"),
+    "  vegaEmbed(el, spec)": (2, "  await drawVega(el, spec)"),
+    "el.appendChild(wrapper)": (3, "show(el, wrapper)"),
     "wrapper.style.overflow = 'auto'": (
         1,
         "wrapper.style.overflow = 'auto'\n"
         "  Object.assign(wrapper, {tabIndex: 0, role: 'region', ariaLabel: chart.title})",
     ),
     "tbody_td.textContent = col": (1, "sayCell(tbody_td, col)"),
-    "await fetch(dataUrl)": (5, "await rowsOf(chart, dataUrl)"),
-    "  vegaEmbed(el, spec)\n": (
-        2,
-        "  const drawn = await vegaEmbed(el, spec)\n"
-        "  globalThis.offerPictures?.(chart_slug, drawn.view)\n",
-    ),
-    "const data = await results.json()\n": (
-        5,
-        "const data = await results.json()\n"
-        "  if (!data.rows?.length) return sayNothing(chart_slug, data.error)\n",
+    "await render(": (1, "await draw(render, "),
+    "window.setTimeout(function () { window.location.reload() }, timeout)": (
+        1,
+        "keepFresh(timeout / 1000, redraw)",
     ),
 }
-_OURS = """
-function rowsOf(chart, url) {
-  return chart.data ? { json: () => chart.data } : fetch(url)
-}
-
-function grouped(value) {
-  return typeof value === 'number' ? value.toLocaleString('en') : value
-}
-
-function sayCell(cell, value) {
-  cell.className = typeof value
-  cell.textContent = grouped(value)
-}
-
-// A layer without marks has the role of a picture, and nothing that says what it shows.
-function hideEmpty(el) {
-  for (const group of el.querySelectorAll('g[aria-roledescription]:empty')) {
-    group.setAttribute('aria-hidden', 'true')
-  }
-}
-
-function sayNothing(chart_slug, error) {
-  const p = document.createElement('p')
-  p.className = 'nothing'
-  p.textContent = error || 'No data'
-  document.querySelector(`#chart-${chart_slug}`).append(p)
-}
-"""
 
 
 def _mended():
@@ -68,7 +39,7 @@ def _mended():
         if text.count(old) != times:
             raise RuntimeError(f"another datasette-dashboards: see how it has {old!r}")
         text = text.replace(old, new)
-    return (text + _OURS).encode()
+    return (text + (dashboards.FOLDER / "static" / "drawing.js").read_text()).encode()
 
 
 _MENDED = _mended()

@@ -1,17 +1,16 @@
 """The first page: the answers at a glance, of each pipeline that has data."""
 
 import asyncio
-import os
 
 from datasette import Response, hookimpl
 
 from headcount.db import properties
 from headcount.reports import catalogue, checks, connection
-from headcount.reports.web import front_page
+from headcount.reports.web import freshness, front_page
 from headcount.reports.web.browser import NAME
 
 _LINE = (280, 48)  # of the picture of a line: its width and height
-_found: dict[tuple, list[str]] = {}  # what checks have found, by the state of the files
+_found: dict[str, list[str]] = {}  # what checks have found, by the state of the files
 
 
 @hookimpl
@@ -44,8 +43,7 @@ def _told(db):
 async def findings(datasette):
     """The checks that find something, with how many rows; they may take some seconds."""
     database = datasette.get_database(NAME)
-    files = [database.path, f"{database.path}-wal"]
-    state = tuple(os.stat(path).st_mtime_ns for path in files if os.path.exists(path))
+    state = freshness.state(database.path)
     if state not in _found:
         _found.clear()
         _found[state] = await asyncio.to_thread(_check, database.path, datasette.property)

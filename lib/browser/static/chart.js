@@ -22,7 +22,7 @@ async function drawChart(chart, links) {
   for (const group of box.querySelectorAll("g[aria-roledescription]:empty")) group.setAttribute("aria-hidden", "true");
   const place = document.createElement("div");
   box.after(place);
-  addPictures(links, offerRows(place, links), view);
+  addPictures(links, offerRows(place, links), () => view);
 }
 
 function words(name) {

@@ -2,7 +2,7 @@
 const INK = "#333", TITLE = "bold 14px sans-serif", NOTE = "12px sans-serif", LINE = 20, EDGE = 8;
 const SVG = "http://www.w3.org/2000/svg";
 const offered = {}; // by the end of a chart's id: what its links are about, and the place of these
-const drawn = {}; // views
+const pictured = {}; // views: the last one of each
 
 // Adds the links of each chart of a dashboard.
 function offerCharts(charts) {
@@ -16,14 +16,16 @@ function offerCharts(charts) {
       card.before(note);
     }
     offered[slug] = [told, offerRows(card, told)];
-    if (drawn[slug]) offerPictures(slug, drawn[slug]);
+    if (pictured[slug]) offerPictures(slug, pictured[slug]);
   }
 }
 
-// Adds those of its picture, once it is drawn.
+// Adds those of its picture, once it is drawn; a chart that is drawn again keeps them.
 function offerPictures(slug, view) {
-  drawn[slug] = view;
-  if (offered[slug]) addPictures(...offered[slug], view);
+  pictured[slug] = view;
+  if (!offered[slug] || offered[slug].hasPictures) return;
+  offered[slug].hasPictures = true;
+  addPictures(...offered[slug], () => pictured[slug]);
 }
 
 function offerRows(box, told) {
@@ -39,11 +41,11 @@ function offerRows(box, told) {
   return place;
 }
 
-function addPictures(told, place, view) {
+function addPictures(told, place, viewOf) {
   for (const [kind, make] of [["SVG", toSvg], ["PNG", toPng]]) {
     const button = add(place, "button", kind, `${kind} of ${told.title}`);
     button.type = "button";
-    button.onclick = async () => save(await make(view, told), `${told.file}.${kind.toLowerCase()}`);
+    button.onclick = async () => save(await make(viewOf(), told), `${told.file}.${kind.toLowerCase()}`);
   }
 }
 

@@ -18,6 +18,7 @@ from headcount.reports import catalogue
 FOLDER = Path(ROOT, "lib", "browser")
 NAME = "headcount"  # of the database, in addresses
 MOST_ROWS = 1000  # of an answer
+_MINUTES = 1  # after which a page that is open asks whether the database has changed
 
 _DAYS = "utcyearmonthdate"
 _ZONE = re.compile(r"[\w/+-]+")
@@ -143,6 +144,7 @@ def _dashboard(path: Path, zones: Mapping[str, str]) -> dict:
         for name, told in dashboard.get(kind, {}).items():
             if told is None:
                 dashboard[kind][name] = pickers[kind][name]
+    dashboard.setdefault("settings", {}).setdefault("autorefresh", _MINUTES)
     for chart in dashboard["charts"].values():
         chart["db"] = NAME
         if "report" in chart:
