@@ -81,6 +81,8 @@ def test_a_dashboard_is_updated_in_place(page, db):
     assert page.page.evaluate(kept) == [True, "wiki", "not yet sent", 300]
     assert page.page.evaluate("window.shifted") < 0.01
     assert sum(path.startswith("/-/fresh") for path in page.asked) == 1
+    links = page.page.locator(".dashboard-card", has=page.page.locator("#chart-wikis"))
+    assert links.locator(".take-away button").all_inner_texts() == ["SVG", "PNG"]
     # nothing new: no card asks for its rows; the line counts on, and no screen reader says so
     page.asked.clear()
     wait_for(page, 20, "updated 2")

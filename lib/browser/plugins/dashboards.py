@@ -15,7 +15,10 @@ _PATH = "/-/static-plugins/datasette_dashboards/dashboards.js"
 _CHANGES = {  # how often each is there, and what comes in its place
     ".innerHTML = ": (3, ".textContent = "),
     "${prefix}${metric}${suffix}": (1, "${prefix}${grouped(metric)}${suffix}"),
-    "const results = await fetch(dataUrl)": (5, "const data = await newRows(chart_slug, chart.data, dataUrl)"),
+    "const results = await fetch(dataUrl)": (
+        5,
+        "const data = await newRows(chart_slug, chart.data, dataUrl)",
+    ),
     "const data = await results.json()": (5, "if (!data) return"),
     "  vegaEmbed(el, spec)": (2, "  await drawVega(el, spec)"),
     "el.appendChild(wrapper)": (3, "show(el, wrapper)"),

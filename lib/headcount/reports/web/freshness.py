@@ -1,4 +1,4 @@
-"""How fresh the pages of a database are: whether it has changed, and its newest event."""
+"""How fresh the pages of a database are: its state, which changes with it; its newest event."""
 
 from __future__ import annotations
 
