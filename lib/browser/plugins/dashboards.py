@@ -8,6 +8,7 @@ that is embedded has its rows in its page.
 from importlib.resources import files
 
 from datasette import hookimpl
+from jinja2.ext import Extension
 
 from headcount.reports.web import dashboards
 
@@ -28,12 +29,27 @@ _CHANGES = {  # how often each is there, and what comes in its place
         "  Object.assign(wrapper, {tabIndex: 0, role: 'region', ariaLabel: chart.title})",
     ),
     "tbody_td.textContent = col": (1, "sayCell(tbody_td, col)"),
+    "p.style.fontWeight = '900';": (1, "p.style.setProperty('--length', text.length)"),
     "await render(": (1, "await draw(render, "),
     "window.setTimeout(function () { window.location.reload() }, timeout)": (
         1,
         "keepFresh(timeout / 1000, redraw)",
     ),
 }
+
+
+class Kinds(Extension):
+    """Tells style sheets what kind of chart a card has."""
+
+    def preprocess(self, source, name, filename=None):
+        return source.replace(
+            'class="dashboard-card-chart"', 'class="dashboard-card-chart {{ chart.library }}"'
+        )
+
+
+@hookimpl
+def prepare_jinja2_environment(env):
+    env.add_extension(Kinds)
 
 
 def _mended():

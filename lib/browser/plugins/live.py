@@ -10,7 +10,8 @@ _ABOUT = "<p>{{ dashboard.description }}</p>"
 _MARK = "{# fresh #}"  # where the template of the first page has the line
 # Screen readers are told what changes in the second part alone.
 _FRESH = """<p class="fresh quiet"><span id="fresh" data-of="{{ fresh.of }}"
-  data-state="{{ fresh.state }}" data-newest="{{ fresh.newest }}">&nbsp;</span>
+  data-state="{{ fresh.state }}" data-newest="{{ fresh.newest }}">updated 0 s ago
+  {%- if fresh.newest %}; the newest event: {{ fresh.newest }}{% endif %}</span>
 <span id="fresh-news" class="unseen" role="status"></span></p>"""
 
 

@@ -18,6 +18,7 @@ from headcount.reports import catalogue
 FOLDER = Path(ROOT, "lib", "browser")
 NAME = "headcount"  # of the database, in addresses
 MOST_ROWS = 1000  # of an answer
+_ERRORS = 1  # a level of Vega's log
 _MINUTES = 1  # after which a page that is open asks whether the database has changed
 
 _DAYS = "utcyearmonthdate"
@@ -169,7 +170,8 @@ def _dashboard(path: Path, zones: Mapping[str, str]) -> dict:
             chart["query"] = chart["query"].replace(f"{{{name}}}", term)
         if chart["library"] == "vega-lite":
             # No eval, which the pages' policy forbids; no menu, which leads to another site.
-            how = {"ast": True, "actions": False, "renderer": "svg"}
+            # No warnings in the console: layers without rows, as that of a target, bring some.
+            how = {"ast": True, "actions": False, "renderer": "svg", "logLevel": _ERRORS}
             chart["display"] |= {
                 "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
                 "usermeta": {"embedOptions": how},
