@@ -1,5 +1,6 @@
 """The first page: its numbers are those of the database, however much of it there is."""
 
+import random
 import re
 import sqlite3
 from contextlib import closing
@@ -155,3 +156,30 @@ def test_a_line_has_gaps():
     drawn = front_page.path(line, 50, 40)
     assert drawn == "M0.0 40.0h0L0.0 40.0M20.0 0.0h0L20.0 0.0L30.0 20.0M50.0 30.0h0L50.0 30.0"
     assert front_page.path(line, 50, 40, is_last=True) == "M50.0 30.0h0L50.0 30.0"
+
+
+def test_days_are_counted_as_row_by_row():
+    """Of events beside midnight, with days between them, and of the last day that there can be."""
+    days = {
+        "recent-changes": ("recent_change_raw", "date(timestamp, 'unixepoch')"),
+        "comments": ("comment", "substr(created_at, 1, 10)"),
+        "event-metrics": ("event", "substr(recorded_date, 1, 10)"),
+    }
+    chance = random.Random(9)
+    with sqlite3.connect(":memory:") as db:
+        db.execute("CREATE TABLE recent_change_raw (timestamp INTEGER)")
+        db.execute("CREATE TABLE comment (created_at TEXT)")
+        db.execute("CREATE TABLE event (recorded_date TEXT)")
+        for day in (0, 19790, 19791, 19799, 2932896):
+            for second in [0, 1, 86399, *(chance.randrange(86400) for _ in range(9))]:
+                at = 86400 * day + second
+                db.execute("INSERT INTO recent_change_raw VALUES (?)", [at])
+                text = "strftime('%Y-%m-%dT%H:%M:%S', ?, 'unixepoch')"
+                db.execute(f"INSERT INTO comment VALUES ({text} || 'Z')", [at])
+                db.execute(f"INSERT INTO event VALUES ({text})", [at])
+        counts = {source.dashboard: source.counts for source in front_page._SOURCES}
+        for name, (table, day) in days.items():
+            plain = f"SELECT {day}, count(*) FROM {table} WHERE {day} >= :since GROUP BY 1"
+            for since in ("1970-01-01", "2024-03-08", "2024-03-10", "9999-12-31"):
+                found = [db.execute(sql, {"since": since}) for sql in (plain, counts[name])]
+                assert found[0].fetchall() == found[1].fetchall() != []

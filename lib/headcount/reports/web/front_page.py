@@ -33,6 +33,26 @@ class Source:
     begin: str = ""  # how to
 
 
+def _by_day(table: str, column: str, day: str, bound: str) -> str:
+    """SQL: the days since :since that have rows of a table, and how many: counted in the index of
+    a column, from day to day, which is ten times as fast as asking each row for its day. `day` and
+    `bound` are how to make a day of the column's values, and a value of a day."""
+    first = f"SELECT {day.format(f'min({column})')} FROM {table} WHERE {column} >= "
+    next_day = bound.format("date(date, '+1 day')")
+    end = f"coalesce({next_day}, '~')"  # of the last day that SQLite knows: more than all
+    return f"""
+WITH RECURSIVE day (date) AS (
+    {first}{bound.format(":since")}
+    UNION ALL
+    SELECT ({first}{next_day}) FROM day WHERE date IS NOT NULL
+)
+SELECT date, (
+    SELECT count(*) FROM {table}
+    WHERE {column} >= {bound.format("date")} AND {column} < {end}
+) FROM day WHERE date IS NOT NULL
+"""
+
+
 _SOURCES = [
     Source(
         "import-active-users",
@@ -59,8 +79,7 @@ _SOURCES = [
         "Recent changes",
         "changes",
         "recent-changes",
-        "SELECT date(timestamp, 'unixepoch'), count(*) FROM recent_change_raw "
-        "WHERE timestamp >= unixepoch(:since) GROUP BY 1",
+        _by_day("recent_change_raw", "timestamp", "date({}, 'unixepoch')", "unixepoch({})"),
         "SELECT date(max(timestamp), 'unixepoch') FROM recent_change_raw",
         begin="import-recent-changes --url URL",
     ),
@@ -69,8 +88,7 @@ _SOURCES = [
         "Comments",
         "comments",
         "comments",
-        "SELECT substr(created_at, 1, 10), count(*) FROM comment "
-        "WHERE created_at >= :since GROUP BY 1",
+        _by_day("comment", "created_at", "substr({}, 1, 10)", "{}"),
         "SELECT substr(max(created_at), 1, 10) FROM comment",
         begin="import-comments --info FILE",
     ),
@@ -79,8 +97,7 @@ _SOURCES = [
         "Event metrics",
         "events",
         "event-metrics",
-        "SELECT substr(recorded_date, 1, 10), count(*) FROM event "
-        "WHERE recorded_date >= :since GROUP BY 1",
+        _by_day("event", "recorded_date", "substr({}, 1, 10)", "{}"),
         "SELECT substr(max(recorded_date), 1, 10) FROM event",
         begin="import-event-metrics FILE",
     ),
