@@ -126,8 +126,7 @@ def test_a_slow_server_is_asked_once_at_a_time(page):
     assert len(held) == 1
     wait_for(page, 12, "serve-db does not answer")
     page.page.unroute("**/-/fresh.json*")
-    wait_for(page, 32, "updated")
-    assert page.page.inner_text("#fresh-news") == "updated again"
+    wait_for(page, 32, "updated again", "#fresh-news")
 
 
 def test_a_page_says_that_its_server_has_ended(chromium, db):  # noqa: F811
