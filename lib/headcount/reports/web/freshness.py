@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 # SQL: the newest event, or day of events, of a dashboard; of the others it is that of users.
 _NEWEST = {
-    "comments": "SELECT max(created_at) FROM comment",
+    "comments": "SELECT datetime(max(created_at)) || ' UTC' FROM comment",
     "event-metrics": "SELECT max(recorded_date) FROM event",
     "recent-changes": "SELECT datetime(max(timestamp), 'unixepoch') || ' UTC' "
     "FROM recent_change_raw",
